@@ -1,0 +1,422 @@
+/* libdeeptepp: a risk score and a tier from a breast MR and its tumour mask.
+ *
+ *     #include <deeptepp/deeptepp.h>
+ *
+ *     deeptepp_error error;
+ *     deeptepp_model *model = NULL;      deeptepp_volume *image = NULL, *mask = NULL;
+ *     deeptepp_session *session = NULL;  deeptepp_case *patient = NULL;
+ *     deeptepp_result *result = NULL;
+ *     if (deeptepp_model_open(&model, "model.safetensors", NULL, &error) ||
+ *         deeptepp_session_new(&session, model, NULL, &error) ||
+ *         deeptepp_volume_open(&image, "image.nii.gz", NULL, &error) ||
+ *         deeptepp_volume_open(&mask, "mask.nii.gz", NULL, &error) ||
+ *         deeptepp_case_new(&patient, &error) ||
+ *         deeptepp_case_set_image(patient, NULL, image, &error) ||
+ *         deeptepp_case_set_mask(patient, mask, 0, &error) ||
+ *         deeptepp_session_score(session, patient, &result, &error))
+ *         fprintf(stderr, "%s\n", error.message);
+ *     else
+ *         printf("score %.6f, tier %s\n", deeptepp_result_score(result), deeptepp_result_tier_name(result));
+ *     deeptepp_result_free(result);  deeptepp_case_free(patient);
+ *     deeptepp_volume_free(mask);    deeptepp_volume_free(image);
+ *     deeptepp_session_free(session); deeptepp_model_free(model);
+ *
+ * RESEARCH USE ONLY. Not a medical device. The published model was not prospectively validated, and its weights and
+ * cut-points were never published: a score means only what the model file's own training cohort makes it mean.
+ *
+ * Rules that hold for every function:
+ *  - Ownership. `*out` of a constructor is set only on success and is the caller's, to be given to the matching _free;
+ *    on failure it is NULL. Every _free accepts NULL. A string or pointer from a getter belongs to its handle and lives
+ *    as long as the handle.
+ *  - Errors. A function that can fail returns a status and, where `error` is not NULL, writes the status and one line of
+ *    text there: the thing, the value found, the value wanted. On success `error` is not touched. A failed call changes
+ *    nothing else: the handles it was given stay usable.
+ *  - The library prints nothing, ends no process, installs no handler, reads no environment variable and keeps no
+ *    process-global state. (oneDNN and OpenMP, below it, read some variables: docs/conventions.md names them.)
+ *  - Threads. Stated at each handle. Handles of different cases and sessions never share mutable state.
+ *  - Text is UTF-8. Lengths are millimetres. World coordinates are RAS: +x right, +y anterior, +z superior of the patient.
+ */
+#ifndef DEEPTEPP_DEEPTEPP_H
+#define DEEPTEPP_DEEPTEPP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <deeptepp/version.h>
+
+#if defined(__GNUC__)
+#define DEEPTEPP_API __attribute__((visibility("default")))
+#else
+#define DEEPTEPP_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Version ---------------------------------------------------------------------------------------------------- */
+
+/* The version of the library at run time, "MAJOR.MINOR.PATCH". Static; any thread. */
+DEEPTEPP_API const char *deeptepp_version(void);
+
+/* ---- Status and error ------------------------------------------------------------------------------------------- */
+
+/* Every cause has its own number and keeps it for ever; new causes get new numbers. */
+typedef enum deeptepp_status {
+    DEEPTEPP_OK = 0,
+
+    /* The call. */
+    DEEPTEPP_ERR_ARGUMENT = 1,     /* a NULL, or a value outside what the function documents */
+    DEEPTEPP_ERR_STRUCT_SIZE = 2,  /* an options struct whose struct_size this library does not know */
+    DEEPTEPP_ERR_MEMORY = 3,       /* an allocation failed */
+    DEEPTEPP_ERR_MEMORY_LIMIT = 4, /* the caller's own memory limit would be passed; nothing was allocated */
+    DEEPTEPP_ERR_CANCELLED = 5,    /* the caller's cancel callback said so */
+    DEEPTEPP_ERR_BUSY = 6,         /* a session was used by two threads at once */
+    DEEPTEPP_ERR_THREAD = 7,       /* the system would not start the threads asked for */
+    DEEPTEPP_ERR_BACKEND = 8,      /* oneDNN refused an operation it should support */
+    DEEPTEPP_ERR_INTERNAL = 9,     /* a fault of this library: please report it */
+
+    /* Reading a file. */
+    DEEPTEPP_ERR_FILE_MISSING = 20,   /* nothing exists at that path */
+    DEEPTEPP_ERR_FILE_READ = 21,      /* it exists and cannot be read: permission, a folder, an I/O error */
+    DEEPTEPP_ERR_FILE_TOO_LARGE = 22, /* larger than the cap */
+    DEEPTEPP_ERR_FILE_TRUNCATED = 23, /* it ends before the data its header promises */
+    DEEPTEPP_ERR_GZIP = 24,           /* gzip data that does not inflate, or whose checksum is wrong */
+
+    /* NIfTI. */
+    DEEPTEPP_ERR_NIFTI_MAGIC = 40,       /* neither NIfTI-1 nor NIfTI-2 in one file */
+    DEEPTEPP_ERR_NIFTI_PAIR = 41,        /* a header of a .hdr/.img pair */
+    DEEPTEPP_ERR_NIFTI_ANALYZE = 42,     /* an ANALYZE 7.5 header */
+    DEEPTEPP_ERR_NIFTI_DIM = 43,         /* dim[0] outside 3..7, or a dimension that is not positive, or too large */
+    DEEPTEPP_ERR_NIFTI_4D = 44,          /* several volumes in the file and none was chosen, or one that is not there */
+    DEEPTEPP_ERR_NIFTI_DATATYPE = 45,    /* a data type this library does not read */
+    DEEPTEPP_ERR_NIFTI_BITPIX = 46,      /* bitpix disagrees with the data type */
+    DEEPTEPP_ERR_NIFTI_VOX_OFFSET = 47,  /* vox_offset not finite, not integral, or inside the header */
+    DEEPTEPP_ERR_NIFTI_PIXDIM = 48,      /* a voxel size that is not finite and positive */
+    DEEPTEPP_ERR_NIFTI_UNITS = 49,       /* a spatial unit code that is not m, mm or um (unknown counts as mm) */
+    DEEPTEPP_ERR_NIFTI_SCALING = 50,     /* scl_slope or scl_inter is not finite */
+    DEEPTEPP_ERR_NIFTI_ORIENTATION = 51, /* qform and sform codes are both 0: orientation unknown */
+
+    /* A volume, from a file or from memory. */
+    DEEPTEPP_ERR_VOLUME_DIMS = 60,      /* a dimension that is not positive, or a product that overflows */
+    DEEPTEPP_ERR_VOLUME_STRIDES = 61,   /* strides that make voxels overlap or whose span overflows */
+    DEEPTEPP_ERR_VOLUME_TYPE = 62,      /* an unknown voxel type */
+    DEEPTEPP_ERR_VOLUME_AFFINE = 63,    /* not finite, not invertible, last row not 0 0 0 1 */
+    DEEPTEPP_ERR_VOLUME_SHEAR = 64,     /* the affine's axes are not at right angles */
+    DEEPTEPP_ERR_VOLUME_SPACING = 65,   /* the file's affine and its pixdim disagree */
+    DEEPTEPP_ERR_VOLUME_NONFINITE = 66, /* NaN or infinite voxels: count and first index in the message */
+    DEEPTEPP_ERR_VOLUME_INEXACT = 67,   /* 64-bit integers beyond 2^53, which no double holds exactly */
+
+    /* A model file. */
+    DEEPTEPP_ERR_MODEL_LFS_POINTER = 80,     /* a Git-LFS pointer instead of the file */
+    DEEPTEPP_ERR_MODEL_HEADER_LENGTH = 81,   /* safetensors header length 0, over the cap or past the end */
+    DEEPTEPP_ERR_MODEL_JSON = 82,            /* header or metadata is not strict JSON (duplicate keys included) */
+    DEEPTEPP_ERR_MODEL_TENSOR_ENTRY = 83,    /* a tensor without exactly dtype, shape, data_offsets; a bad shape */
+    DEEPTEPP_ERR_MODEL_OFFSETS = 84,         /* data_offsets overlap, leave a gap, or do not end with the file */
+    DEEPTEPP_ERR_MODEL_DTYPE = 85,           /* a dtype this library does not accept there */
+    DEEPTEPP_ERR_MODEL_METADATA = 86,        /* the description is missing, incomplete, or has an unknown key */
+    DEEPTEPP_ERR_MODEL_VALUE = 87,           /* a value of the description is of the wrong kind or out of range */
+    DEEPTEPP_ERR_MODEL_SCHEMA = 88,          /* written for another version of the description */
+    DEEPTEPP_ERR_MODEL_ARCHITECTURE = 89,    /* an architecture this library does not have */
+    DEEPTEPP_ERR_MODEL_TENSORS = 90,         /* tensors missing, unexpected or mis-shaped: all are named */
+    DEEPTEPP_ERR_MODEL_NONFINITE = 91,       /* a weight that is NaN or infinite */
+    DEEPTEPP_ERR_MODEL_VARIANCE = 92,        /* a running variance below 0 */
+    DEEPTEPP_ERR_MODEL_SELF_TEST = 93,       /* the self-test gives another score than the file says */
+    DEEPTEPP_ERR_MODEL_NO_SELF_TEST = 94,    /* a self-test was asked for and the file has none */
+
+    /* A case against its model. */
+    DEEPTEPP_ERR_CHANNEL_MISSING = 110,     /* the model wants a channel the case does not have */
+    DEEPTEPP_ERR_CHANNEL_UNKNOWN = 111,     /* the case has a channel the model does not know */
+    DEEPTEPP_ERR_CHANNEL_DUPLICATE = 112,   /* one channel given twice */
+    DEEPTEPP_ERR_MASK_MISSING = 113,        /* the case has no mask */
+    DEEPTEPP_ERR_GEOMETRY_SIZE = 114,       /* two volumes of one case differ in their numbers of voxels */
+    DEEPTEPP_ERR_GEOMETRY_SPACING = 115,    /* ... in voxel size */
+    DEEPTEPP_ERR_GEOMETRY_DIRECTION = 116,  /* ... in direction */
+    DEEPTEPP_ERR_GEOMETRY_ORIGIN = 117,     /* ... in origin */
+    DEEPTEPP_ERR_MASK_EMPTY = 118,          /* no voxel of the mask is set */
+    DEEPTEPP_ERR_MASK_LABEL = 119,          /* the label asked for is not in the mask */
+    DEEPTEPP_ERR_MASK_LABELS = 120,         /* several labels and none was chosen */
+    DEEPTEPP_ERR_MASK_FRACTIONAL = 121,     /* values that are not whole numbers of 0 and up */
+    DEEPTEPP_ERR_MASK_SMALL = 122,          /* fewer voxels than the model's minimum */
+    DEEPTEPP_ERR_REGION_OUTSIDE = 123,      /* the region leaves the image and the model's rule forbids it */
+    DEEPTEPP_ERR_IMAGE_CONSTANT = 124,      /* image or crop has one value only: nothing to normalise */
+    DEEPTEPP_ERR_SPACING_RANGE = 125,       /* voxel size outside the model's hard range */
+    DEEPTEPP_ERR_COVARIATE_MISSING = 126,   /* the model wants a covariate the case does not have */
+    DEEPTEPP_ERR_COVARIATE_UNKNOWN = 127,   /* the case has a covariate the model does not know */
+    DEEPTEPP_ERR_COVARIATE_DUPLICATE = 128, /* one covariate given twice */
+    DEEPTEPP_ERR_COVARIATE_VALUE = 129,     /* NaN, infinite, or R's missing integer: a missing value is not a value */
+    DEEPTEPP_ERR_COVARIATE_RANGE = 130,     /* outside the model's range, or not one of its levels */
+    DEEPTEPP_ERR_SCORE_NONFINITE = 131,     /* the network's output overflowed: input far from what it was trained on */
+
+    DEEPTEPP_STATUS_FORCE_INT32 = 0x7fffffff
+} deeptepp_status;
+
+/* The constant's own name, e.g. "DEEPTEPP_ERR_MASK_EMPTY"; "DEEPTEPP_ERR_UNKNOWN" for any other number.
+ * Static; any thread. */
+DEEPTEPP_API const char *deeptepp_status_name(deeptepp_status status);
+
+/* Where a failing call explains itself. The caller's own, usually on the stack; needs no initialisation.
+ * The message is one line without a trailing newline, always terminated. 1024 bytes, for ever. */
+typedef struct deeptepp_error {
+    deeptepp_status status;
+    char message[1020];
+} deeptepp_error;
+
+/* ---- Callbacks -------------------------------------------------------------------------------------------------- */
+
+/* All are optional and are called only on the thread that made the call into the library, never on the library's own.
+ * They may not call back into the handle that is running.
+ *   log       a finished line of text without newline: what was decided, and what is slow or unusual.
+ *   progress  the fraction of the work done, rising from 0 to 1.
+ *   cancel    asked at least every 50 ms; any value but 0 ends the call with DEEPTEPP_ERR_CANCELLED within 200 ms. */
+typedef struct deeptepp_callbacks {
+    size_t struct_size; /* sizeof(deeptepp_callbacks) */
+    void (*log)(void *user, const char *line);
+    void (*progress)(void *user, double fraction);
+    int (*cancel)(void *user);
+    void *user; /* handed to each of the three */
+} deeptepp_callbacks;
+
+/* ---- Model ------------------------------------------------------------------------------------------------------ */
+
+/* One model file, loaded and checked: weights, preprocessing, score rule, cut-points, covariates, provenance
+ * (docs/model-format.md). Immutable and reference-counted. Any number of threads and sessions may share one. */
+typedef struct deeptepp_model deeptepp_model;
+
+typedef struct deeptepp_model_options {
+    size_t struct_size;                  /* sizeof(deeptepp_model_options) */
+    const deeptepp_callbacks *callbacks; /* NULL: none. Used during the call only. */
+    int32_t threads;                     /* threads that prepare the weights; 0: one a processor */
+    uint64_t max_file_bytes;             /* a larger file is refused; 0: 4 GiB */
+} deeptepp_model_options;
+
+/* Reads and checks the file at `path`. options: NULL for all defaults.
+ * Errors: FILE_*, MODEL_*, MEMORY, THREAD, CANCELLED. Any thread. */
+DEEPTEPP_API deeptepp_status deeptepp_model_open(deeptepp_model **out, const char *path,
+                                                 const deeptepp_model_options *options, deeptepp_error *error);
+
+/* The same for a file already in memory. `bytes` is not kept. */
+DEEPTEPP_API deeptepp_status deeptepp_model_from_bytes(deeptepp_model **out, const void *bytes, size_t size,
+                                                       const deeptepp_model_options *options, deeptepp_error *error);
+
+/* One more owner; each needs its own deeptepp_model_free. Returns its argument. Any thread. */
+DEEPTEPP_API deeptepp_model *deeptepp_model_ref(deeptepp_model *model);
+DEEPTEPP_API void deeptepp_model_free(deeptepp_model *model);
+
+/* Name as the file states it; SHA-256 of the file in 64 hexadecimal digits. */
+DEEPTEPP_API const char *deeptepp_model_name(const deeptepp_model *model);
+DEEPTEPP_API const char *deeptepp_model_sha256(const deeptepp_model *model);
+
+/* Everything else about the model, as one JSON object: the file's whole description, with "sha256", "parameters",
+ * "members" and "views" added. docs/model-format.md describes the keys. */
+DEEPTEPP_API const char *deeptepp_model_json(const deeptepp_model *model);
+
+/* The shape of the network input, float32 in C order: views, channels, depth, height, width. */
+DEEPTEPP_API void deeptepp_model_input_shape(const deeptepp_model *model, int64_t shape[5]);
+
+/* ---- Volume ----------------------------------------------------------------------------------------------------- */
+
+/* A 3-D image or mask with its geometry. Immutable; any number of threads and cases may share one. */
+typedef struct deeptepp_volume deeptepp_volume;
+
+typedef enum deeptepp_type {
+    DEEPTEPP_UINT8 = 1,
+    DEEPTEPP_INT8 = 2,
+    DEEPTEPP_UINT16 = 3,
+    DEEPTEPP_INT16 = 4,
+    DEEPTEPP_UINT32 = 5,
+    DEEPTEPP_INT32 = 6,
+    DEEPTEPP_UINT64 = 7, /* each 64-bit integer must be exact in a double */
+    DEEPTEPP_INT64 = 8,
+    DEEPTEPP_FLOAT32 = 9,
+    DEEPTEPP_FLOAT64 = 10,
+    DEEPTEPP_TYPE_FORCE_INT32 = 0x7fffffff
+} deeptepp_type;
+
+typedef struct deeptepp_volume_options {
+    size_t struct_size;      /* sizeof(deeptepp_volume_options) */
+    int64_t volume_number;   /* which volume of a 4-D file, from 1; 0: the file must hold exactly one */
+    uint64_t max_bytes;      /* voxel data, inflated, larger than this is refused; 0: 8 GiB */
+    const char *orientation; /* for a file that states none: where its three axes run to, e.g. "RAS" or "LPS";
+                                NULL: such a file is refused. Ignored for a file that states its orientation.
+                                Its use is recorded in every result. */
+} deeptepp_volume_options;
+
+/* A NIfTI-1 or NIfTI-2 file (.nii, gzip or not, known by its bytes). Opened once, read whole; every voxel checked.
+ * sform is preferred to qform when its code is set. scl_slope and scl_inter are applied.
+ * Errors: FILE_*, GZIP, NIFTI_*, VOLUME_*, MEMORY. Any thread. */
+DEEPTEPP_API deeptepp_status deeptepp_volume_open(deeptepp_volume **out, const char *path,
+                                                  const deeptepp_volume_options *options, deeptepp_error *error);
+
+/* The same for the bytes of such a file. `bytes` is not kept. */
+DEEPTEPP_API deeptepp_status deeptepp_volume_from_bytes(deeptepp_volume **out, const void *bytes, size_t size,
+                                                        const deeptepp_volume_options *options, deeptepp_error *error);
+
+/* Voxels in the caller's memory, described. */
+typedef struct deeptepp_array {
+    size_t struct_size; /* sizeof(deeptepp_array) */
+    const void *data;   /* voxel (0, 0, 0); native byte order, any alignment */
+    deeptepp_type type;
+    int64_t dims[3];    /* voxels along i, j, k; each at least 1 */
+    int64_t strides[3]; /* bytes from one voxel to the next along i, j, k, negative allowed; all 0: i fastest, no gaps */
+    double affine[16];  /* row-major 4x4: voxel indices (i, j, k, 1) to RAS millimetres */
+} deeptepp_array;
+
+/* A volume over that memory, without a copy: the memory must stay, unchanged, until the volume and every case that
+ * holds it are freed. Every voxel is checked now. Errors: VOLUME_*, STRUCT_SIZE, MEMORY. Any thread. */
+DEEPTEPP_API deeptepp_status deeptepp_volume_from_array(deeptepp_volume **out, const deeptepp_array *array,
+                                                        deeptepp_error *error);
+
+/* Gives up the caller's hold; a case that holds the volume keeps it alive. */
+DEEPTEPP_API void deeptepp_volume_free(deeptepp_volume *volume);
+
+/* Voxels along i, j, k; voxel sizes in mm; row-major 4x4 affine to RAS mm. */
+DEEPTEPP_API void deeptepp_volume_dims(const deeptepp_volume *volume, int64_t dims[3]);
+DEEPTEPP_API void deeptepp_volume_spacing(const deeptepp_volume *volume, double spacing[3]);
+DEEPTEPP_API void deeptepp_volume_affine(const deeptepp_volume *volume, double affine[16]);
+
+/* Where i, j, k run to, nearest of R L A P S I each, e.g. "LPS". */
+DEEPTEPP_API const char *deeptepp_volume_orientation(const deeptepp_volume *volume);
+
+/* SHA-256 in 64 hexadecimal digits: of the file's bytes as stored, or, for an array, of its type, dims, affine and
+ * voxels (i fastest), whatever its strides. */
+DEEPTEPP_API const char *deeptepp_volume_sha256(const deeptepp_volume *volume);
+
+/* The voxels, scaled, as float32 in the patient's nearest RAS order: x (to the right) fastest, then y (anterior), then
+ * z (superior). dims and spacing (each may be NULL) get the numbers in that order. out may be NULL to ask for dims
+ * first; otherwise count must be the product of the dims. Errors: ARGUMENT. */
+DEEPTEPP_API deeptepp_status deeptepp_volume_copy_ras(const deeptepp_volume *volume, float *out, size_t count,
+                                                      int64_t dims[3], double spacing[3], deeptepp_error *error);
+
+/* ---- Case ------------------------------------------------------------------------------------------------------- */
+
+/* What is known of one patient: images by channel name, the tumour mask, covariates by name.
+ * One thread at a time; scoring only reads it. */
+typedef struct deeptepp_case deeptepp_case;
+
+DEEPTEPP_API deeptepp_status deeptepp_case_new(deeptepp_case **out, deeptepp_error *error);
+DEEPTEPP_API void deeptepp_case_free(deeptepp_case *patient);
+
+/* Adds an image under the channel name the model uses. The case keeps its own hold on the volume. name NULL: the only
+ * channel of a model that has one. Errors: ARGUMENT, CHANNEL_DUPLICATE, MEMORY. */
+DEEPTEPP_API deeptepp_status deeptepp_case_set_image(deeptepp_case *patient, const char *name, deeptepp_volume *image,
+                                                     deeptepp_error *error);
+
+/* Sets the mask, on the same grid as the images. label: the value that marks the tumour, 1 and up; 0: whatever single
+ * value other than 0 the mask holds. A later call replaces it. Errors: ARGUMENT. */
+DEEPTEPP_API deeptepp_status deeptepp_case_set_mask(deeptepp_case *patient, deeptepp_volume *mask, int64_t label,
+                                                    deeptepp_error *error);
+
+/* Adds a covariate. Errors: ARGUMENT, COVARIATE_DUPLICATE, COVARIATE_VALUE, MEMORY. */
+DEEPTEPP_API deeptepp_status deeptepp_case_set_covariate(deeptepp_case *patient, const char *name, double value,
+                                                         deeptepp_error *error);
+
+/* ---- Session ---------------------------------------------------------------------------------------------------- */
+
+/* A model made ready to run: one compute thread, its helpers, and all memory a score needs. One thread at a time (a
+ * second gets DEEPTEPP_ERR_BUSY); make one session a thread. Computation happens on the session's own threads, whose
+ * count and floating-point environment the host neither sees nor changes. Usable in a child after fork(), if no call
+ * was running in it at the fork. */
+typedef struct deeptepp_session deeptepp_session;
+typedef struct deeptepp_result deeptepp_result;
+
+typedef struct deeptepp_session_options {
+    size_t struct_size;                  /* sizeof(deeptepp_session_options) */
+    const deeptepp_callbacks *callbacks; /* NULL: none. Copied; used by every call on the session. */
+    int32_t threads;                     /* compute threads; 0: one a processor this process may use. At most 256. */
+    int32_t no_guidance;                 /* 1: results carry no word about treatment */
+    uint64_t memory_limit;               /* bytes for model and session together; 0: none */
+} deeptepp_session_options;
+
+/* options: NULL for all defaults. The session keeps its own hold on the model.
+ * Errors: ARGUMENT, STRUCT_SIZE, MEMORY, MEMORY_LIMIT, THREAD, BACKEND, CANCELLED. Any thread. */
+DEEPTEPP_API deeptepp_status deeptepp_session_new(deeptepp_session **out, deeptepp_model *model,
+                                                  const deeptepp_session_options *options, deeptepp_error *error);
+DEEPTEPP_API void deeptepp_session_free(deeptepp_session *session);
+
+/* Bytes that the model and a session with these options hold together, without making the session. The case's own
+ * volumes come on top, and while scoring one byte for each voxel of the mask's extent. */
+DEEPTEPP_API deeptepp_status deeptepp_session_estimate(deeptepp_model *model, const deeptepp_session_options *options,
+                                                       uint64_t *bytes, deeptepp_error *error);
+
+/* Scores a case. Errors: those of a case against its model, BUSY, CANCELLED, MEMORY, BACKEND. The session can be used
+ * again after any of them. */
+DEEPTEPP_API deeptepp_status deeptepp_session_score(deeptepp_session *session, const deeptepp_case *patient,
+                                                    deeptepp_result **out, deeptepp_error *error);
+
+/* Writes the network input of a case, float32 in C order of deeptepp_model_input_shape. count: floats in `out`, which
+ * must be the product of that shape. Errors: as deeptepp_session_score, ARGUMENT. */
+DEEPTEPP_API deeptepp_status deeptepp_session_preprocess(deeptepp_session *session, const deeptepp_case *patient,
+                                                         float *out, size_t count, deeptepp_error *error);
+
+/* Runs the model file's self-test: the score the file states and the one this machine gives (both written whenever
+ * the network ran). Errors: MODEL_SELF_TEST, MODEL_NO_SELF_TEST, BUSY, CANCELLED. */
+DEEPTEPP_API deeptepp_status deeptepp_session_self_test(deeptepp_session *session, double *expected, double *found,
+                                                        deeptepp_error *error);
+
+/* ---- Result ----------------------------------------------------------------------------------------------------- */
+
+/* A result is a snapshot that owns all it says; it outlives model, session and case. Immutable; any thread. */
+DEEPTEPP_API void deeptepp_result_free(deeptepp_result *result);
+
+/* The patient's score: the model's rule over the logits, mean over views and members, plus the covariates' term.
+ * Unit and range are the model's. */
+DEEPTEPP_API double deeptepp_result_score(const deeptepp_result *result);
+
+/* Standard deviation (n - 1) of the score over views; NaN with one view. */
+DEEPTEPP_API double deeptepp_result_score_sd(const deeptepp_result *result);
+
+/* Each view's score (mean over members) and each member's (mean over views), covariates' term included; NaN for an
+ * index out of range. */
+DEEPTEPP_API int64_t deeptepp_result_view_count(const deeptepp_result *result);
+DEEPTEPP_API double deeptepp_result_view_score(const deeptepp_result *result, int64_t view);
+DEEPTEPP_API int64_t deeptepp_result_member_count(const deeptepp_result *result);
+DEEPTEPP_API double deeptepp_result_member_score(const deeptepp_result *result, int64_t member);
+
+/* The tier, counted from 0 for the lowest; -1 when the model has no cut-points. A score equal to a cut-point belongs to
+ * the lower tier. The name is NULL without a tier. */
+DEEPTEPP_API int deeptepp_result_tier(const deeptepp_result *result);
+DEEPTEPP_API const char *deeptepp_result_tier_name(const deeptepp_result *result);
+
+/* Score minus the nearest cut-point; NaN without cut-points. */
+DEEPTEPP_API double deeptepp_result_cutpoint_distance(const deeptepp_result *result);
+
+/* Survival probability at the model's stated times, where it carries a calibration: how many times, each time in the
+ * file's unit (see the JSON), and the probability of being free of the event then; NaN out of range. */
+DEEPTEPP_API int64_t deeptepp_result_survival_count(const deeptepp_result *result);
+DEEPTEPP_API double deeptepp_result_survival_time(const deeptepp_result *result, int64_t index);
+DEEPTEPP_API double deeptepp_result_survival(const deeptepp_result *result, int64_t index);
+
+/* What the paper proposes for the tier, with its evidence, in one paragraph that says "research use only"; NULL when
+ * the model has no such tiers or guidance is switched off. Its parts are in the JSON under "guidance". */
+DEEPTEPP_API const char *deeptepp_result_guidance(const deeptepp_result *result);
+
+/* What a careful reader should know before using the number. */
+typedef enum deeptepp_warning {
+    DEEPTEPP_WARN_AFFINES_DISAGREE = 1,    /* sform and qform are both set and differ; sform was used */
+    DEEPTEPP_WARN_ORIENTATION_ASSUMED = 2, /* the file states no orientation; the caller's was used */
+    DEEPTEPP_WARN_PADDED = 3,              /* part of the region lies outside the image and was filled */
+    DEEPTEPP_WARN_MASK_AT_BORDER = 4,      /* the mask touches the image's border: the tumour may be cut */
+    DEEPTEPP_WARN_SPACING = 5,             /* voxel size outside the model's usual range */
+    DEEPTEPP_WARN_NEAR_CUTPOINT = 6,       /* within the tolerance of a cut-point: the tier could be the other */
+    DEEPTEPP_WARN_COVARIATE_FILLED = 7,    /* a missing covariate got the model's stated substitute */
+    DEEPTEPP_WARN_GEOMETRY_TOLERATED = 8,  /* volumes of the case differ in geometry, within the tolerance */
+    DEEPTEPP_WARN_SEEDED_WEIGHTS = 9,      /* the model says its weights are not trained: the score means nothing */
+    DEEPTEPP_WARNING_FORCE_INT32 = 0x7fffffff
+} deeptepp_warning;
+
+/* Number of warnings; code (0 out of range) and one line of text (NULL out of range) of each. */
+DEEPTEPP_API int64_t deeptepp_result_warning_count(const deeptepp_result *result);
+DEEPTEPP_API deeptepp_warning deeptepp_result_warning_code(const deeptepp_result *result, int64_t index);
+DEEPTEPP_API const char *deeptepp_result_warning_message(const deeptepp_result *result, int64_t index);
+
+/* Everything above and the provenance - library and backend version, instruction set, threads, model name and SHA-256,
+ * input and mask digests, geometry and what was done to it, warnings, guidance - as one JSON object.
+ * docs/result.md describes the keys. */
+DEEPTEPP_API const char *deeptepp_result_json(const deeptepp_result *result);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

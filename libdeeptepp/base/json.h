@@ -1,0 +1,53 @@
+/* Strict reading of the model description: each room reads its own section, every value is checked, an unknown key is
+ * an error (a misspelt option must not become a silent default). The first error sticks; later reads return 0. */
+#ifndef DTP_JSON_H
+#define DTP_JSON_H
+
+#include <jansson.h>
+
+#include "base.h"
+
+typedef struct dtp_json_check {
+    deeptepp_status status; /* DEEPTEPP_OK until the first error */
+    deeptepp_error *error;
+} dtp_json_check;
+
+typedef struct dtp_json {
+    const json_t *object; /* NULL after an error */
+    char path[96];        /* for messages: "input.region" */
+    const char *known[40];
+    int n_known;
+    dtp_json_check *check;
+} dtp_json;
+
+/* The member `key` of `parent` as an object to read; parent->object itself when key is NULL. */
+dtp_json dtp_json_root(const json_t *object, const char *path, dtp_json_check *check);
+dtp_json dtp_json_child(dtp_json *parent, const char *key);
+
+/* Whether an optional key is present. */
+bool dtp_json_has(dtp_json *json, const char *key);
+
+/* Required members. Ranges are inclusive. Text lives as long as the JSON tree and is not empty. */
+const char *dtp_json_text(dtp_json *json, const char *key);
+double dtp_json_number(dtp_json *json, const char *key, double low, double high);
+int64_t dtp_json_integer(dtp_json *json, const char *key, int64_t low, int64_t high);
+bool dtp_json_bool(dtp_json *json, const char *key);
+
+/* The index of the member's text in `choices` (NULL-terminated). */
+int dtp_json_choice(dtp_json *json, const char *key, const char *const *choices);
+
+/* An array of `least` to `most` numbers; returns how many. */
+int dtp_json_numbers(dtp_json *json, const char *key, double *out, int least, int most, double low, double high);
+int dtp_json_integers(dtp_json *json, const char *key, int64_t *out, int least, int most, int64_t low, int64_t high);
+
+/* An array member of `least` to `most` elements of any kind, or NULL. */
+const json_t *dtp_json_array(dtp_json *json, const char *key, int least, int most);
+
+/* Refuses every key that was neither read nor asked for. */
+void dtp_json_close(dtp_json *json);
+
+/* An error of this section: "path.key: text". */
+__attribute__((format(printf, 4, 5))) void dtp_json_fail(dtp_json *json, const char *key, deeptepp_status status,
+                                                         const char *format, ...);
+
+#endif

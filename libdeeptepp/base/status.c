@@ -1,0 +1,131 @@
+#include "status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <deeptepp/version.h>
+
+#define TEXT(x) #x
+#define VERSION(major, minor, patch) TEXT(major) "." TEXT(minor) "." TEXT(patch)
+
+const char *deeptepp_version(void)
+{
+    return VERSION(DEEPTEPP_VERSION_MAJOR, DEEPTEPP_VERSION_MINOR, DEEPTEPP_VERSION_PATCH);
+}
+
+/* A switch rather than a table: the compiler then warns of a status that is not named here. */
+const char *deeptepp_status_name(deeptepp_status status)
+{
+#define NAME(constant)                                                                                                 \
+    case constant:                                                                                                     \
+        return #constant
+    switch (status) {
+        NAME(DEEPTEPP_OK);
+        NAME(DEEPTEPP_ERR_ARGUMENT);
+        NAME(DEEPTEPP_ERR_STRUCT_SIZE);
+        NAME(DEEPTEPP_ERR_MEMORY);
+        NAME(DEEPTEPP_ERR_MEMORY_LIMIT);
+        NAME(DEEPTEPP_ERR_CANCELLED);
+        NAME(DEEPTEPP_ERR_BUSY);
+        NAME(DEEPTEPP_ERR_THREAD);
+        NAME(DEEPTEPP_ERR_BACKEND);
+        NAME(DEEPTEPP_ERR_INTERNAL);
+        NAME(DEEPTEPP_ERR_FILE_MISSING);
+        NAME(DEEPTEPP_ERR_FILE_READ);
+        NAME(DEEPTEPP_ERR_FILE_TOO_LARGE);
+        NAME(DEEPTEPP_ERR_FILE_TRUNCATED);
+        NAME(DEEPTEPP_ERR_GZIP);
+        NAME(DEEPTEPP_ERR_NIFTI_MAGIC);
+        NAME(DEEPTEPP_ERR_NIFTI_PAIR);
+        NAME(DEEPTEPP_ERR_NIFTI_ANALYZE);
+        NAME(DEEPTEPP_ERR_NIFTI_DIM);
+        NAME(DEEPTEPP_ERR_NIFTI_4D);
+        NAME(DEEPTEPP_ERR_NIFTI_DATATYPE);
+        NAME(DEEPTEPP_ERR_NIFTI_BITPIX);
+        NAME(DEEPTEPP_ERR_NIFTI_VOX_OFFSET);
+        NAME(DEEPTEPP_ERR_NIFTI_PIXDIM);
+        NAME(DEEPTEPP_ERR_NIFTI_UNITS);
+        NAME(DEEPTEPP_ERR_NIFTI_SCALING);
+        NAME(DEEPTEPP_ERR_NIFTI_ORIENTATION);
+        NAME(DEEPTEPP_ERR_VOLUME_DIMS);
+        NAME(DEEPTEPP_ERR_VOLUME_STRIDES);
+        NAME(DEEPTEPP_ERR_VOLUME_TYPE);
+        NAME(DEEPTEPP_ERR_VOLUME_AFFINE);
+        NAME(DEEPTEPP_ERR_VOLUME_SHEAR);
+        NAME(DEEPTEPP_ERR_VOLUME_SPACING);
+        NAME(DEEPTEPP_ERR_VOLUME_NONFINITE);
+        NAME(DEEPTEPP_ERR_VOLUME_INEXACT);
+        NAME(DEEPTEPP_ERR_MODEL_LFS_POINTER);
+        NAME(DEEPTEPP_ERR_MODEL_HEADER_LENGTH);
+        NAME(DEEPTEPP_ERR_MODEL_JSON);
+        NAME(DEEPTEPP_ERR_MODEL_TENSOR_ENTRY);
+        NAME(DEEPTEPP_ERR_MODEL_OFFSETS);
+        NAME(DEEPTEPP_ERR_MODEL_DTYPE);
+        NAME(DEEPTEPP_ERR_MODEL_METADATA);
+        NAME(DEEPTEPP_ERR_MODEL_VALUE);
+        NAME(DEEPTEPP_ERR_MODEL_SCHEMA);
+        NAME(DEEPTEPP_ERR_MODEL_ARCHITECTURE);
+        NAME(DEEPTEPP_ERR_MODEL_TENSORS);
+        NAME(DEEPTEPP_ERR_MODEL_NONFINITE);
+        NAME(DEEPTEPP_ERR_MODEL_VARIANCE);
+        NAME(DEEPTEPP_ERR_MODEL_SELF_TEST);
+        NAME(DEEPTEPP_ERR_MODEL_NO_SELF_TEST);
+        NAME(DEEPTEPP_ERR_CHANNEL_MISSING);
+        NAME(DEEPTEPP_ERR_CHANNEL_UNKNOWN);
+        NAME(DEEPTEPP_ERR_CHANNEL_DUPLICATE);
+        NAME(DEEPTEPP_ERR_MASK_MISSING);
+        NAME(DEEPTEPP_ERR_GEOMETRY_SIZE);
+        NAME(DEEPTEPP_ERR_GEOMETRY_SPACING);
+        NAME(DEEPTEPP_ERR_GEOMETRY_DIRECTION);
+        NAME(DEEPTEPP_ERR_GEOMETRY_ORIGIN);
+        NAME(DEEPTEPP_ERR_MASK_EMPTY);
+        NAME(DEEPTEPP_ERR_MASK_LABEL);
+        NAME(DEEPTEPP_ERR_MASK_LABELS);
+        NAME(DEEPTEPP_ERR_MASK_FRACTIONAL);
+        NAME(DEEPTEPP_ERR_MASK_SMALL);
+        NAME(DEEPTEPP_ERR_REGION_OUTSIDE);
+        NAME(DEEPTEPP_ERR_IMAGE_CONSTANT);
+        NAME(DEEPTEPP_ERR_SPACING_RANGE);
+        NAME(DEEPTEPP_ERR_COVARIATE_MISSING);
+        NAME(DEEPTEPP_ERR_COVARIATE_UNKNOWN);
+        NAME(DEEPTEPP_ERR_COVARIATE_DUPLICATE);
+        NAME(DEEPTEPP_ERR_COVARIATE_VALUE);
+        NAME(DEEPTEPP_ERR_COVARIATE_RANGE);
+        NAME(DEEPTEPP_ERR_SCORE_NONFINITE);
+    case DEEPTEPP_STATUS_FORCE_INT32:
+        break;
+    }
+#undef NAME
+    return "DEEPTEPP_ERR_UNKNOWN";
+}
+
+deeptepp_status dtp_fail(deeptepp_error *error, deeptepp_status status, const char *format, ...)
+{
+    if (!error)
+        return status;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(error->message, sizeof error->message, format, arguments);
+    va_end(arguments);
+    /* Names come from files: one line stays one line, and a terminal is not steered. */
+    for (char *c = error->message; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    error->status = status;
+    return status;
+}
+
+deeptepp_status dtp_fail_memory(deeptepp_error *error, const char *what, size_t bytes)
+{
+    return dtp_fail(error, DEEPTEPP_ERR_MEMORY, "out of memory: %zu bytes for %s", bytes, what);
+}
+
+deeptepp_status dtp_check_struct(size_t found, size_t smallest, size_t largest, const char *name,
+                                 deeptepp_error *error)
+{
+    if (found >= smallest && found <= largest)
+        return DEEPTEPP_OK;
+    return dtp_fail(error, DEEPTEPP_ERR_STRUCT_SIZE,
+                    "%s.struct_size is %zu, this library knows %zu to %zu: set it to sizeof(%s)", name, found,
+                    smallest, largest, name);
+}

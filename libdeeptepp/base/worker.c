@@ -1,0 +1,250 @@
+#define _GNU_SOURCE
+#include "worker.h"
+
+#include <errno.h>
+#include <fenv.h>
+#include <omp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAX_THREADS = 256, POLL_MS = 20 };
+
+struct dtp_worker {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    pid_t process; /* the process the thread lives in */
+    int threads;
+    dtp_job_function function; /* the job in hand; NULL when idle */
+    void *argument;
+    dtp_job job;
+    deeptepp_status status;
+    bool quit;
+};
+
+int dtp_processors(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return 1;
+    int count = CPU_COUNT(&set);
+    return count < 1 ? 1 : count > MAX_THREADS ? MAX_THREADS : count;
+}
+
+deeptepp_status dtp_callbacks_copy(deeptepp_callbacks *out, const deeptepp_callbacks *in, deeptepp_error *error)
+{
+    *out = (deeptepp_callbacks){.struct_size = sizeof *out};
+    if (!in)
+        return DEEPTEPP_OK;
+    deeptepp_status status =
+        dtp_check_struct(in->struct_size, sizeof *out, sizeof *out, "deeptepp_callbacks", error);
+    if (status == DEEPTEPP_OK)
+        *out = *in;
+    return status;
+}
+
+static void *hold(void *lock)
+{
+    pthread_mutex_lock(lock);
+    pthread_mutex_unlock(lock);
+    return NULL;
+}
+
+/* libgomp ends the process when the system refuses a thread: ask the system first, all at once. */
+static bool threads_available(int count)
+{
+    pthread_t threads[MAX_THREADS];
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&lock);
+    int started = 0;
+    while (started < count && pthread_create(&threads[started], NULL, hold, &lock) == 0)
+        started++;
+    pthread_mutex_unlock(&lock);
+    for (int i = 0; i < started; i++)
+        pthread_join(threads[i], NULL);
+    pthread_mutex_destroy(&lock);
+    return started == count;
+}
+
+/* OpenMP's settings are per thread; its helpers inherit this thread's floating-point environment when they start. */
+static void prepare_thread(int threads)
+{
+    fesetenv(FE_DFL_ENV);
+    omp_set_dynamic(0);
+    omp_set_num_threads(threads);
+#pragma omp parallel
+    {
+        fesetenv(FE_DFL_ENV);
+    }
+}
+
+static void *worker_main(void *argument)
+{
+    dtp_worker *worker = argument;
+    prepare_thread(worker->threads);
+    pthread_mutex_lock(&worker->lock);
+    for (;;) {
+        while (!worker->function && !worker->quit)
+            pthread_cond_wait(&worker->changed, &worker->lock);
+        if (worker->quit)
+            break;
+        pthread_mutex_unlock(&worker->lock);
+        deeptepp_status status = worker->function(worker->argument, &worker->job);
+        pthread_mutex_lock(&worker->lock);
+        worker->status = status;
+        worker->function = NULL;
+        pthread_cond_broadcast(&worker->changed);
+    }
+    pthread_mutex_unlock(&worker->lock);
+    return NULL;
+}
+
+/* The host's signals are for the host's threads. */
+static int create_masked(pthread_t *thread, dtp_worker *worker)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = threads_available(worker->threads) ? pthread_create(thread, NULL, worker_main, worker) : EAGAIN;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed;
+}
+
+static deeptepp_status launch(dtp_worker *worker, deeptepp_error *error)
+{
+    pthread_condattr_t clock;
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_mutex_init(&worker->lock, NULL);
+    pthread_cond_init(&worker->changed, &clock);
+    pthread_condattr_destroy(&clock);
+    worker->function = NULL;
+    worker->quit = false;
+    worker->process = getpid();
+    if (create_masked(&worker->thread, worker) == 0)
+        return DEEPTEPP_OK;
+    worker->process = 0;
+    return dtp_fail(error, DEEPTEPP_ERR_THREAD, "the system refused %d compute threads: ask for fewer",
+                    worker->threads);
+}
+
+deeptepp_status dtp_worker_start(dtp_worker **out, int threads, deeptepp_error *error)
+{
+    *out = NULL;
+    int limit = omp_get_thread_limit();
+    dtp_worker *worker = calloc(1, sizeof *worker);
+    if (!worker)
+        return dtp_fail_memory(error, "the compute thread", sizeof *worker);
+    worker->threads = threads > 0 ? threads : dtp_processors();
+    if (worker->threads > limit)
+        worker->threads = limit;
+    deeptepp_status status = launch(worker, error);
+    if (status != DEEPTEPP_OK)
+        free(worker);
+    else
+        *out = worker;
+    return status;
+}
+
+void dtp_worker_stop(dtp_worker *worker)
+{
+    if (!worker)
+        return;
+    if (worker->process == getpid()) {
+        pthread_mutex_lock(&worker->lock);
+        atomic_store(&worker->job.cancelled, true);
+        while (worker->function)
+            pthread_cond_wait(&worker->changed, &worker->lock);
+        worker->quit = true;
+        pthread_cond_broadcast(&worker->changed);
+        pthread_mutex_unlock(&worker->lock);
+        pthread_join(worker->thread, NULL);
+        pthread_mutex_destroy(&worker->lock);
+        pthread_cond_destroy(&worker->changed);
+    }
+    free(worker);
+}
+
+int dtp_worker_threads(const dtp_worker *worker)
+{
+    return worker->threads;
+}
+
+/* Waits for a change, at most POLL_MS. The lock is held. */
+static void wait_a_moment(dtp_worker *worker)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += POLL_MS * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_nsec -= 1000000000L;
+        until.tv_sec++;
+    }
+    pthread_cond_timedwait(&worker->changed, &worker->lock, &until);
+}
+
+/* Calls the callbacks, without the lock. */
+static void poll_callbacks(dtp_worker *worker, const deeptepp_callbacks *callbacks, int *told)
+{
+    pthread_mutex_unlock(&worker->lock);
+    int permille = atomic_load(&worker->job.permille);
+    if (callbacks->progress && permille > *told) {
+        *told = permille;
+        callbacks->progress(callbacks->user, permille / 1000.0);
+    }
+    if (callbacks->cancel && callbacks->cancel(callbacks->user))
+        atomic_store(&worker->job.cancelled, true);
+    pthread_mutex_lock(&worker->lock);
+}
+
+static deeptepp_status finish(dtp_worker *worker, deeptepp_error *error)
+{
+    if (worker->function || worker->status == DEEPTEPP_ERR_CANCELLED)
+        return dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled by the caller's callback");
+    if (worker->status != DEEPTEPP_OK && error)
+        *error = worker->job.error;
+    return worker->status;
+}
+
+static void wait_until_idle(dtp_worker *worker)
+{
+    while (worker->function)
+        pthread_cond_wait(&worker->changed, &worker->lock);
+}
+
+deeptepp_status dtp_worker_run(dtp_worker *worker, dtp_job_function function, void *argument,
+                               const deeptepp_callbacks *callbacks, deeptepp_error *error)
+{
+    deeptepp_callbacks none = {0};
+    int told = -1;
+    if (!callbacks)
+        callbacks = &none;
+    /* After fork() the thread is not here and the lock may be held by a ghost: both are made anew. */
+    if (worker->process != getpid()) {
+        deeptepp_status status = launch(worker, error);
+        if (status != DEEPTEPP_OK)
+            return status;
+    }
+    pthread_mutex_lock(&worker->lock);
+    wait_until_idle(worker);
+    atomic_store(&worker->job.cancelled, false);
+    atomic_store(&worker->job.detached_ok, false);
+    atomic_store(&worker->job.permille, 0);
+    worker->argument = argument;
+    worker->function = function;
+    pthread_cond_broadcast(&worker->changed);
+    while (worker->function) {
+        wait_a_moment(worker);
+        poll_callbacks(worker, callbacks, &told);
+        if (atomic_load(&worker->job.cancelled) && atomic_load(&worker->job.detached_ok))
+            break;
+    }
+    deeptepp_status status = finish(worker, error);
+    pthread_mutex_unlock(&worker->lock);
+    if (status == DEEPTEPP_OK && callbacks->progress && told < 1000)
+        callbacks->progress(callbacks->user, 1.0);
+    return status;
+}

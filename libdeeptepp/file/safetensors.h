@@ -1,0 +1,58 @@
+/* The safetensors container: named tensors and one text of metadata, strictly checked (docs/model-format.md). */
+#ifndef DTP_SAFETENSORS_H
+#define DTP_SAFETENSORS_H
+
+#include <jansson.h>
+
+#include "../base/base.h"
+#include "../base/digest.h"
+
+enum { DTP_TENSOR_MAX_RANK = 5 };
+
+typedef enum dtp_dtype { DTP_F32, DTP_F16, DTP_BF16, DTP_F64, DTP_I64 } dtp_dtype;
+
+typedef struct dtp_tensor {
+    char *name;
+    dtp_dtype dtype;
+    int rank;
+    int64_t shape[DTP_TENSOR_MAX_RANK];
+    size_t count; /* elements */
+    size_t begin, end; /* bytes within the data section */
+    void *data;   /* end - begin bytes in the file's dtype; a block of its own, so that it can be given back early */
+    bool used;    /* set by whoever consumed it: what stays unused is unexpected */
+} dtp_tensor;
+
+typedef struct dtp_safetensors {
+    dtp_tensor *tensors; /* in the order of their data */
+    size_t count;
+    json_t *metadata; /* object of strings, or NULL */
+} dtp_safetensors;
+
+/* Where the bytes come from: memory, or a file read once from front to back. */
+typedef struct dtp_source {
+    const uint8_t *bytes; /* NULL: read from fd */
+    int fd;
+    size_t size, at;
+    dtp_digest digest; /* of everything read so far */
+} dtp_source;
+
+/* Reads exactly `size` bytes and adds them to the digest. Errors: FILE_READ, FILE_TRUNCATED. */
+deeptepp_status dtp_source_read(dtp_source *source, void *out, size_t size, deeptepp_error *error);
+
+/* Parses the JSON header of a file whose data section has `data_size` bytes. Pure; fills all but the data. */
+deeptepp_status dtp_safetensors_parse(dtp_safetensors *out, const char *header, size_t header_size, size_t data_size,
+                                      deeptepp_error *error);
+
+/* Reads header and every tensor. On failure `out` is empty. Errors: FILE_*, MODEL_*, MEMORY. */
+deeptepp_status dtp_safetensors_read(dtp_safetensors *out, dtp_source *source, deeptepp_error *error);
+
+/* The tensor of that name, or NULL. */
+dtp_tensor *dtp_safetensors_find(const dtp_safetensors *file, const char *name);
+
+/* The tensor's elements as finite float32 in a new block, the tensor's own data given back.
+ * Errors: MODEL_DTYPE (I64), MODEL_NONFINITE, MEMORY. */
+deeptepp_status dtp_tensor_take_f32(dtp_tensor *tensor, float **out, deeptepp_error *error);
+
+void dtp_safetensors_free(dtp_safetensors *file);
+
+#endif

@@ -1,0 +1,42 @@
+/* Voxels with geometry. */
+#ifndef DTP_VOLUME_H
+#define DTP_VOLUME_H
+
+#include <stdatomic.h>
+
+#include "../base/base.h"
+#include "../base/digest.h"
+
+struct deeptepp_volume {
+    atomic_int references;
+    deeptepp_type type;
+    int64_t dims[3];
+    int64_t strides[3]; /* bytes */
+    const uint8_t *data; /* voxel (0, 0, 0), native byte order, any alignment */
+    void *owned;         /* the block to free, or NULL for the caller's memory */
+    double slope, inter; /* value = slope * stored + inter */
+    double affine[16];   /* row-major, voxel index to RAS mm */
+    double spacing[3];   /* mm along i, j, k */
+    char orientation[4]; /* "LPS": where i, j, k run to */
+    char sha256[DTP_DIGEST_SIZE];
+    bool orientation_assumed; /* from the caller's option, the file states none */
+    double affine_gap_mm;     /* largest distance between sform's and qform's corners; 0 when they agree */
+};
+
+/* Takes a reference; dtp_volume's own counterpart is deeptepp_volume_free. */
+deeptepp_volume *dtp_volume_ref(deeptepp_volume *volume);
+
+/* Bytes of one voxel; 0 for a type this library does not know. */
+size_t dtp_type_size(deeptepp_type type);
+
+/* Checks everything and makes a volume of `draft` (type, dims, strides, data, owned, slope, inter, affine, digest and
+ * flags filled in); derives spacing and orientation. Takes over draft->owned on success only. Errors: VOLUME_*, MEMORY. */
+deeptepp_status dtp_volume_make(deeptepp_volume **out, const deeptepp_volume *draft, deeptepp_error *error);
+
+/* The stored (unscaled) value of one voxel. */
+double dtp_volume_stored(const deeptepp_volume *volume, int64_t i, int64_t j, int64_t k);
+
+/* `n` consecutive voxels along i from (i, j, k), scaled. */
+void dtp_volume_row(const deeptepp_volume *volume, int64_t i, int64_t j, int64_t k, int64_t n, double *out);
+
+#endif
