@@ -5,6 +5,8 @@
 
 #include <deeptepp/version.h>
 
+#include "warnings.h"
+
 #define TEXT(x) #x
 #define VERSION(major, minor, patch) TEXT(major) "." TEXT(minor) "." TEXT(patch)
 
@@ -99,6 +101,27 @@ const char *deeptepp_status_name(deeptepp_status status)
     return "DEEPTEPP_ERR_UNKNOWN";
 }
 
+/* Names come from files: one line stays one line, and a terminal is not steered. */
+static void clean_line(char *text)
+{
+    for (char *c = text; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+}
+
+void dtp_warn(dtp_warnings *warnings, deeptepp_warning code, const char *format, ...)
+{
+    if (warnings->count == DTP_MAX_WARNINGS)
+        return;
+    char *message = warnings->items[warnings->count].message;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof warnings->items[0].message, format, arguments);
+    va_end(arguments);
+    clean_line(message);
+    warnings->items[warnings->count++].code = code;
+}
+
 deeptepp_status dtp_fail(deeptepp_error *error, deeptepp_status status, const char *format, ...)
 {
     if (!error)
@@ -107,10 +130,7 @@ deeptepp_status dtp_fail(deeptepp_error *error, deeptepp_status status, const ch
     va_start(arguments, format);
     vsnprintf(error->message, sizeof error->message, format, arguments);
     va_end(arguments);
-    /* Names come from files: one line stays one line, and a terminal is not steered. */
-    for (char *c = error->message; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
+    clean_line(error->message);
     error->status = status;
     return status;
 }

@@ -215,6 +215,15 @@ static void wait_until_idle(dtp_worker *worker)
         pthread_cond_wait(&worker->changed, &worker->lock);
 }
 
+void dtp_worker_wait(dtp_worker *worker)
+{
+    if (worker->process != getpid())
+        return;
+    pthread_mutex_lock(&worker->lock);
+    wait_until_idle(worker);
+    pthread_mutex_unlock(&worker->lock);
+}
+
 deeptepp_status dtp_worker_run(dtp_worker *worker, dtp_job_function function, void *argument,
                                const deeptepp_callbacks *callbacks, deeptepp_error *error)
 {

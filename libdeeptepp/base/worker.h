@@ -35,6 +35,9 @@ int dtp_worker_threads(const dtp_worker *worker);
 deeptepp_status dtp_worker_run(dtp_worker *worker, dtp_job_function function, void *argument,
                                const deeptepp_callbacks *callbacks, deeptepp_error *error);
 
+/* Waits until no job is winding down, after which what it used may be changed. Nothing to wait for after fork(). */
+void dtp_worker_wait(dtp_worker *worker);
+
 /* The number of processors this process may run on, 1 to 256. */
 int dtp_processors(void);
 

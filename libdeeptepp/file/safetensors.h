@@ -25,7 +25,8 @@ typedef struct dtp_tensor {
 typedef struct dtp_safetensors {
     dtp_tensor *tensors; /* in the order of their data */
     size_t count;
-    json_t *metadata; /* object of strings, or NULL */
+    dtp_tensor **by_name; /* the same tensors, sorted for dtp_safetensors_find */
+    json_t *metadata; /* object of texts, or NULL */
 } dtp_safetensors;
 
 /* Where the bytes come from: memory, or a file read once from front to back. */
@@ -33,11 +34,19 @@ typedef struct dtp_source {
     const uint8_t *bytes; /* NULL: read from fd */
     int fd;
     size_t size, at;
-    dtp_digest digest; /* of everything read so far */
+    dtp_digest digest; /* of everything read so far; initialised by the source's maker */
 } dtp_source;
 
 /* Reads exactly `size` bytes and adds them to the digest. Errors: FILE_READ, FILE_TRUNCATED. */
 deeptepp_status dtp_source_read(dtp_source *source, void *out, size_t size, deeptepp_error *error);
+
+/* The system's text for an errno value, in the caller's buffer. */
+const char *dtp_source_reason(int code, char text[128]);
+
+/* Strict JSON whose root is an object: no duplicate key, no NUL, a bounded number of values. `what` is named in
+ * messages. The caller's reference. Errors: MODEL_JSON, MEMORY. */
+deeptepp_status dtp_safetensors_json(json_t **out, const char *text, size_t size, const char *what,
+                                     deeptepp_error *error);
 
 /* Parses the JSON header of a file whose data section has `data_size` bytes. Pure; fills all but the data. */
 deeptepp_status dtp_safetensors_parse(dtp_safetensors *out, const char *header, size_t header_size, size_t data_size,

@@ -1,8 +1,29 @@
-/* NIfTI-1 and NIfTI-2 in memory; the only door to libnifti. */
+/* NIfTI-1 and NIfTI-2 headers; the only door to libnifti. */
 #ifndef DTP_NIFTI_H
 #define DTP_NIFTI_H
 
+#include "stream.h"
 #include "volume.h"
+
+/* Header and extensions may take this much before the voxels: far more than any known writer uses. */
+enum { DTP_NIFTI_BEGIN_MAX = 1 << 28 };
+
+typedef struct dtp_nifti {
+    bool second;  /* NIfTI-2 */
+    bool swapped; /* header and voxels are not in this machine's byte order */
+    int64_t dim[8];
+    int32_t datatype, bitpix, units, qform_code, sform_code;
+    double pixdim[8];
+    double vox_offset, slope, inter;
+    double quatern[3], qoffset[3], srow[12];
+
+    deeptepp_type type;           /* Derived: */
+    double sform[16], qform[16];  /* row-major, to RAS mm; all 0 when the code is not above 0 */
+} dtp_nifti;
+
+/* Reads a header and checks every field that is used; lengths are millimetres then, no scaling is slope 1.
+ * Errors: those of dtp_stream_read, NIFTI_*, VOLUME_AFFINE. */
+deeptepp_status dtp_nifti_read(dtp_nifti *h, dtp_stream *stream, deeptepp_error *error);
 
 /* Where the voxel axes of an affine (row-major 4x4, invertible) run to, as 3 letters and a NUL. */
 void dtp_nifti_orientation(const double affine[16], char letters[4]);

@@ -1,0 +1,197 @@
+#include "montage.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "font.h"
+#include "layout.h"
+#include "progress.h"
+#include "report.h"
+
+static const cli_colour page_colour = {24, 26, 30}, panel_colour = {12, 13, 15}, bright = {236, 238, 242},
+                        dim = {150, 156, 166}, accent = {92, 200, 250}, white = {255, 255, 255};
+static const double percentiles[2] = {1, 99.7};
+
+enum { PAD = 7, TEXT = 160 };
+
+typedef struct drawing {
+    cli_canvas *canvas;
+    const cli_scan *scan;
+    double near_window[2], whole_window[2];
+} drawing;
+
+/* As radiologists read it: "S 12.5 mm" or "I 3.0 mm". */
+static void position_text(const cli_scan *scan, cli_orientation orientation, int64_t slice, char text[TEXT])
+{
+    const int axis = cli_plane_through(orientation);
+    int64_t voxel[3];
+    for (int i = 0; i < 3; i++)
+        voxel[i] = (scan->low[i] + scan->high[i]) / 2;
+    voxel[axis] = slice;
+    const double at = floor(cli_scan_position(scan, voxel, axis) * 10 + 0.5) / 10;
+    snprintf(text, TEXT, "%c %.1f mm", at < 0 ? "LPI"[axis] : "RAS"[axis], fabs(at));
+}
+
+static void draw_letters(const drawing *d, cli_rectangle where, cli_orientation orientation)
+{
+    const int across = cli_plane_across(orientation), down = cli_plane_down(orientation);
+    const char text[4][2] = {{"RAS"[across], 0}, {"LPI"[across], 0}, {"RAS"[down], 0}, {"LPI"[down], 0}};
+    const int x = where.x + (where.width - CLI_FONT_WIDTH) / 2, y = where.y + (where.height - CLI_FONT_HEIGHT) / 2;
+    cli_canvas_text(d->canvas, where.x + PAD, y, text[0], accent);
+    cli_canvas_text(d->canvas, where.x + where.width - PAD - CLI_FONT_WIDTH, y, text[1], accent);
+    cli_canvas_text(d->canvas, x, where.y + PAD, text[2], accent);
+    cli_canvas_text(d->canvas, x, where.y + where.height - PAD - CLI_FONT_HEIGHT, text[3], accent);
+}
+
+/* 10 mm, or more where that would be too short to see. */
+static void draw_scale(const drawing *d, cli_rectangle where, double mm_per_pixel)
+{
+    static const int lengths[] = {10, 20, 50, 100, 200};
+    int length = lengths[0];
+    for (size_t i = 0; i < CLI_COUNT(lengths) && length / mm_per_pixel < 28; i++)
+        length = lengths[i];
+    const int pixels = (int)(length / mm_per_pixel + 0.5);
+    const cli_rectangle bar = {where.x + PAD + 1, where.y + where.height - PAD - 4, pixels, 3};
+    char text[TEXT];
+    snprintf(text, sizeof text, "%d mm", length);
+    cli_canvas_fill(d->canvas, (cli_rectangle){bar.x - 1, bar.y - 1, bar.width + 2, bar.height + 2}, panel_colour, 0.8);
+    cli_canvas_fill(d->canvas, bar, white, 1);
+    cli_canvas_text(d->canvas, bar.x, bar.y - CLI_FONT_HEIGHT - 3, text, bright);
+}
+
+static int draw_panel(const drawing *d, cli_rectangle where, const cli_plane *plane, const char *title)
+{
+    char position[TEXT], number[TEXT];
+    const int axis = cli_plane_through(plane->orientation);
+    cli_canvas_fill(d->canvas, where, panel_colour, 1);
+    const int code = cli_plane_draw(d->canvas, where, d->scan, plane);
+    position_text(d->scan, plane->orientation, plane->slice, position);
+    snprintf(number, sizeof number, "%lld/%lld", (long long)plane->slice + 1, (long long)d->scan->dims[axis]);
+    cli_canvas_text(d->canvas, where.x + PAD, where.y + PAD, position, bright);
+    cli_canvas_text(d->canvas, where.x + where.width - PAD - cli_canvas_text_width(number), where.y + PAD, number, dim);
+    cli_canvas_text(d->canvas, where.x + where.width - PAD - cli_canvas_text_width(title),
+                    where.y + where.height - PAD - CLI_FONT_HEIGHT, title, dim);
+    draw_letters(d, where, plane->orientation);
+    draw_scale(d, where, plane->mm_per_pixel);
+    return code;
+}
+
+static int pixel_of(double centre, double at, double mm_per_pixel, int size)
+{
+    return (int)floor(size / 2.0 + (centre - at) / mm_per_pixel);
+}
+
+/* What the zoomed tiles show of the whole slice. */
+static void draw_box(const drawing *d, cli_rectangle where, const cli_plane *whole, cli_rectangle tile)
+{
+    const cli_plane zoom = cli_layout_zoom(d->scan, CLI_AXIAL, tile);
+    const double half[2] = {tile.width * zoom.mm_per_pixel / 2, tile.height * zoom.mm_per_pixel / 2};
+    const int x = pixel_of(whole->centre[0], zoom.centre[0] + half[0], whole->mm_per_pixel, where.width);
+    const int y = pixel_of(whole->centre[1], zoom.centre[1] + half[1], whole->mm_per_pixel, where.height);
+    const int left = x < 0 ? 0 : x, top = y < 0 ? 0 : y;
+    int right = x + (int)(2 * half[0] / whole->mm_per_pixel), bottom = y + (int)(2 * half[1] / whole->mm_per_pixel);
+    right = right > where.width ? where.width : right;
+    bottom = bottom > where.height ? where.height : bottom;
+    cli_canvas_frame(d->canvas, (cli_rectangle){where.x + left, where.y + top, right - left, bottom - top}, accent, 0.8);
+}
+
+/* Marks at the right edge where the axial tiles lie. */
+static void draw_ticks(const drawing *d, cli_rectangle where, const cli_plane *plane, const cli_layout *layout)
+{
+    for (int i = 0; i < layout->tiles; i++) {
+        const double at = (double)layout->slice[i] * d->scan->spacing[2];
+        const int y = pixel_of(plane->centre[1], at, plane->mm_per_pixel, where.height);
+        if (y >= 0 && y < where.height)
+            cli_canvas_fill(d->canvas, (cli_rectangle){where.x + where.width - 5, where.y + y, 5, 1}, accent, 1);
+    }
+}
+
+static int draw_side(const drawing *d, const cli_layout *layout)
+{
+    cli_plane whole = cli_layout_whole(d->scan, CLI_AXIAL, layout->panels[0]);
+    whole.slice = d->scan->largest_slice;
+    memcpy(whole.window, d->whole_window, sizeof whole.window);
+    int code = draw_panel(d, layout->panels[0], &whole, "whole slice");
+    draw_box(d, layout->panels[0], &whole, layout->tile[0]);
+    for (int i = 1; !code && i < 3; i++) {
+        cli_plane plane = cli_layout_zoom(d->scan, i == 1 ? CLI_CORONAL : CLI_SAGITTAL, layout->panels[i]);
+        memcpy(plane.window, d->near_window, sizeof plane.window);
+        code = draw_panel(d, layout->panels[i], &plane, i == 1 ? "coronal" : "sagittal");
+        draw_ticks(d, layout->panels[i], &plane, layout);
+    }
+    return code;
+}
+
+static int draw_tiles(const drawing *d, const cli_layout *layout)
+{
+    int code = CLI_OK;
+    for (int i = 0; !code && i < layout->tiles; i++) {
+        cli_progress_show("drawing", (double)i / layout->tiles);
+        cli_plane plane = cli_layout_zoom(d->scan, CLI_AXIAL, layout->tile[i]);
+        plane.slice = layout->slice[i];
+        memcpy(plane.window, d->near_window, sizeof plane.window);
+        code = draw_panel(d, layout->tile[i], &plane, "");
+        code = code ? code : cli_check_interrupt();
+    }
+    cli_progress_clear();
+    return code;
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
+}
+
+static bool is_oblique(const cli_scan *scan)
+{
+    double off = 0;
+    for (int row = 0; row < 3; row++)
+        for (int column = 0; column < 3; column++)
+            off += row == column ? 0 : fabs(scan->affine[4 * row + column]) / scan->spacing[column];
+    return off > 1e-3;
+}
+
+static void draw_words(const drawing *d, const cli_layout *layout, const char *image, const char *mask)
+{
+    char text[TEXT];
+    const cli_scan *scan = d->scan;
+    const double *s = scan->spacing;
+    const int left = layout->panels[0].x, bottom = layout->page.height - CLI_FONT_HEIGHT - 10;
+    double size[3];
+    for (int axis = 0; axis < 3; axis++)
+        size[axis] = (double)(scan->high[axis] - scan->low[axis] + 1) * s[axis];
+    snprintf(text, sizeof text, "%.72s   mask %.72s", base_name(image), base_name(mask));
+    cli_canvas_text(d->canvas, left, 11, text, white);
+    snprintf(text, sizeof text, "tumour %.2f ml, %.0f x %.0f x %.0f mm (R-L x A-P x S-I), %lld voxels of "
+             "%.2f x %.2f x %.2f mm   grey %.4g to %.4g", (double)scan->mask_voxels * s[0] * s[1] * s[2] / 1000, size[0],
+             size[1], size[2], (long long)scan->mask_voxels, s[0], s[1], s[2], d->near_window[0], d->near_window[1]);
+    cli_canvas_text(d->canvas, left, 33, text, dim);
+    snprintf(text, sizeof text, "the patient's right is on the left%s",
+             is_oblique(scan) ? "; oblique image: letters and positions are the nearest" : "");
+    cli_canvas_text(d->canvas, left, bottom, text, dim);
+    snprintf(text, sizeof text, "deeptepp %s, research use only", deeptepp_version());
+    cli_canvas_text(d->canvas, layout->page.width - left - cli_canvas_text_width(text), bottom, text, dim);
+}
+
+static bool set_windows(drawing *d)
+{
+    int64_t low[3], high[3], first[3] = {0, 0, d->scan->largest_slice};
+    const int64_t last[3] = {d->scan->dims[0] - 1, d->scan->dims[1] - 1, d->scan->largest_slice};
+    cli_layout_box(d->scan, low, high);
+    return cli_scan_window(d->scan, low, high, percentiles, d->near_window) &&
+           cli_scan_window(d->scan, first, last, percentiles, d->whole_window);
+}
+
+int cli_montage_draw(cli_canvas *canvas, const cli_scan *scan, const char *image_name, const char *mask_name)
+{
+    cli_layout layout;
+    drawing d = {.canvas = canvas, .scan = scan};
+    cli_layout_make(&layout, scan);
+    if (!cli_canvas_init(canvas, layout.page.width, layout.page.height, page_colour) || !set_windows(&d))
+        return cli_fail_memory("the picture");
+    draw_words(&d, &layout, image_name, mask_name);
+    const int code = draw_side(&d, &layout);
+    return code ? code : draw_tiles(&d, &layout);
+}

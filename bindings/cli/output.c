@@ -1,0 +1,146 @@
+#define _XOPEN_SOURCE 700 /* realpath */
+
+#include "output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "report.h"
+
+/* A rename must replace the file a link leads to, not the link. */
+static char *resolve(const char *path)
+{
+    char *real = realpath(path, NULL);
+    return real ? real : strdup(path);
+}
+
+static char *temporary_name(const char *target)
+{
+    static const char name[] = ".deeptepp-XXXXXX";
+    const char *slash = strrchr(target, '/');
+    size_t folder = slash ? (size_t)(slash - target) + 1 : 0;
+    char *path = malloc(folder + sizeof name);
+    if (!path)
+        return NULL;
+    memcpy(path, target, folder);
+    memcpy(path + folder, name, sizeof name);
+    return path;
+}
+
+static mode_t usual_mode(void)
+{
+    mode_t mask = umask(0);
+    umask(mask);
+    return (mode_t)(0666 & ~mask);
+}
+
+static FILE *open_temporary(char *name)
+{
+    int descriptor = mkstemp(name);
+    if (descriptor < 0)
+        return NULL;
+    (void)!fchmod(descriptor, usual_mode()); /* a file system without modes is no reason to fail */
+    FILE *file = fdopen(descriptor, "wb");
+    if (!file) {
+        close(descriptor);
+        unlink(name);
+    }
+    return file;
+}
+
+/* Renaming onto a device would replace it by a file. */
+static bool in_place(const char *path)
+{
+    struct stat found;
+    return stat(path, &found) == 0 && !S_ISREG(found.st_mode) && !S_ISDIR(found.st_mode);
+}
+
+static void forget(cli_output *output)
+{
+    free(output->path);
+    free(output->temporary);
+    free(output->target);
+    memset(output, 0, sizeof *output);
+}
+
+int cli_output_open(cli_output *output, const char *path)
+{
+    struct stat found;
+    memset(output, 0, sizeof *output);
+    if (stat(path, &found) == 0 && S_ISDIR(found.st_mode))
+        return cli_fail(CLI_OUTPUT, "%s: is a folder, wanted a file", path);
+    output->path = strdup(path);
+    output->target = resolve(path);
+    if (!output->path || !output->target)
+        goto no_memory;
+    if (in_place(path)) {
+        output->file = fopen(path, "wb");
+    } else {
+        output->temporary = temporary_name(output->target);
+        if (!output->temporary)
+            goto no_memory;
+        output->file = open_temporary(output->temporary);
+    }
+    if (output->file)
+        return CLI_OK;
+    forget(output);
+    return cli_fail_write(path);
+
+no_memory:
+    forget(output);
+    return cli_fail_memory("a file name");
+}
+
+static bool close_whole(cli_output *output)
+{
+    bool fine = fflush(output->file) == 0 && !ferror(output->file);
+    if (fine && output->temporary)
+        fine = fsync(fileno(output->file)) == 0 || errno == EINVAL;
+    int reason = errno;
+    if (fclose(output->file) != 0)
+        return false;
+    errno = reason;
+    return fine;
+}
+
+int cli_output_commit(cli_output *output)
+{
+    bool fine = close_whole(output);
+    if (fine && output->temporary)
+        fine = rename(output->temporary, output->target) == 0;
+    int code = fine ? CLI_OK : cli_fail_write(output->path);
+    if (!fine && output->temporary)
+        unlink(output->temporary);
+    forget(output);
+    return code;
+}
+
+void cli_output_abandon(cli_output *output)
+{
+    if (output->file)
+        fclose(output->file);
+    if (output->file && output->temporary)
+        unlink(output->temporary);
+    forget(output);
+}
+
+/* Descriptor 1 is opened for reading, so that writing to it fails as it should for a closed one. */
+void cli_stdio_secure(void)
+{
+    for (int descriptor = 0; descriptor <= 2; descriptor++)
+        if (fcntl(descriptor, F_GETFD) < 0 && errno == EBADF)
+            (void)!open("/dev/null", descriptor == 2 ? O_WRONLY : O_RDONLY);
+}
+
+int cli_stdout_finish(void)
+{
+    bool failed = ferror(stdout) != 0;
+    errno = 0;
+    if (fflush(stdout) == 0 && fclose(stdout) == 0 && !failed)
+        return CLI_OK;
+    return errno ? cli_fail_write("standard output") : cli_fail(CLI_OUTPUT, "standard output: cannot be written");
+}

@@ -1,0 +1,52 @@
+#include "args.h"
+#include "montage.h"
+
+typedef struct arguments {
+    const char *image, *mask, *out, *orientation;
+    int64_t label;
+} arguments;
+
+static const cli_usage usage = {
+    "picture",
+    "--image PATH --mask K --out P.png [options]",
+    "Draws the axial slices through the tumour (all of them, or 12 evenly chosen), the middle coronal and sagittal\n"
+    "plane and the whole slice with most tumour, in true proportions, with the mask's outline. Black and white are\n"
+    "the 1st and the 99.7th percentile of the image around the tumour (in the whole slice: of that slice).\n"
+    "A path may end in #N to name volume N, from 1, of a 4-D file.\n",
+    "  deeptepp picture --image image.nii.gz --mask mask.nii.gz --out case.png\n"};
+
+static int draw(const arguments *given)
+{
+    cli_scan scan = {0};
+    cli_canvas canvas = {0};
+    cli_output output = {0};
+    int code = cli_scan_open(&scan, given->image, given->mask, given->label, given->orientation);
+    if (!code)
+        code = cli_output_open(&output, given->out);
+    if (!code)
+        code = cli_montage_draw(&canvas, &scan, given->image, given->mask);
+    if (!code)
+        code = cli_canvas_write(&canvas, &output);
+    if (!code)
+        code = cli_output_commit(&output);
+    cli_output_abandon(&output);
+    cli_canvas_free(&canvas);
+    cli_scan_free(&scan);
+    return code;
+}
+
+int cli_picture(int argc, char **argv)
+{
+    arguments given = {0};
+    const cli_option options[] = {
+        {"image", "PATH", "the MR: .nii or .nii.gz", cli_take_text, &given.image, .required = true},
+        {"mask", "K", "the tumour, on the image's grid", cli_take_text, &given.mask, .required = true},
+        {"out", "P.png", "the picture", cli_take_text, &given.out, .required = true},
+        {"label", "L", "the mask's value that marks the tumour; default: its only\nvalue other than 0",
+         cli_take_integer, &given.label, .low = 1, .high = 1e9},
+        {"orientation", "RAS", "where the axes run to, for files that do not state it", cli_take_text,
+         &given.orientation, .required = false}};
+    bool done = false;
+    const int code = cli_args_parse(&usage, options, CLI_COUNT(options), argc, argv, &done);
+    return done ? code : draw(&given);
+}

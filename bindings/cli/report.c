@@ -1,0 +1,100 @@
+#include "report.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "progress.h"
+
+typedef struct hint {
+    deeptepp_status status;
+    const char *text;
+} hint;
+
+static const hint hints[] = {
+    {DEEPTEPP_ERR_MEMORY_LIMIT, "raise --memory-limit, or use fewer --threads"},
+    {DEEPTEPP_ERR_MEMORY, "close other programs, or use a smaller model"},
+    {DEEPTEPP_ERR_THREAD, "use fewer --threads"},
+    {DEEPTEPP_ERR_INTERNAL, "please report this"},
+    {DEEPTEPP_ERR_NIFTI_PAIR, "convert it to one .nii.gz file"},
+    {DEEPTEPP_ERR_NIFTI_ANALYZE, "convert it to one .nii.gz file"},
+    {DEEPTEPP_ERR_NIFTI_4D, "name one volume by #N at the end of the path, counted from 1"},
+    {DEEPTEPP_ERR_NIFTI_ORIENTATION, "if you know it for certain, say so with --orientation, e.g. --orientation RAS"},
+    {DEEPTEPP_ERR_MODEL_LFS_POINTER, "fetch the file itself with: git lfs pull"},
+    {DEEPTEPP_ERR_CHANNEL_MISSING, "give it with --image NAME=PATH; `deeptepp info` lists the model's channels"},
+    {DEEPTEPP_ERR_CHANNEL_UNKNOWN, "`deeptepp info` lists the model's channels"},
+    {DEEPTEPP_ERR_GEOMETRY_SIZE, "bring mask and images onto one grid first"},
+    {DEEPTEPP_ERR_GEOMETRY_SPACING, "bring mask and images onto one grid first"},
+    {DEEPTEPP_ERR_GEOMETRY_DIRECTION, "bring mask and images onto one grid first"},
+    {DEEPTEPP_ERR_GEOMETRY_ORIGIN, "bring mask and images onto one grid first"},
+    {DEEPTEPP_ERR_MASK_LABELS, "choose one with --label"},
+    {DEEPTEPP_ERR_COVARIATE_MISSING, "give it with --covariate NAME=VALUE; `deeptepp info` lists them"},
+    {DEEPTEPP_ERR_COVARIATE_UNKNOWN, "`deeptepp info` lists the model's covariates"},
+    {DEEPTEPP_ERR_COVARIATE_RANGE, "`deeptepp info` lists the model's covariates and their ranges"},
+};
+
+static const char *hint_of(deeptepp_status status)
+{
+    for (size_t i = 0; i < CLI_COUNT(hints); i++)
+        if (hints[i].status == status)
+            return hints[i].text;
+    return NULL;
+}
+
+static int exit_code(deeptepp_status status)
+{
+    switch (status) {
+    case DEEPTEPP_OK:
+        return CLI_OK;
+    case DEEPTEPP_ERR_ARGUMENT:
+        return CLI_USAGE;
+    case DEEPTEPP_ERR_CANCELLED:
+        return cli_interrupted() ? 128 + cli_interrupted() : CLI_INTERNAL;
+    default:
+        return status < DEEPTEPP_ERR_FILE_MISSING ? CLI_INTERNAL : CLI_INPUT;
+    }
+}
+
+int cli_fail(int code, const char *format, ...)
+{
+    cli_progress_clear();
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("deeptepp: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    return code;
+}
+
+int cli_fail_write(const char *path)
+{
+    return cli_fail(CLI_OUTPUT, "%s: cannot be written: %s", path, strerror(errno));
+}
+
+int cli_fail_memory(const char *what)
+{
+    return cli_fail(CLI_INTERNAL, "no memory left for %s", what);
+}
+
+int cli_fail_library(const char *path, const deeptepp_error *error)
+{
+    if (error->status == DEEPTEPP_ERR_CANCELLED && cli_interrupted())
+        return cli_fail(exit_code(error->status), "interrupted");
+    bool named = !path || strstr(error->message, path);
+    const char *hint = hint_of(error->status);
+    return cli_fail(exit_code(error->status), "%s%s%s%s%s%s", named ? "" : path, named ? "" : ": ", error->message,
+                    hint ? " (" : "", hint ? hint : "", hint ? ")" : "");
+}
+
+void cli_note(const char *format, ...)
+{
+    cli_progress_clear();
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("deeptepp: note: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+}

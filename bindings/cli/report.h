@@ -1,0 +1,22 @@
+/* Telling the user what went wrong: one line on the standard error, and the exit code that goes with it. */
+#ifndef DEEPTEPP_CLI_REPORT_H
+#define DEEPTEPP_CLI_REPORT_H
+
+#include "cli.h"
+
+/* Prints "deeptepp: <text>" and returns `code`. */
+__attribute__((format(printf, 2, 3))) int cli_fail(int code, const char *format, ...);
+
+/* The same for a file that cannot be written; the reason is errno's. Returns CLI_OUTPUT. */
+int cli_fail_write(const char *path);
+
+/* CLI_INTERNAL for an allocation of `what` that failed. */
+int cli_fail_memory(const char *what);
+
+/* What the library said, with the file it is about (NULL: none) and a hint on what to do next. */
+int cli_fail_library(const char *path, const deeptepp_error *error);
+
+/* A remark that is no failure: "deeptepp: note: <text>". */
+__attribute__((format(printf, 1, 2))) void cli_note(const char *format, ...);
+
+#endif

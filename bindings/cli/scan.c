@@ -1,0 +1,244 @@
+#include "scan.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report.h"
+#include "volume.h"
+
+static size_t voxel_index(const cli_scan *scan, const int64_t voxel[3])
+{
+    int64_t at[3];
+    for (int axis = 0; axis < 3; axis++)
+        at[axis] = voxel[axis] < 0 ? 0 : voxel[axis] >= scan->dims[axis] ? scan->dims[axis] - 1 : voxel[axis];
+    return (size_t)((at[2] * scan->dims[1] + at[1]) * scan->dims[0] + at[0]);
+}
+
+double cli_scan_image_at(const cli_scan *scan, const int64_t voxel[3])
+{
+    return (double)scan->image[voxel_index(scan, voxel)];
+}
+
+bool cli_scan_mask_at(const cli_scan *scan, const int64_t voxel[3])
+{
+    return scan->mask[voxel_index(scan, voxel)];
+}
+
+double cli_scan_position(const cli_scan *scan, const int64_t voxel[3], int axis)
+{
+    const double *row = scan->affine + 4 * axis;
+    return row[0] * (double)voxel[0] + row[1] * (double)voxel[1] + row[2] * (double)voxel[2] + row[3];
+}
+
+/* The affine with its columns in the order R, A, S, each running that way. */
+static void ras_affine(const deeptepp_volume *volume, double out[16])
+{
+    static const char letters[] = "RASLPI";
+    const char *orientation = deeptepp_volume_orientation(volume);
+    int64_t dims[3];
+    double stored[16];
+    deeptepp_volume_dims(volume, dims);
+    deeptepp_volume_affine(volume, stored);
+    memcpy(out, stored, sizeof stored);
+    for (int axis = 0; axis < 3; axis++) {
+        const int place = (int)(strchr(letters, orientation[axis]) - letters);
+        const double sign = place < 3 ? 1 : -1, shift = place < 3 ? 0 : (double)(dims[axis] - 1);
+        for (int row = 0; row < 3; row++) {
+            out[4 * row + place % 3] = sign * stored[4 * row + axis];
+            out[4 * row + 3] += shift * stored[4 * row + axis];
+        }
+    }
+}
+
+typedef struct grid {
+    int64_t dims[3];
+    double spacing[3], affine[16];
+    float *voxels;
+} grid;
+
+static int load(grid *out, const char *path, const char *orientation)
+{
+    deeptepp_error error;
+    deeptepp_volume *volume = NULL;
+    int code = cli_volume_open(&volume, path, orientation);
+    if (code)
+        return code;
+    deeptepp_volume_dims(volume, out->dims);
+    const size_t count = (size_t)(out->dims[0] * out->dims[1] * out->dims[2]); /* no overflow: the voxels are there */
+    out->voxels = count > SIZE_MAX / sizeof *out->voxels ? NULL : malloc(count * sizeof *out->voxels);
+    if (!out->voxels)
+        code = cli_fail_memory("the voxels of a volume");
+    else if (deeptepp_volume_copy_ras(volume, out->voxels, count, out->dims, out->spacing, &error))
+        code = cli_fail_library(path, &error);
+    ras_affine(volume, out->affine);
+    deeptepp_volume_free(volume);
+    return code;
+}
+
+static double corner_gap(const grid *a, const grid *b, int which)
+{
+    double square = 0;
+    for (int row = 0; row < 3; row++) {
+        const double *p = a->affine + 4 * row, *q = b->affine + 4 * row;
+        double gap = p[3] - q[3];
+        for (int axis = 0; axis < 3; axis++)
+            gap += (which >> axis & 1) ? (p[axis] - q[axis]) * (double)(a->dims[axis] - 1) : 0;
+        square += gap * gap;
+    }
+    return sqrt(square);
+}
+
+/* The library refuses such a case too; a hundredth of a voxel is rounding in the headers. */
+static int check_grid(const grid *image, const grid *mask, const char *path)
+{
+    double worst = 0, edge = image->spacing[0];
+    for (int axis = 0; axis < 3; axis++) {
+        edge = fmin(edge, image->spacing[axis]);
+        if (image->dims[axis] != mask->dims[axis])
+            return cli_fail(CLI_INPUT, "%s: %lld x %lld x %lld voxels, wanted the image's %lld x %lld x %lld", path,
+                            (long long)mask->dims[0], (long long)mask->dims[1], (long long)mask->dims[2],
+                            (long long)image->dims[0], (long long)image->dims[1], (long long)image->dims[2]);
+    }
+    for (int which = 0; which < 8; which++)
+        worst = fmax(worst, corner_gap(image, mask, which));
+    if (worst > 0.01 * edge)
+        return cli_fail(CLI_INPUT, "%s: a corner lies %.4g mm from the image's, wanted mask and image on one grid", path,
+                        worst);
+    return CLI_OK;
+}
+
+static int check_value(float value, int64_t label, float *only, const char *path)
+{
+    if (value < 0 || value != floorf(value))
+        return cli_fail(CLI_INPUT, "%s: a voxel of %.6g, wanted whole numbers from 0 up", path, (double)value);
+    if (value > 0 && label == 0 && *only > 0 && value != *only)
+        return cli_fail(CLI_INPUT, "%s: labels %.6g and %.6g, wanted one (choose one with --label)", path,
+                        (double)*only, (double)value);
+    if (value > 0)
+        *only = value;
+    return CLI_OK;
+}
+
+static void include_voxel(cli_scan *scan, const int64_t voxel[3])
+{
+    for (int axis = 0; axis < 3; axis++) {
+        scan->low[axis] = voxel[axis] < scan->low[axis] ? voxel[axis] : scan->low[axis];
+        scan->high[axis] = voxel[axis] > scan->high[axis] ? voxel[axis] : scan->high[axis];
+    }
+    scan->mask_voxels++;
+}
+
+/* The bounding box, the number of voxels, and the fullest axial slice. */
+static void measure(cli_scan *scan)
+{
+    int64_t voxel[3], fullest = 0;
+    memcpy(scan->low, scan->dims, sizeof scan->low);
+    memset(scan->high, 0, sizeof scan->high);
+    for (voxel[2] = 0; voxel[2] < scan->dims[2]; voxel[2]++) {
+        const int64_t before = scan->mask_voxels;
+        for (voxel[1] = 0; voxel[1] < scan->dims[1]; voxel[1]++)
+            for (voxel[0] = 0; voxel[0] < scan->dims[0]; voxel[0]++)
+                if (cli_scan_mask_at(scan, voxel))
+                    include_voxel(scan, voxel);
+        if (scan->mask_voxels - before > fullest) {
+            fullest = scan->mask_voxels - before;
+            scan->largest_slice = voxel[2];
+        }
+    }
+}
+
+static int take_mask(cli_scan *scan, const grid *mask, int64_t label, const char *path)
+{
+    const size_t count = (size_t)(mask->dims[0] * mask->dims[1] * mask->dims[2]);
+    float only = 0;
+    scan->mask = malloc(count);
+    if (!scan->mask)
+        return cli_fail_memory("the mask");
+    for (size_t i = 0; i < count; i++) {
+        const int code = check_value(mask->voxels[i], label, &only, path);
+        if (code)
+            return code;
+        scan->mask[i] = label ? mask->voxels[i] == (float)label : mask->voxels[i] > 0;
+    }
+    measure(scan);
+    if (!scan->mask_voxels && label)
+        return cli_fail(CLI_INPUT, "%s: no voxel has label %lld", path, (long long)label);
+    if (!scan->mask_voxels)
+        return cli_fail(CLI_INPUT, "%s: every voxel is 0, wanted a tumour", path);
+    return CLI_OK;
+}
+
+int cli_scan_open(cli_scan *scan, const char *image, const char *mask, int64_t label, const char *orientation)
+{
+    grid of_image = {0}, of_mask = {0};
+    memset(scan, 0, sizeof *scan);
+    int code = load(&of_image, image, orientation);
+    if (!code)
+        code = load(&of_mask, mask, orientation);
+    if (!code)
+        code = check_grid(&of_image, &of_mask, mask);
+    if (!code) {
+        memcpy(scan->dims, of_image.dims, sizeof scan->dims);
+        memcpy(scan->spacing, of_image.spacing, sizeof scan->spacing);
+        memcpy(scan->affine, of_image.affine, sizeof scan->affine);
+        scan->image = of_image.voxels;
+        of_image.voxels = NULL;
+        code = take_mask(scan, &of_mask, label, mask);
+    }
+    free(of_image.voxels);
+    free(of_mask.voxels);
+    return code;
+}
+
+void cli_scan_free(cli_scan *scan)
+{
+    free(scan->image);
+    free(scan->mask);
+    scan->image = NULL;
+    scan->mask = NULL;
+}
+
+static int compare_floats(const void *a, const void *b)
+{
+    const float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* Every voxel of a small box, every n-th along each axis of a large one. */
+static size_t sample_box(const cli_scan *scan, const int64_t low[3], const int64_t high[3], int64_t step, float *out)
+{
+    int64_t voxel[3];
+    size_t count = 0;
+    for (voxel[2] = low[2]; voxel[2] <= high[2]; voxel[2] += step)
+        for (voxel[1] = low[1]; voxel[1] <= high[1]; voxel[1] += step)
+            for (voxel[0] = low[0]; voxel[0] <= high[0]; voxel[0] += step, count++)
+                if (out)
+                    out[count] = (float)cli_scan_image_at(scan, voxel);
+    return count;
+}
+
+bool cli_scan_window(const cli_scan *scan, const int64_t low[3], const int64_t high[3], const double percentiles[2],
+                     double window[2])
+{
+    const size_t enough = 1 << 19;
+    int64_t from[3], to[3], step = 1;
+    for (int axis = 0; axis < 3; axis++) {
+        from[axis] = low[axis] < 0 ? 0 : low[axis];
+        to[axis] = high[axis] >= scan->dims[axis] ? scan->dims[axis] - 1 : high[axis];
+    }
+    while (sample_box(scan, from, to, step, NULL) > enough)
+        step++;
+    const size_t count = sample_box(scan, from, to, step, NULL);
+    float *values = malloc((count ? count : 1) * sizeof *values);
+    if (!values)
+        return false;
+    sample_box(scan, from, to, step, values);
+    qsort(values, count, sizeof *values, compare_floats);
+    for (int i = 0; i < 2; i++)
+        window[i] = count ? (double)values[(size_t)((double)(count - 1) * percentiles[i] / 100)] : 0;
+    if (window[1] <= window[0])
+        window[1] = window[0] + fmax(1, fabs(window[0]));
+    free(values);
+    return true;
+}

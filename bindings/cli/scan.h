@@ -1,0 +1,34 @@
+/* An image and its mask, ready to be looked at: RAS order, checked to lie on one grid. */
+#ifndef DEEPTEPP_CLI_SCAN_H
+#define DEEPTEPP_CLI_SCAN_H
+
+#include "cli.h"
+
+typedef struct cli_scan {
+    int64_t dims[3]; /* x to the right fastest, y anterior, z superior */
+    double spacing[3];
+    double affine[16]; /* row-major: indices in that order to RAS mm */
+    float *image;
+    uint8_t *mask;
+    int64_t low[3], high[3]; /* the mask's bounding box, inclusive */
+    int64_t mask_voxels;
+    int64_t largest_slice;   /* the axial slice with most of the mask */
+} cli_scan;
+
+/* Opens both files. label 0: the only value other than 0. orientation: for files that state none, or NULL.
+ * Returns an exit code; either way it needs cli_scan_free. */
+int cli_scan_open(cli_scan *scan, const char *image, const char *mask, int64_t label, const char *orientation);
+void cli_scan_free(cli_scan *scan);
+
+/* The value of the voxel, coordinates beyond the border counting as on it. */
+double cli_scan_image_at(const cli_scan *scan, const int64_t voxel[3]);
+bool cli_scan_mask_at(const cli_scan *scan, const int64_t voxel[3]);
+
+/* The patient's coordinate along `axis` of the given voxel, mm. */
+double cli_scan_position(const cli_scan *scan, const int64_t voxel[3], int axis);
+
+/* The two percentiles (0 to 100) of the image within a box (inclusive; clipped to the image). High is above low. */
+bool cli_scan_window(const cli_scan *scan, const int64_t low[3], const int64_t high[3], const double percentiles[2],
+                     double window[2]);
+
+#endif

@@ -1,0 +1,11 @@
+/* Opening a volume as a user names it on the command line. */
+#ifndef DEEPTEPP_CLI_VOLUME_H
+#define DEEPTEPP_CLI_VOLUME_H
+
+#include "cli.h"
+
+/* `name` is a path, or a path and #N for volume N, from 1, of a 4-D file (unless a file of just that name exists).
+ * orientation: for a file that states none, or NULL. Returns an exit code, having said what is wrong. */
+int cli_volume_open(deeptepp_volume **out, const char *name, const char *orientation);
+
+#endif

@@ -1,0 +1,82 @@
+#include "arch.h"
+
+#include "build.h"
+#include "tensors.h"
+
+static const struct {
+    const char *name;
+    void (*build)(dtp_build *build);
+    int rank;
+} ARCHITECTURES[] = {
+    {"resnet3d", dtp_build_resnet3d, 5},
+};
+
+static int parse_architecture(dtp_json *json)
+{
+    const char *name = dtp_json_text(json, "architecture");
+    for (size_t i = 0; i < DTP_COUNT(ARCHITECTURES); i++)
+        if (strcmp(name, ARCHITECTURES[i].name) == 0)
+            return (int)i;
+    dtp_json_fail(json, "architecture", DEEPTEPP_ERR_MODEL_ARCHITECTURE, "is \"%.60s\", this library has: %s", name,
+                  ARCHITECTURES[0].name);
+    return 0;
+}
+
+static void parse_members(dtp_network *out, dtp_json *json)
+{
+    out->members[0] = "";
+    out->n_members = 1;
+    if (!dtp_json_has(json, "members"))
+        return;
+    const json_t *array = dtp_json_array(json, "members", 1, DTP_MAX_MEMBERS);
+    int count = array ? (int)json_array_size(array) : 0;
+    for (int i = 0; i < count; i++) {
+        const char *prefix = json_string_value(json_array_get(array, (size_t)i));
+        bool fresh = prefix && strlen(prefix) <= 100;
+        for (int j = 0; fresh && j < i; j++)
+            fresh = strcmp(out->members[j], prefix) != 0;
+        if (!fresh) {
+            dtp_json_fail(json, "members", DEEPTEPP_ERR_MODEL_VALUE,
+                          "element %d is not a text of at most 100 bytes different from those before it", i);
+            return;
+        }
+        out->members[i] = prefix;
+        out->n_members = i + 1;
+    }
+}
+
+void dtp_network_parse(dtp_network *out, dtp_json *json)
+{
+    static const char *const shortcuts[] = {"B", "A", NULL};
+    static const char *const activations[] = {"relu", "leaky_relu", "elu", NULL};
+    *out = (dtp_network){0};
+    out->architecture = parse_architecture(json);
+    dtp_json_integers(json, "stem_stride", out->stem_stride, 3, 3, 1, 8);
+    out->stem_pool = dtp_json_bool(json, "stem_pool");
+    dtp_json_integers(json, "layer_strides", out->layer_strides, 4, 4, 1, 8);
+    dtp_json_integers(json, "layer_dilations", out->layer_dilations, 4, 4, 1, 16);
+    out->shortcut_a = dtp_json_choice(json, "shortcut", shortcuts) == 1;
+    out->activation = (dtp_activation)(DTP_RELU + dtp_json_choice(json, "activation", activations));
+    parse_members(out, json);
+    dtp_json_close(json);
+}
+
+deeptepp_status dtp_arch_build(dtp_arch *out, const dtp_network *network, dtp_safetensors *file, int64_t channels,
+                               const int64_t size[3], const deeptepp_callbacks *callbacks, deeptepp_error *error)
+{
+    *out = (dtp_arch){0};
+    out->graph.values[0] = (dtp_shape){channels, size[0], size[1], size[2]};
+    dtp_build build = {
+        .arch = out,
+        .network = network,
+        .file = file,
+        .prefix = network->members[0],
+        .rank = ARCHITECTURES[network->architecture].rank,
+        .error = error,
+    };
+    ARCHITECTURES[network->architecture].build(&build);
+    if (build.status != DEEPTEPP_OK)
+        return build.status;
+    out->classes = out->graph.values[out->graph.n_layers].c;
+    return dtp_tensors_check(out, network, file, callbacks, error);
+}

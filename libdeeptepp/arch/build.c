@@ -1,0 +1,97 @@
+#include "build.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+const dtp_tensor *dtp_build_find(const dtp_build *build, const char *format, ...)
+{
+    char name[192];
+    int used = snprintf(name, sizeof name, "%.100s", build->prefix);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(name + used, sizeof name - (size_t)used, format, arguments);
+    va_end(arguments);
+    return dtp_safetensors_find(build->file, name);
+}
+
+int64_t dtp_build_dim(const dtp_build *build, const char *name, int dim)
+{
+    const dtp_tensor *tensor = dtp_build_find(build, "%s", name);
+    return tensor && dim < tensor->rank ? tensor->shape[dim] : 0;
+}
+
+static int append(dtp_build *build, const dtp_layer *layer, int64_t oc)
+{
+    int value = 0;
+    if (build->status == DEEPTEPP_OK)
+        build->status = dtp_graph_add(&build->arch->graph, layer, oc, &value, build->error);
+    return value;
+}
+
+/* A kernel this library can centre; a missing tensor is taken as 1x1x1 and reported by the tensor check. */
+static void read_kernel(dtp_build *build, const char *tensor, int rank, int64_t kernel[3])
+{
+    for (int i = 0; i < 3; i++) {
+        int dim = rank - 3 + i;
+        int64_t found = dim >= 2 ? dtp_build_dim(build, tensor, dim) : 1;
+        kernel[i] = found ? found : 1;
+        if ((kernel[i] > 15 || kernel[i] % 2 == 0) && build->status == DEEPTEPP_OK)
+            build->status = dtp_fail(build->error, DEEPTEPP_ERR_MODEL_TENSORS,
+                                     "tensor %s: kernel size %lld, wanted odd, 1 to 15", tensor, (long long)kernel[i]);
+    }
+}
+
+int64_t dtp_build_channels(const dtp_build *build, const char *name, const char *norm)
+{
+    char tensor[80];
+    snprintf(tensor, sizeof tensor, "%.64s.weight", name);
+    int64_t found = dtp_build_dim(build, tensor, 0);
+    if (!found && norm) {
+        snprintf(tensor, sizeof tensor, "%.64s.weight", norm);
+        found = dtp_build_dim(build, tensor, 0);
+    }
+    return found ? found : 1;
+}
+
+static int convolution(dtp_build *build, const char *name, const char *norm, int rank, dtp_layer layer)
+{
+    dtp_layer_source *source = &build->arch->sources[build->arch->graph.n_layers];
+    *source = (dtp_layer_source){.rank = rank};
+    snprintf(layer.name, sizeof layer.name, "%s", name);
+    snprintf(source->weight, sizeof source->weight, "%.56s.weight", name);
+    snprintf(source->norm, sizeof source->norm, "%s", norm ? norm : "");
+    if (!norm || dtp_build_find(build, "%s.bias", name))
+        snprintf(source->bias, sizeof source->bias, "%.56s.bias", name);
+    read_kernel(build, source->weight, rank, layer.kernel);
+    for (int i = 0; i < 3; i++)
+        layer.pad[i] = layer.dilation[i] * (layer.kernel[i] - 1) / 2;
+    return append(build, &layer, dtp_build_channels(build, name, norm));
+}
+
+int dtp_build_convolution(dtp_build *build, const char *name, const char *norm, int src, int add,
+                          const int64_t stride[3], int64_t dilation, dtp_activation activation)
+{
+    dtp_layer layer = {.op = DTP_CONVOLUTION, .src = src, .add = add, .activation = activation};
+    for (int i = 0; i < 3; i++) {
+        layer.stride[i] = stride[i];
+        layer.dilation[i] = dilation;
+    }
+    return build->status == DEEPTEPP_OK ? convolution(build, name, norm, build->rank, layer) : 0;
+}
+
+int dtp_build_linear(dtp_build *build, const char *name, int src)
+{
+    const dtp_layer layer = {.op = DTP_CONVOLUTION, .src = src, .add = -1, .stride = {1, 1, 1}, .dilation = {1, 1, 1}};
+    return build->status == DEEPTEPP_OK ? convolution(build, name, NULL, 2, layer) : 0;
+}
+
+int dtp_build_pool(dtp_build *build, dtp_op op, const char *name, int src, const int64_t kernel[3],
+                   const int64_t stride[3], const int64_t pad[3])
+{
+    dtp_layer layer = {.op = op, .src = src, .add = -1, .dilation = {1, 1, 1}};
+    snprintf(layer.name, sizeof layer.name, "%s", name);
+    memcpy(layer.kernel, kernel, sizeof layer.kernel);
+    memcpy(layer.stride, stride, sizeof layer.stride);
+    memcpy(layer.pad, pad, sizeof layer.pad);
+    return append(build, &layer, 0);
+}

@@ -1,0 +1,20 @@
+/* Warnings gathered while a case is scored; they end up in its result. */
+#ifndef DTP_WARNINGS_H
+#define DTP_WARNINGS_H
+
+#include "base.h"
+
+enum { DTP_MAX_WARNINGS = 48 };
+
+typedef struct dtp_warnings {
+    struct {
+        deeptepp_warning code;
+        char message[320];
+    } items[DTP_MAX_WARNINGS];
+    int count; /* more than fit are left out; one case cannot cause them */
+} dtp_warnings;
+
+__attribute__((format(printf, 3, 4))) void dtp_warn(dtp_warnings *warnings, deeptepp_warning code, const char *format,
+                                                    ...);
+
+#endif

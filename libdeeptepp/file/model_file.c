@@ -1,0 +1,139 @@
+#include "model_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const uint64_t default_max_bytes = (uint64_t)4 << 30;
+
+static deeptepp_status check_size(uint64_t size, uint64_t max_bytes, deeptepp_error *error)
+{
+    const uint64_t cap = max_bytes ? max_bytes : default_max_bytes;
+    if (size <= cap && size <= SIZE_MAX)
+        return DEEPTEPP_OK;
+    return dtp_fail(error, DEEPTEPP_ERR_FILE_TOO_LARGE, "model file: %llu bytes, wanted at most %llu",
+                    (unsigned long long)size, (unsigned long long)cap);
+}
+
+/* O_NONBLOCK: opening a pipe that nobody writes to would wait for ever; a regular file does not mind. */
+static deeptepp_status open_path(int *out, const char *path, deeptepp_error *error)
+{
+    char reason[128];
+    int fd;
+    do
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    while (fd < 0 && errno == EINTR);
+    if (fd >= 0) {
+        *out = fd;
+        return DEEPTEPP_OK;
+    }
+    if (errno == ENOENT || errno == ENOTDIR)
+        return dtp_fail(error, DEEPTEPP_ERR_FILE_MISSING, "model file: nothing exists at %s", path);
+    return dtp_fail(error, DEEPTEPP_ERR_FILE_READ, "model file: %s: %s", path, dtp_source_reason(errno, reason));
+}
+
+static deeptepp_status open_source(dtp_source *source, const char *path, uint64_t max_bytes, deeptepp_error *error)
+{
+    struct stat info;
+    char reason[128];
+    deeptepp_status status;
+    DTP_TRY(open_path(&source->fd, path, error));
+    if (fstat(source->fd, &info) != 0)
+        DTP_FAIL(FILE_READ, "model file: %s: %s", path, dtp_source_reason(errno, reason));
+    if (!S_ISREG(info.st_mode))
+        DTP_FAIL(FILE_READ, "model file: %s is %s, wanted a regular file", path,
+                 S_ISDIR(info.st_mode) ? "a folder" : "a pipe, socket or device");
+    DTP_TRY(check_size((uint64_t)info.st_size, max_bytes, error));
+    source->size = (size_t)info.st_size;
+fail:
+    return status;
+}
+
+/* What came after the size was asked for is neither parsed nor in the digest. */
+static deeptepp_status check_end(const dtp_source *source, deeptepp_error *error)
+{
+    uint8_t byte;
+    ssize_t got;
+    if (source->bytes)
+        return DEEPTEPP_OK;
+    do
+        got = read(source->fd, &byte, 1);
+    while (got < 0 && errno == EINTR);
+    if (got == 0)
+        return DEEPTEPP_OK;
+    return dtp_fail(error, DEEPTEPP_ERR_FILE_READ, "model file: it grew beyond %zu bytes while it was read",
+                    source->size);
+}
+
+/* ---- The description ---- */
+
+static deeptepp_status check_schema(const json_t *description, deeptepp_error *error)
+{
+    const json_t *schema = json_object_get(description, "schema");
+    const long long found = json_integer_value(schema);
+    if (!json_is_integer(schema))
+        return dtp_fail(error, DEEPTEPP_ERR_MODEL_SCHEMA, "model description: schema is %s, wanted the integer %d",
+                        schema ? "not an integer" : "missing", DTP_MODEL_SCHEMA);
+    if (found == DTP_MODEL_SCHEMA)
+        return DEEPTEPP_OK;
+    return dtp_fail(error, DEEPTEPP_ERR_MODEL_SCHEMA, "model description: schema is %lld, wanted %d%s", found,
+                    DTP_MODEL_SCHEMA, found > DTP_MODEL_SCHEMA ? ": use a newer libdeeptepp" : "");
+}
+
+static deeptepp_status read_description(dtp_model_file *file, deeptepp_error *error)
+{
+    const json_t *text = json_object_get(file->file.metadata, "deeptepp");
+    if (!text)
+        return dtp_fail(error, DEEPTEPP_ERR_MODEL_METADATA,
+                        "model file: metadata key \"deeptepp\" is missing, wanted the model's description: these are "
+                        "weights only; docs/model-format.md says how to add it");
+    deeptepp_status status = dtp_safetensors_json(&file->description, json_string_value(text),
+                                                  json_string_length(text), "model description", error);
+    return status == DEEPTEPP_OK ? check_schema(file->description, error) : status;
+}
+
+static deeptepp_status read_source(dtp_model_file *out, dtp_source *source, deeptepp_error *error)
+{
+    deeptepp_status status;
+    *out = (dtp_model_file){0};
+    dtp_digest_init(&source->digest);
+    DTP_TRY(dtp_safetensors_read(&out->file, source, error));
+    DTP_TRY(check_end(source, error));
+    DTP_TRY(read_description(out, error));
+    dtp_digest_hex(&source->digest, out->sha256);
+    return DEEPTEPP_OK;
+fail:
+    dtp_model_file_close(out);
+    return status;
+}
+
+deeptepp_status dtp_model_file_open(dtp_model_file *out, const char *path, uint64_t max_bytes, deeptepp_error *error)
+{
+    dtp_source source = {.fd = -1};
+    *out = (dtp_model_file){0};
+    deeptepp_status status = open_source(&source, path, max_bytes, error);
+    if (status == DEEPTEPP_OK)
+        status = read_source(out, &source, error);
+    if (source.fd >= 0)
+        close(source.fd);
+    return status;
+}
+
+deeptepp_status dtp_model_file_from_bytes(dtp_model_file *out, const void *bytes, size_t size, uint64_t max_bytes,
+                                          deeptepp_error *error)
+{
+    dtp_source source = {.bytes = bytes, .fd = -1, .size = size};
+    *out = (dtp_model_file){0};
+    deeptepp_status status = check_size(size, max_bytes, error);
+    return status == DEEPTEPP_OK ? read_source(out, &source, error) : status;
+}
+
+void dtp_model_file_close(dtp_model_file *file)
+{
+    if (!file)
+        return;
+    dtp_safetensors_free(&file->file);
+    json_decref(file->description);
+    *file = (dtp_model_file){0};
+}

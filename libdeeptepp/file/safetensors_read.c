@@ -1,0 +1,238 @@
+/* Getting at the bytes: the file front to back, then each tensor as float32. */
+#include <errno.h>
+#include <float.h>
+#include <math.h>
+#include <unistd.h>
+
+#include "../base/bytes.h"
+#include "safetensors.h"
+
+enum { CHUNK = 1 << 18 };
+
+static const size_t max_header = (size_t)100 << 20;
+static const char lfs_pointer[] = "version https://git-lfs";
+
+const char *dtp_source_reason(int code, char text[128])
+{
+    return strerror_r(code, text, 128) == 0 ? text : "unknown error";
+}
+
+static deeptepp_status read_fd(int fd, uint8_t *out, size_t size, deeptepp_error *error)
+{
+    char reason[128];
+    while (size > 0) {
+        ssize_t got = read(fd, out, size);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return dtp_fail(error, DEEPTEPP_ERR_FILE_READ, "model file: %s, %zu bytes still wanted",
+                            dtp_source_reason(errno, reason), size);
+        if (got == 0)
+            return dtp_fail(error, DEEPTEPP_ERR_FILE_TRUNCATED,
+                            "model file: it became shorter while it was read, %zu bytes still wanted", size);
+        out += got;
+        size -= (size_t)got;
+    }
+    return DEEPTEPP_OK;
+}
+
+/* In chunks, so that the digest finds in the cache what was just read. */
+deeptepp_status dtp_source_read(dtp_source *source, void *out, size_t size, deeptepp_error *error)
+{
+    uint8_t *to = out;
+    if (size > source->size - source->at)
+        return dtp_fail(error, DEEPTEPP_ERR_FILE_TRUNCATED, "model file: %zu bytes from byte %zu on, wanted %zu",
+                        source->size - source->at, source->at, size);
+    while (size > 0) {
+        size_t part = size < CHUNK ? size : CHUNK;
+        deeptepp_status status = DEEPTEPP_OK;
+        if (source->bytes)
+            memcpy(to, source->bytes + source->at, part);
+        else
+            status = read_fd(source->fd, to, part, error);
+        if (status != DEEPTEPP_OK)
+            return status;
+        dtp_digest_add(&source->digest, to, part);
+        source->at += part;
+        to += part;
+        size -= part;
+    }
+    return DEEPTEPP_OK;
+}
+
+/* The pointer's first 8 bytes, read as a header length, are over every cap. */
+static deeptepp_status check_lfs_pointer(const uint8_t prefix[8], dtp_source *source, deeptepp_error *error)
+{
+    char rest[sizeof lfs_pointer - 9];
+    if (memcmp(prefix, lfs_pointer, 8) != 0 || source->size - source->at < sizeof rest)
+        return DEEPTEPP_OK;
+    deeptepp_status status = dtp_source_read(source, rest, sizeof rest, error);
+    if (status == DEEPTEPP_OK && memcmp(rest, lfs_pointer + 8, sizeof rest) == 0)
+        status = dtp_fail(error, DEEPTEPP_ERR_MODEL_LFS_POINTER,
+                          "model file: a Git-LFS pointer of %zu bytes, wanted the file it stands for: run `git lfs pull`",
+                          source->size);
+    return status;
+}
+
+static deeptepp_status read_header_size(size_t *out, dtp_source *source, deeptepp_error *error)
+{
+    uint8_t prefix[8];
+    uint64_t size = 0;
+    deeptepp_status status;
+    if (source->size < sizeof prefix)
+        DTP_FAIL(FILE_TRUNCATED, "model file: %zu bytes, wanted at least 8", source->size);
+    DTP_TRY(dtp_source_read(source, prefix, sizeof prefix, error));
+    for (int i = 7; i >= 0; i--)
+        size = size << 8 | prefix[i];
+    size_t rest = source->size - source->at, most = rest < max_header ? rest : max_header;
+    if (size >= 2 && size <= most) {
+        *out = (size_t)size;
+        return DEEPTEPP_OK;
+    }
+    DTP_TRY(check_lfs_pointer(prefix, source, error));
+    DTP_FAIL(MODEL_HEADER_LENGTH, "model file: header length is %llu, wanted 2 to %zu: %s", (unsigned long long)size,
+             most, size > rest && size <= max_header ? "the file is cut short" : "this is no safetensors file");
+fail:
+    return status;
+}
+
+static deeptepp_status read_header(char **out, size_t *size, dtp_source *source, deeptepp_error *error)
+{
+    deeptepp_status status = read_header_size(size, source, error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    *out = malloc(*size);
+    if (!*out)
+        return dtp_fail_memory(error, "the model header", *size);
+    return dtp_source_read(source, *out, *size, error);
+}
+
+static deeptepp_status read_tensor(dtp_tensor *tensor, dtp_source *source, deeptepp_error *error)
+{
+    const size_t size = tensor->end - tensor->begin;
+    tensor->data = dtp_alloc_aligned(size);
+    if (!tensor->data)
+        return dtp_fail_memory(error, tensor->name, size);
+    deeptepp_status status = dtp_source_read(source, tensor->data, size, error);
+    if (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ && size > 0)
+        for (size_t i = 0; i < size; i += size / tensor->count)
+            dtp_swap_element((uint8_t *)tensor->data + i, size / tensor->count);
+    return status;
+}
+
+deeptepp_status dtp_safetensors_read(dtp_safetensors *out, dtp_source *source, deeptepp_error *error)
+{
+    deeptepp_status status;
+    char *header = NULL;
+    size_t size = 0;
+    *out = (dtp_safetensors){0};
+    DTP_TRY(read_header(&header, &size, source, error));
+    DTP_TRY(dtp_safetensors_parse(out, header, size, source->size - source->at, error));
+    for (size_t i = 0; i < out->count; i++)
+        DTP_TRY(read_tensor(&out->tensors[i], source, error));
+    free(header);
+    return DEEPTEPP_OK;
+fail:
+    free(header);
+    dtp_safetensors_free(out);
+    return status;
+}
+
+/* ---- As float32 ---- */
+
+static float from_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static bool is_nonfinite(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return (bits & 0x7f800000u) == 0x7f800000u;
+}
+
+/* Subnormals by way of 0.5, whose last place is 2^-24: no float32 subnormal on the way, which the host's settings may
+ * flush to 0. Selects, no branches: vector code. */
+static void convert_f16(const uint16_t *in, float *out, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t sign = (uint32_t)(in[i] & 0x8000u) << 16, rest = in[i] & 0x7fffu;
+        const float small = from_bits(rest + (126u << 23)) - 0.5f;
+        uint32_t small_bits;
+        memcpy(&small_bits, &small, sizeof small_bits);
+        const uint32_t normal_bits = (rest << 13) + (rest < 0x7c00u ? 112u << 23 : 224u << 23);
+        out[i] = from_bits(sign | (rest < 0x400u ? small_bits : normal_bits));
+    }
+}
+
+static void convert_bf16(const uint16_t *in, float *out, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = from_bits((uint32_t)in[i] << 16);
+}
+
+/* Not left to the conversion: rounding towards zero would turn an overflow into a finite number. */
+static void convert_f64(const double *in, float *out, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = fabs(in[i]) <= (double)FLT_MAX ? (float)in[i] : INFINITY;
+}
+
+static deeptepp_status check_finite(const char *name, const float *values, size_t count, deeptepp_error *error)
+{
+    size_t bad = 0, first = 0;
+    for (size_t i = 0; i < count; i++)
+        bad += is_nonfinite(values[i]);
+    if (bad == 0)
+        return DEEPTEPP_OK;
+    while (!is_nonfinite(values[first]))
+        first++;
+    return dtp_fail(error, DEEPTEPP_ERR_MODEL_NONFINITE,
+                    "model file: tensor \"%s\": %zu of %zu values are NaN or infinite as float32, the first at index %zu",
+                    name, bad, count, first);
+}
+
+static deeptepp_status convert(const dtp_tensor *tensor, float **out, deeptepp_error *error)
+{
+    const size_t count = tensor->count;
+    float *values = dtp_alloc_aligned(count * sizeof *values);
+    if (!values)
+        return dtp_fail_memory(error, tensor->name, count * sizeof *values);
+    if (tensor->dtype == DTP_F16)
+        convert_f16(tensor->data, values, count);
+    else if (tensor->dtype == DTP_BF16)
+        convert_bf16(tensor->data, values, count);
+    else
+        convert_f64(tensor->data, values, count);
+    *out = values;
+    return DEEPTEPP_OK;
+}
+
+deeptepp_status dtp_tensor_take_f32(dtp_tensor *tensor, float **out, deeptepp_error *error)
+{
+    deeptepp_status status;
+    float *values = NULL;
+    *out = NULL;
+    if (tensor->dtype == DTP_I64)
+        DTP_FAIL(MODEL_DTYPE, "model file: tensor \"%s\": dtype is I64, wanted F32, F16, BF16 or F64", tensor->name);
+    if (!tensor->data)
+        DTP_FAIL(INTERNAL, "tensor \"%s\" is taken twice", tensor->name);
+    if (tensor->dtype == DTP_F32)
+        values = tensor->data;
+    else
+        DTP_TRY(convert(tensor, &values, error));
+    DTP_TRY(check_finite(tensor->name, values, tensor->count, error));
+    if (values != tensor->data)
+        free(tensor->data);
+    tensor->data = NULL;
+    tensor->used = true;
+    *out = values;
+    return DEEPTEPP_OK;
+fail:
+    if (values != tensor->data)
+        free(values);
+    return status;
+}

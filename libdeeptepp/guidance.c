@@ -1,0 +1,69 @@
+#include "guidance.h"
+
+/* Source: "Anti-HER2 therapy response assessment for guiding treatment (de-)escalation in early HER2-positive breast
+ * cancer using a novel deep learning radiomics model", European Radiology, abstract. The Holm-adjusted values are this
+ * project's, over the four p-values the abstract reports. */
+
+#define COHORT                                                                                                         \
+    "726 HER2-positive early breast cancers in three retrospective cohorts by adjuvant anti-HER2 treatment: none, "     \
+    "single (trastuzumab), dual (trastuzumab and pertuzumab)"
+#define STATEMENT                                                                                                      \
+    "Retrospective, treatment was not assigned at random, not prospectively validated: research use only, not a basis "  \
+    "for treating a patient."
+
+typedef struct evidence {
+    const char *comparison;
+    double p, p_holm;
+} evidence;
+
+static const struct {
+    const char *proposal, *text;
+    evidence evidence[2];
+} TIERS[3] = {
+    {
+        "consider de-escalation",
+        "The DeepTEPP paper proposes that de-escalation be considered for its Low tier: it found no significant "
+        "recurrence-free-survival benefit from trastuzumab there (p = 0.144; Holm-adjusted 0.25), which is not evidence "
+        "of no benefit. " COHORT ". " STATEMENT,
+        {{"trastuzumab against no anti-HER2 treatment, Low tier", 0.144, 0.25}},
+    },
+    {
+        "trastuzumab without pertuzumab",
+        "The DeepTEPP paper proposes trastuzumab without pertuzumab for its Moderate tier: recurrence-free survival "
+        "was better with trastuzumab (p = 0.048; Holm-adjusted 0.18) and not significantly better with pertuzumab added "
+        "(p = 0.125; Holm-adjusted 0.25). " COHORT ". " STATEMENT,
+        {{"trastuzumab against no anti-HER2 treatment, Moderate tier", 0.048, 0.18},
+         {"trastuzumab and pertuzumab against trastuzumab, Moderate tier", 0.125, 0.25}},
+    },
+    {
+        "consider escalation to dual blockade",
+        "The DeepTEPP paper proposes that escalation be considered for its High tier: recurrence-free survival was "
+        "better with dual blockade by trastuzumab and pertuzumab (p = 0.045; Holm-adjusted 0.18). " COHORT
+        ". " STATEMENT,
+        {{"trastuzumab and pertuzumab, High tier", 0.045, 0.18}},
+    },
+};
+
+const char *dtp_guidance_text(int tier)
+{
+    return TIERS[tier].text;
+}
+
+static json_t *evidence_json(int tier)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < 2 && TIERS[tier].evidence[i].comparison; i++) {
+        const evidence *e = &TIERS[tier].evidence[i];
+        json_array_append_new(list, json_pack("{s:s, s:s, s:f, s:f}", "comparison", e->comparison, "endpoint",
+                                              "recurrence-free survival", "p", e->p, "p_holm_of_4", e->p_holm));
+    }
+    return list;
+}
+
+json_t *dtp_guidance_json(int tier)
+{
+    static const char *const names[] = {"Low", "Moderate", "High"};
+    return json_pack("{s:s, s:s, s:s, s:o, s:s, s:s}", "paper_tier", names[tier], "paper_proposal",
+                     TIERS[tier].proposal, "cohort", COHORT, "evidence", evidence_json(tier), "statement", STATEMENT,
+                     "text", TIERS[tier].text);
+}

@@ -1,0 +1,115 @@
+/* The tumour mask: which label, how many voxels, where. */
+#include <math.h>
+#include <stdio.h>
+
+#include "study.h"
+
+enum { MAX_LABELS = 8 };
+
+/* What one pass over the mask finds. The box is along the mask's own axes. */
+typedef struct survey {
+    int64_t wanted; /* 0: any */
+    double labels[MAX_LABELS];
+    int64_t counts[MAX_LABELS];
+    int n_labels; /* more than MAX_LABELS are not told apart: they are an error or not asked for */
+    int64_t low[3], high[3];
+    int64_t odd; /* values that are no label */
+    double first_odd;
+    int64_t odd_at[3];
+} survey;
+
+static void count_label(survey *s, double label)
+{
+    int i = 0;
+    while (i < s->n_labels && s->labels[i] != label)
+        i++;
+    if (i == MAX_LABELS)
+        return;
+    if (i == s->n_labels) {
+        s->labels[s->n_labels++] = label;
+        s->counts[i] = 0;
+    }
+    s->counts[i]++;
+}
+
+static void extend_box(survey *s, const int64_t at[3])
+{
+    for (int axis = 0; axis < 3; axis++) {
+        s->low[axis] = dtp_min_i64(s->low[axis], at[axis]);
+        s->high[axis] = dtp_max_i64(s->high[axis], at[axis]);
+    }
+}
+
+static void visit(survey *s, double value, int64_t i, int64_t j, int64_t k)
+{
+    const int64_t at[3] = {i, j, k};
+    if (value < 0 || value != floor(value)) {
+        if (s->odd++ == 0) {
+            s->first_odd = value;
+            memcpy(s->odd_at, at, sizeof at);
+        }
+        return;
+    }
+    /* A label that was asked for must be found however many others there are. */
+    if (s->wanted && value != (double)s->wanted)
+        return;
+    count_label(s, value);
+    extend_box(s, at);
+}
+
+static deeptepp_status scan(survey *s, const deeptepp_volume *mask, const atomic_bool *cancelled, deeptepp_error *error)
+{
+    double *row = malloc((size_t)mask->dims[0] * sizeof *row);
+    if (!row)
+        return dtp_fail_memory(error, "a row of the mask", (size_t)mask->dims[0] * sizeof *row);
+    for (int64_t k = 0; k < mask->dims[2] && !atomic_load_explicit(cancelled, memory_order_relaxed); k++) {
+        for (int64_t j = 0; j < mask->dims[1]; j++) {
+            dtp_volume_row(mask, 0, j, k, mask->dims[0], row);
+            for (int64_t i = 0; i < mask->dims[0]; i++)
+                if (row[i] != 0)
+                    visit(s, row[i], i, j, k);
+        }
+    }
+    free(row);
+    return atomic_load(cancelled) ? dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled") : DEEPTEPP_OK;
+}
+
+static deeptepp_status judge(const survey *s, int64_t label, deeptepp_error *error)
+{
+    if (s->odd)
+        return dtp_fail(error, DEEPTEPP_ERR_MASK_FRACTIONAL,
+                        "mask: %lld voxels are not labels, the first at (%lld, %lld, %lld) is %.9g; wanted whole "
+                        "numbers of 0 and up",
+                        (long long)s->odd, (long long)s->odd_at[0], (long long)s->odd_at[1], (long long)s->odd_at[2],
+                        s->first_odd);
+    if (s->n_labels == 0 && label)
+        return dtp_fail(error, DEEPTEPP_ERR_MASK_LABEL, "mask: no voxel has label %lld", (long long)label);
+    if (s->n_labels == 0)
+        return dtp_fail(error, DEEPTEPP_ERR_MASK_EMPTY, "mask: every voxel is 0, wanted a tumour");
+    if (s->n_labels > 1)
+        return dtp_fail(error, DEEPTEPP_ERR_MASK_LABELS,
+                        "mask: %s%d labels (%.9g with %lld voxels, %.9g with %lld, ...), wanted one: name the tumour's",
+                        s->n_labels == MAX_LABELS ? "at least " : "", s->n_labels, s->labels[0],
+                        (long long)s->counts[0], s->labels[1], (long long)s->counts[1]);
+    return DEEPTEPP_OK;
+}
+
+deeptepp_status dtp_mask_find(dtp_study *study, int64_t label, const atomic_bool *cancelled,
+                              deeptepp_error *error)
+{
+    survey s = {.wanted = label, .low = {INT64_MAX, INT64_MAX, INT64_MAX}, .high = {-1, -1, -1}};
+    deeptepp_status status = scan(&s, study->mask, cancelled, error);
+    if (status == DEEPTEPP_OK)
+        status = judge(&s, label, error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    study->label = (int64_t)s.labels[0];
+    study->mask_voxels = s.counts[0];
+    for (int f = 0; f < 3; f++) {
+        int v = study->mask_frame.axis[f];
+        bool flip = study->mask_frame.flip[f];
+        study->low[f] = flip ? study->mask->dims[v] - 1 - s.high[v] : s.low[v];
+        study->high[f] = flip ? study->mask->dims[v] - 1 - s.low[v] : s.high[v];
+    }
+    return DEEPTEPP_OK;
+}

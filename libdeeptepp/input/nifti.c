@@ -1,0 +1,284 @@
+/* libnifti serves here as a library of pure functions only: quaternion to matrix, orientation, names of data types.
+ * Its nifti_convert_n1hdr2nim and _n2hdr2nim, given a validated header and no file name, neither abort nor repair
+ * anything (read in 3.0.1's source), but they print when an allocation fails, and print whatever debug level the host
+ * has set in libnifti's process-global options. The functions used here allocate nothing and look at no global. */
+#include "nifti.h"
+
+#include <float.h>
+#include <math.h>
+#include <nifti2_io.h>
+
+#include "../base/bytes.h"
+
+/* A unit quaternion in three float32 keeps b^2 + c^2 + d^2 within 4e-7 of 1 at most. */
+static const double QUATERNION_TOLERANCE = 1e-5;
+
+static void take_floats(dtp_bytes *bytes, bool wide, double *out, int n)
+{
+    for (int i = 0; i < n; i++)
+        out[i] = wide ? dtp_bytes_f64(bytes) : (double)dtp_bytes_f32(bytes);
+}
+
+/* Fields that both versions have in this order. */
+static void take_affines(dtp_nifti *h, dtp_bytes *bytes)
+{
+    take_floats(bytes, h->second, h->quatern, 3);
+    take_floats(bytes, h->second, h->qoffset, 3);
+    take_floats(bytes, h->second, h->srow, 12);
+}
+
+static void parse_first(dtp_nifti *h, dtp_bytes *bytes)
+{
+    bytes->at = offsetof(nifti_1_header, dim);
+    for (int d = 0; d < 8; d++)
+        h->dim[d] = dtp_bytes_i16(bytes);
+    bytes->at = offsetof(nifti_1_header, datatype);
+    h->datatype = dtp_bytes_i16(bytes);
+    h->bitpix = dtp_bytes_i16(bytes);
+    bytes->at = offsetof(nifti_1_header, pixdim);
+    take_floats(bytes, false, h->pixdim, 8);
+    h->vox_offset = (double)dtp_bytes_f32(bytes);
+    take_floats(bytes, false, &h->slope, 1);
+    take_floats(bytes, false, &h->inter, 1);
+    h->units = bytes->data[offsetof(nifti_1_header, xyzt_units)];
+    bytes->at = offsetof(nifti_1_header, qform_code);
+    h->qform_code = dtp_bytes_i16(bytes);
+    h->sform_code = dtp_bytes_i16(bytes);
+    take_affines(h, bytes);
+}
+
+static void parse_second(dtp_nifti *h, dtp_bytes *bytes)
+{
+    bytes->at = offsetof(nifti_2_header, datatype);
+    h->datatype = dtp_bytes_i16(bytes);
+    h->bitpix = dtp_bytes_i16(bytes);
+    for (int d = 0; d < 8; d++)
+        h->dim[d] = dtp_bytes_i64(bytes);
+    bytes->at = offsetof(nifti_2_header, pixdim);
+    take_floats(bytes, true, h->pixdim, 8);
+    h->vox_offset = (double)dtp_bytes_i64(bytes);
+    take_floats(bytes, true, &h->slope, 1);
+    take_floats(bytes, true, &h->inter, 1);
+    bytes->at = offsetof(nifti_2_header, qform_code);
+    h->qform_code = dtp_bytes_i32(bytes);
+    h->sform_code = dtp_bytes_i32(bytes);
+    take_affines(h, bytes);
+    bytes->at = offsetof(nifti_2_header, xyzt_units);
+    h->units = dtp_bytes_i32(bytes);
+}
+
+/* Both versions begin with their own size, which also tells the byte order. */
+static deeptepp_status identify(dtp_nifti *h, const uint8_t first[4], deeptepp_error *error)
+{
+    int32_t found, swapped;
+    memcpy(&found, first, sizeof found);
+    swapped = (int32_t)__builtin_bswap32((uint32_t)found);
+    h->swapped = swapped == (int32_t)sizeof(nifti_1_header) || swapped == (int32_t)sizeof(nifti_2_header);
+    int32_t size = h->swapped ? swapped : found;
+    h->second = size == (int32_t)sizeof(nifti_2_header);
+    if (h->second || size == (int32_t)sizeof(nifti_1_header))
+        return DEEPTEPP_OK;
+    return dtp_fail(error, DEEPTEPP_ERR_NIFTI_MAGIC, "sizeof_hdr: %d, wanted %zu (NIfTI-1) or %zu (NIfTI-2)",
+                    (int)size, sizeof(nifti_1_header), sizeof(nifti_2_header));
+}
+
+/* ANALYZE 7.5 has the size of NIfTI-1 and, where that has its magic, a number that is nearly always 0. */
+static deeptepp_status check_magic(const dtp_nifti *h, const uint8_t *raw, deeptepp_error *error)
+{
+    const uint8_t *magic =
+        raw + (h->second ? offsetof(nifti_2_header, magic) : offsetof(nifti_1_header, magic));
+    const char *single = h->second ? "n+2\0\r\n\032\n" : "n+1", *pair = h->second ? "ni2\0\r\n\032\n" : "ni1";
+    size_t size = h->second ? 8 : 4;
+    if (memcmp(magic, single, size) == 0)
+        return DEEPTEPP_OK;
+    if (memcmp(magic, pair, size) == 0)
+        return dtp_fail(error, DEEPTEPP_ERR_NIFTI_PAIR,
+                        "magic: \"%s\", the header of a .hdr/.img pair, wanted \"%s\" (header and voxels in one file)",
+                        pair, single);
+    if (!h->second && magic[0] != 'n')
+        return dtp_fail(error, DEEPTEPP_ERR_NIFTI_ANALYZE,
+                        "magic: none (an ANALYZE 7.5 header, which states no orientation), wanted NIfTI's \"n+1\"");
+    return dtp_fail(error, DEEPTEPP_ERR_NIFTI_MAGIC, "magic: bytes %02x %02x %02x %02x, wanted \"%s\" and its padding",
+                    magic[0], magic[1], magic[2], magic[3], single);
+}
+
+static deeptepp_status parse(dtp_nifti *h, dtp_stream *stream, deeptepp_error *error)
+{
+    uint8_t raw[sizeof(nifti_2_header)];
+    deeptepp_status status = DEEPTEPP_OK;
+    DTP_TRY(dtp_stream_read(stream, raw, 4, error));
+    DTP_TRY(identify(h, raw, error));
+    size_t size = h->second ? sizeof(nifti_2_header) : sizeof(nifti_1_header);
+    DTP_TRY(dtp_stream_read(stream, raw + 4, size - 4, error));
+    DTP_TRY(check_magic(h, raw, error));
+    dtp_bytes bytes = {.data = raw, .size = size, .swap = h->swapped};
+    if (h->second)
+        parse_second(h, &bytes);
+    else
+        parse_first(h, &bytes);
+fail:
+    return status;
+}
+
+static deeptepp_status check_dims(const dtp_nifti *h, deeptepp_error *error)
+{
+    if (h->dim[0] < 3 || h->dim[0] > 7)
+        return dtp_fail(error, DEEPTEPP_ERR_NIFTI_DIM, "dim[0]: %lld, wanted 3 to 7", (long long)h->dim[0]);
+    for (int d = 1; d <= h->dim[0]; d++) {
+        int most = d <= 4 ? INT32_MAX : 1;
+        if (h->dim[d] < 1 || h->dim[d] > most)
+            return dtp_fail(error, DEEPTEPP_ERR_NIFTI_DIM, "dim[%d]: %lld, wanted 1 to %d", d, (long long)h->dim[d],
+                            most);
+    }
+    return DEEPTEPP_OK;
+}
+
+static deeptepp_status check_datatype(dtp_nifti *h, deeptepp_error *error)
+{
+    static const struct {
+        int32_t code;
+        deeptepp_type type;
+    } known[] = {
+        {DT_UINT8, DEEPTEPP_UINT8},     {DT_INT8, DEEPTEPP_INT8},       {DT_UINT16, DEEPTEPP_UINT16},
+        {DT_INT16, DEEPTEPP_INT16},     {DT_UINT32, DEEPTEPP_UINT32},   {DT_INT32, DEEPTEPP_INT32},
+        {DT_UINT64, DEEPTEPP_UINT64},   {DT_INT64, DEEPTEPP_INT64},     {DT_FLOAT32, DEEPTEPP_FLOAT32},
+        {DT_FLOAT64, DEEPTEPP_FLOAT64},
+    };
+    for (size_t t = 0; t < DTP_COUNT(known); t++)
+        if (known[t].code == h->datatype)
+            h->type = known[t].type;
+    if (!h->type)
+        return dtp_fail(error, DEEPTEPP_ERR_NIFTI_DATATYPE,
+                        "datatype: %d (%s), wanted an integer of 8 to 64 bits, FLOAT32 or FLOAT64", h->datatype,
+                        nifti_datatype_string(h->datatype));
+    size_t size = dtp_type_size(h->type);
+    if (h->bitpix != (int32_t)(8 * size))
+        return dtp_fail(error, DEEPTEPP_ERR_NIFTI_BITPIX, "bitpix: %d, wanted %zu for %s", h->bitpix, 8 * size,
+                        nifti_datatype_string(h->datatype));
+    return DEEPTEPP_OK;
+}
+
+/* The four bytes between header and voxels say whether extensions follow: voxels may not begin there either. */
+static deeptepp_status check_vox_offset(const dtp_nifti *h, deeptepp_error *error)
+{
+    double least = (double)(h->second ? sizeof(nifti_2_header) : sizeof(nifti_1_header)) + 4;
+    if (h->vox_offset >= least && h->vox_offset <= DTP_NIFTI_BEGIN_MAX && h->vox_offset == floor(h->vox_offset))
+        return DEEPTEPP_OK;
+    return dtp_fail(error, DEEPTEPP_ERR_NIFTI_VOX_OFFSET, "vox_offset: %.17g, wanted a whole number from %.0f to %d",
+                    h->vox_offset, least, DTP_NIFTI_BEGIN_MAX);
+}
+
+static deeptepp_status check_pixdim(const dtp_nifti *h, deeptepp_error *error)
+{
+    for (int d = 1; d <= 3; d++)
+        if (!(isfinite(h->pixdim[d]) && h->pixdim[d] > 0))
+            return dtp_fail(error, DEEPTEPP_ERR_NIFTI_PIXDIM, "pixdim[%d]: %g, wanted a finite number above 0", d,
+                            h->pixdim[d]);
+    return DEEPTEPP_OK;
+}
+
+/* Applies the unit to every length of the header. */
+static deeptepp_status check_units(dtp_nifti *h, deeptepp_error *error)
+{
+    double mm;
+    switch (XYZT_TO_SPACE(h->units)) {
+    case NIFTI_UNITS_UNKNOWN:
+    case NIFTI_UNITS_MM: mm = 1; break;
+    case NIFTI_UNITS_METER: mm = 1000; break;
+    case NIFTI_UNITS_MICRON: mm = 0.001; break;
+    default:
+        return dtp_fail(error, DEEPTEPP_ERR_NIFTI_UNITS,
+                        "xyzt_units: spatial unit %d, wanted 0 (unknown: mm), 1 (m), 2 (mm) or 3 (um)",
+                        XYZT_TO_SPACE(h->units));
+    }
+    for (int d = 1; d <= 3; d++)
+        h->pixdim[d] *= mm, h->qoffset[d - 1] *= mm;
+    for (int e = 0; e < 12; e++)
+        h->srow[e] *= mm;
+    return DEEPTEPP_OK;
+}
+
+/* The standard: no slope, no scaling. Writers say "none" as 0 or NaN. */
+static deeptepp_status check_scaling(dtp_nifti *h, deeptepp_error *error)
+{
+    if (h->slope == 0 || isnan(h->slope)) {
+        h->slope = 1;
+        h->inter = 0;
+    }
+    if (!isfinite(h->slope) || !isfinite(h->inter))
+        return dtp_fail(error, DEEPTEPP_ERR_NIFTI_SCALING, "scl_slope, scl_inter: %g, %g, wanted finite numbers",
+                        h->slope, h->inter);
+    double most = h->type == DEEPTEPP_FLOAT32 || h->type == DEEPTEPP_FLOAT64 ? 0 : 0x1p53;
+    if (fabs(h->slope) * most + fabs(h->inter) > (double)FLT_MAX)
+        return dtp_fail(error, DEEPTEPP_ERR_NIFTI_SCALING,
+                        "scl_slope, scl_inter: %g, %g, wanted numbers that keep voxels within float32", h->slope, h->inter);
+    return DEEPTEPP_OK;
+}
+
+static deeptepp_status check_code(const char *name, int32_t code, deeptepp_error *error)
+{
+    if (code <= NIFTI_XFORM_TEMPLATE_OTHER)
+        return DEEPTEPP_OK;
+    return dtp_fail(error, DEEPTEPP_ERR_NIFTI_ORIENTATION, "%s: %d, wanted 0 (none) to %d", name, code,
+                    NIFTI_XFORM_TEMPLATE_OTHER);
+}
+
+static void make_sform(dtp_nifti *h)
+{
+    memcpy(h->sform, h->srow, sizeof h->srow);
+    h->sform[15] = 1;
+}
+
+/* libnifti would make 0 of a NaN and a unit quaternion of any other. */
+static deeptepp_status make_qform(dtp_nifti *h, deeptepp_error *error)
+{
+    const double *q = h->quatern, *o = h->qoffset, *edge = h->pixdim + 1, qfac = h->pixdim[0];
+    double norm = q[0] * q[0] + q[1] * q[1] + q[2] * q[2];
+    if (!(norm <= 1 + QUATERNION_TOLERANCE))
+        return dtp_fail(error, DEEPTEPP_ERR_VOLUME_AFFINE,
+                        "quatern_b, c, d: %g, %g, %g, wanted finite numbers whose squares add up to 1 at most", q[0],
+                        q[1], q[2]);
+    if (!isfinite(o[0]) || !isfinite(o[1]) || !isfinite(o[2]))
+        return dtp_fail(error, DEEPTEPP_ERR_VOLUME_AFFINE, "qoffset_x, y, z: %g, %g, %g, wanted finite numbers", o[0],
+                        o[1], o[2]);
+    if (qfac != -1 && qfac != 0 && qfac != 1)
+        return dtp_fail(error, DEEPTEPP_ERR_NIFTI_PIXDIM, "pixdim[0] (qfac): %g, wanted -1 or 1 (0 counts as 1)", qfac);
+    nifti_dmat44 m = nifti_quatern_to_dmat44(q[0], q[1], q[2], o[0], o[1], o[2], edge[0], edge[1], edge[2],
+                                             qfac < 0 ? -1 : 1);
+    memcpy(h->qform, m.m, sizeof h->qform);
+    return DEEPTEPP_OK;
+}
+
+deeptepp_status dtp_nifti_read(dtp_nifti *h, dtp_stream *stream, deeptepp_error *error)
+{
+    deeptepp_status status = DEEPTEPP_OK;
+    *h = (dtp_nifti){0};
+    DTP_TRY(parse(h, stream, error));
+    DTP_TRY(check_dims(h, error));
+    DTP_TRY(check_datatype(h, error));
+    DTP_TRY(check_vox_offset(h, error));
+    DTP_TRY(check_pixdim(h, error));
+    DTP_TRY(check_units(h, error));
+    DTP_TRY(check_scaling(h, error));
+    DTP_TRY(check_code("qform_code", h->qform_code, error));
+    DTP_TRY(check_code("sform_code", h->sform_code, error));
+    if (h->sform_code > 0)
+        make_sform(h);
+    if (h->qform_code > 0)
+        DTP_TRY(make_qform(h, error));
+fail:
+    return status;
+}
+
+void dtp_nifti_orientation(const double affine[16], char letters[4])
+{
+    static const char names[] = {[NIFTI_L2R] = 'R', [NIFTI_R2L] = 'L', [NIFTI_P2A] = 'A',
+                                 [NIFTI_A2P] = 'P', [NIFTI_I2S] = 'S', [NIFTI_S2I] = 'I'};
+    int code[3] = {0};
+    nifti_dmat44 m;
+    memcpy(m.m, affine, sizeof m.m);
+    nifti_dmat44_to_orientation(m, &code[0], &code[1], &code[2]);
+    for (int a = 0; a < 3; a++)
+        letters[a] = names[code[a]];
+    letters[3] = '\0';
+}

@@ -1,0 +1,152 @@
+#include "preprocess.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "intensity.h"
+#include "sample.h"
+
+static size_t cube_size(const dtp_recipe *recipe)
+{
+    return (size_t)(recipe->size[0] * recipe->size[1] * recipe->size[2]);
+}
+
+static deeptepp_status cancelled(deeptepp_error *error)
+{
+    return dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled");
+}
+
+static deeptepp_status sample_views(const dtp_study *study, float *out, dtp_actions *actions, dtp_job *job,
+                                    deeptepp_error *error)
+{
+    const dtp_recipe *recipe = study->recipe;
+    for (int v = 0; v < recipe->n_views; v++) {
+        for (int c = 0; c < recipe->n_channels; c++) {
+            dtp_grid grid;
+            dtp_grid_make(&grid, &actions->cube, recipe, v, &study->frames[c]);
+            float *cube = out + cube_size(recipe) * (size_t)(v * recipe->n_channels + c);
+            actions->outside[v] = dtp_sample(study->images[c], &grid, recipe, &job->cancelled, cube);
+            if (atomic_load(&job->cancelled))
+                return cancelled(error);
+        }
+    }
+    return DEEPTEPP_OK;
+}
+
+static deeptepp_status judge_outside(const dtp_study *study, const dtp_actions *actions, dtp_warnings *warnings,
+                                     deeptepp_error *error)
+{
+    const dtp_recipe *recipe = study->recipe;
+    int64_t total = 0, worst = 0;
+    for (int v = 0; v < recipe->n_views; v++) {
+        total += actions->outside[v];
+        worst = dtp_max_i64(worst, actions->outside[v]);
+    }
+    if (!total)
+        return DEEPTEPP_OK;
+    double all = (double)cube_size(recipe) * recipe->n_views, view = (double)cube_size(recipe);
+    if (recipe->outside_error)
+        return dtp_fail(error, DEEPTEPP_ERR_REGION_OUTSIDE,
+                        "region: %.2f %% of its samples lie outside the image, the model allows none",
+                        100.0 * (double)total / all);
+    dtp_warn(warnings, DEEPTEPP_WARN_PADDED,
+             "region: %lld samples (%.2f %%, in one view %.2f %%) lie outside the image and were filled", (long long)total,
+             100.0 * (double)total / all, 100.0 * (double)worst / view);
+    return DEEPTEPP_OK;
+}
+
+/* Mappings over whole images are the same for every view: made once. */
+static deeptepp_status image_mappings(const dtp_study *study, dtp_mapping *mappings, dtp_job *job,
+                                      deeptepp_error *error)
+{
+    int last = study->recipe->n_channels - 1;
+    if (study->recipe->over == DTP_OVER_IMAGES_TOGETHER) {
+        deeptepp_status status = dtp_mapping_of_images(&mappings[0], study, 0, last, &job->cancelled, error);
+        for (int c = 1; c <= last; c++)
+            mappings[c] = mappings[0];
+        return status;
+    }
+    for (int c = 0; c <= last; c++) {
+        deeptepp_status status = dtp_mapping_of_images(&mappings[c], study, c, c, &job->cancelled, error);
+        if (status != DEEPTEPP_OK)
+            return status;
+    }
+    return DEEPTEPP_OK;
+}
+
+static deeptepp_status normalise_view(const dtp_recipe *recipe, float *view, int index, dtp_mapping *mappings,
+                                      deeptepp_error *error)
+{
+    size_t size = cube_size(recipe);
+    size_t together = recipe->over == DTP_OVER_VIEW_TOGETHER ? (size_t)recipe->n_channels : 1;
+    bool own = recipe->over == DTP_OVER_VIEW || recipe->over == DTP_OVER_VIEW_TOGETHER;
+    for (int c = 0; c < recipe->n_channels; c++) {
+        if (own && (c == 0 || together == 1)) {
+            char what[160];
+            snprintf(what, sizeof what, "crop of channel \"%.100s\", view %d", recipe->channels[c], index + 1);
+            deeptepp_status status = dtp_mapping_of_values(&mappings[c], recipe, view + (size_t)c * size,
+                                                           together * size, what, error);
+            if (status != DEEPTEPP_OK)
+                return status;
+        } else if (own) {
+            mappings[c] = mappings[0];
+        }
+    }
+    for (int c = 0; c < recipe->n_channels; c++)
+        dtp_mapping_apply(&mappings[c], view + (size_t)c * size, size);
+    return DEEPTEPP_OK;
+}
+
+/* A backend turns NaN into 0 in places: a finite score would prove nothing. */
+static deeptepp_status check_finite(const float *values, size_t count, deeptepp_error *error)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(values[i]))
+            return dtp_fail(error, DEEPTEPP_ERR_VOLUME_NONFINITE,
+                            "network input: value %zu of %zu is not finite: voxels beyond float32, or changed while "
+                            "they were read",
+                            i, count);
+    return DEEPTEPP_OK;
+}
+
+static deeptepp_status normalise(const dtp_study *study, float *out, dtp_job *job, deeptepp_error *error)
+{
+    const dtp_recipe *recipe = study->recipe;
+    size_t view = cube_size(recipe) * (size_t)recipe->n_channels;
+    dtp_mapping mappings[DTP_MAX_CHANNELS];
+    deeptepp_status results[DTP_MAX_VIEWS], status = DEEPTEPP_OK;
+    deeptepp_error *errors = calloc((size_t)recipe->n_views, sizeof *errors);
+    if (!errors)
+        return dtp_fail_memory(error, "messages", (size_t)recipe->n_views * sizeof *errors);
+    if (recipe->intensity != DTP_INTENSITY_NONE && recipe->over >= DTP_OVER_IMAGE)
+        status = image_mappings(study, mappings, job, error);
+    if (status == DEEPTEPP_OK) {
+#pragma omp parallel for firstprivate(mappings) schedule(static)
+        for (int v = 0; v < recipe->n_views; v++) {
+            results[v] = normalise_view(recipe, out + view * (size_t)v, v, mappings, &errors[v]);
+            if (results[v] == DEEPTEPP_OK)
+                results[v] = check_finite(out + view * (size_t)v, view, &errors[v]);
+        }
+    }
+    for (int v = 0; v < recipe->n_views && status == DEEPTEPP_OK; v++) {
+        status = results[v];
+        if (status != DEEPTEPP_OK && error)
+            *error = errors[v];
+    }
+    free(errors);
+    return status;
+}
+
+deeptepp_status dtp_preprocess(const dtp_study *study, float *out, dtp_actions *actions, dtp_warnings *warnings,
+                               dtp_job *job, deeptepp_error *error)
+{
+    deeptepp_status status;
+    *actions = (dtp_actions){0};
+    dtp_cube_place(&actions->cube, study);
+    dtp_frame_to_ras(&study->mask_frame, actions->cube.centre, actions->centre_ras);
+    DTP_TRY(sample_views(study, out, actions, job, error));
+    DTP_TRY(judge_outside(study, actions, warnings, error));
+    DTP_TRY(normalise(study, out, job, error));
+fail:
+    return status;
+}

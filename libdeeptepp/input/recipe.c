@@ -1,0 +1,146 @@
+#include "recipe.h"
+
+#include <math.h>
+
+int dtp_axis_of(char letter, int *sign)
+{
+    static const char positive[] = "RAS", negative[] = "LPI";
+    for (int i = 0; i < 3; i++) {
+        if (letter == positive[i] || letter == negative[i]) {
+            *sign = letter == positive[i] ? 1 : -1;
+            return i;
+        }
+    }
+    return -1;
+}
+
+bool dtp_axes_valid(const char *letters)
+{
+    int seen = 0, sign;
+    if (strlen(letters) != 3)
+        return false;
+    for (int i = 0; i < 3; i++) {
+        int axis = dtp_axis_of(letters[i], &sign);
+        if (axis < 0)
+            return false;
+        seen |= 1 << axis;
+    }
+    return seen == 7;
+}
+
+static bool is_repeated(const dtp_recipe *recipe, const char *name)
+{
+    for (int i = 0; i < recipe->n_channels; i++)
+        if (strcmp(recipe->channels[i], name) == 0)
+            return true;
+    return false;
+}
+
+static void parse_channels(dtp_recipe *out, dtp_json *json)
+{
+    const json_t *array = dtp_json_array(json, "channels", 1, DTP_MAX_CHANNELS);
+    size_t count = array ? json_array_size(array) : 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *name = json_string_value(json_array_get(array, i));
+        char *copy = name && *name && !is_repeated(out, name) ? strdup(name) : NULL;
+        if (!copy) {
+            dtp_json_fail(json, "channels", DEEPTEPP_ERR_MODEL_VALUE,
+                          "element %zu is not a name different from those before it", i);
+            return;
+        }
+        out->channels[out->n_channels++] = copy;
+    }
+}
+
+static void parse_axes(dtp_recipe *out, dtp_json *json)
+{
+    const char *axes = dtp_json_text(json, "axes");
+    if (dtp_axes_valid(axes))
+        memcpy(out->axes, axes, sizeof out->axes);
+    else
+        dtp_json_fail(json, "axes", DEEPTEPP_ERR_MODEL_VALUE,
+                      "is \"%.20s\", wanted 3 letters of R L A P S I, one of each pair", axes);
+}
+
+static void parse_region(dtp_recipe *out, dtp_json region)
+{
+    static const char *const rules[] = {"fixed", "box", NULL};
+    out->region = (dtp_region_rule)dtp_json_choice(&region, "rule", rules);
+    if (out->region == DTP_REGION_FIXED) {
+        dtp_json_numbers(&region, "spacing_mm", out->spacing_mm, 3, 3, 0.05, 50);
+    } else {
+        out->margin_mm = dtp_json_number(&region, "margin_mm", 0, 500);
+        out->keep_aspect = dtp_json_bool(&region, "keep_aspect");
+    }
+    dtp_json_close(&region);
+}
+
+static void parse_outside(dtp_recipe *out, dtp_json outside)
+{
+    static const char *const rules[] = {"warn", "error", NULL}, *const fills[] = {"edge", "constant", NULL};
+    out->outside_error = dtp_json_choice(&outside, "rule", rules) == 1;
+    out->fill_edge = dtp_json_choice(&outside, "fill", fills) == 0;
+    if (!out->fill_edge)
+        out->fill_value = dtp_json_number(&outside, "value", -1e30, 1e30);
+    dtp_json_close(&outside);
+}
+
+static void parse_rising_pair(dtp_json *json, const char *key, double out[2], double low, double high)
+{
+    dtp_json_numbers(json, key, out, 2, 2, low, high);
+    if (json->object && !(out[0] < out[1]))
+        dtp_json_fail(json, key, DEEPTEPP_ERR_MODEL_VALUE, "is [%g, %g], wanted rising", out[0], out[1]);
+}
+
+static void parse_intensity(dtp_recipe *out, dtp_json intensity)
+{
+    static const char *const rules[] = {"none", "zscore", "minmax", "percentile", NULL};
+    static const char *const overs[] = {"view", "view_together", "image", "images_together", NULL};
+    out->intensity = (dtp_intensity_rule)dtp_json_choice(&intensity, "rule", rules);
+    if (out->intensity != DTP_INTENSITY_NONE)
+        out->over = (dtp_over)dtp_json_choice(&intensity, "over", overs);
+    if (out->intensity == DTP_INTENSITY_MINMAX || out->intensity == DTP_INTENSITY_PERCENTILE)
+        parse_rising_pair(&intensity, "range", out->range, -1e6, 1e6);
+    out->percentiles[1] = 100;
+    if (out->intensity == DTP_INTENSITY_PERCENTILE)
+        parse_rising_pair(&intensity, "percentiles", out->percentiles, 0, 100);
+    dtp_json_close(&intensity);
+}
+
+static void parse_spacing(dtp_recipe *out, dtp_json *json)
+{
+    out->hard_mm[0] = out->usual_mm[0] = 0;
+    out->hard_mm[1] = out->usual_mm[1] = INFINITY;
+    if (!dtp_json_has(json, "spacing_mm"))
+        return;
+    dtp_json spacing = dtp_json_child(json, "spacing_mm");
+    parse_rising_pair(&spacing, "hard", out->hard_mm, 0, 1000);
+    parse_rising_pair(&spacing, "usual", out->usual_mm, 0, 1000);
+    dtp_json_close(&spacing);
+}
+
+void dtp_recipe_parse(dtp_recipe *out, dtp_json *json)
+{
+    static const char *const axes[] = {"LR", "AP", "SI", NULL};
+    *out = (dtp_recipe){.rotation_axis = 1, .min_mask_voxels = 1};
+    parse_channels(out, json);
+    parse_axes(out, json);
+    dtp_json_integers(json, "size", out->size, 3, 3, 8, 512);
+    out->n_views = dtp_json_numbers(json, "angles_deg", out->angles_deg, 1, DTP_MAX_VIEWS, -3600, 3600);
+    if (dtp_json_has(json, "rotation_axis"))
+        out->rotation_axis = dtp_json_choice(json, "rotation_axis", axes);
+    parse_region(out, dtp_json_child(json, "region"));
+    parse_outside(out, dtp_json_child(json, "outside"));
+    parse_intensity(out, dtp_json_child(json, "intensity"));
+    if (dtp_json_has(json, "min_mask_voxels"))
+        out->min_mask_voxels = dtp_json_integer(json, "min_mask_voxels", 1, INT32_MAX);
+    parse_spacing(out, json);
+    dtp_json_close(json);
+}
+
+void dtp_recipe_free(dtp_recipe *recipe)
+{
+    for (int i = 0; i < recipe->n_channels; i++)
+        free(recipe->channels[i]);
+    recipe->n_channels = 0;
+}

@@ -1,0 +1,248 @@
+#include "stream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Deflate spends at least two bits on a copy of at most 258 bytes. */
+enum { CHUNK = 1 << 18, SCRATCH = 1 << 14, INFLATE_RATIO = 258 * 8 / 2, GZIP_WINDOW = 15 + 16 };
+
+typedef unsigned long long ull;
+
+static deeptepp_status fail_system(deeptepp_error *error, int number)
+{
+    char reason[128] = "unknown reason";
+    if (strerror_r(number, reason, sizeof reason) != 0)
+        snprintf(reason, sizeof reason, "system error %d", number);
+    bool missing = number == ENOENT || number == ENOTDIR;
+    return dtp_fail(error, missing ? DEEPTEPP_ERR_FILE_MISSING : DEEPTEPP_ERR_FILE_READ,
+                    "cannot read the file: %s, wanted a readable file", reason);
+}
+
+static deeptepp_status fail_too_large(const dtp_stream *stream, const char *what, uint64_t found, deeptepp_error *error)
+{
+    return dtp_fail(error, DEEPTEPP_ERR_FILE_TOO_LARGE, "%s: at least %llu bytes, wanted %llu at most", what,
+                    (ull)found, (ull)stream->limit);
+}
+
+/* Fills the chunk as far as the file goes. */
+static deeptepp_status read_chunk(dtp_stream *stream, deeptepp_error *error)
+{
+    stream->next = stream->chunk;
+    while (stream->left < CHUNK) {
+        ssize_t got = read(stream->fd, stream->chunk + stream->left, CHUNK - stream->left);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return fail_system(error, errno);
+        if (got == 0)
+            break;
+        stream->left += (size_t)got;
+    }
+    return DEEPTEPP_OK;
+}
+
+/* Takes up stored bytes when none are left; still none means the end. They are hashed while they are in the cache. */
+static deeptepp_status refill(dtp_stream *stream, deeptepp_error *error)
+{
+    if (stream->left)
+        return DEEPTEPP_OK;
+    if (stream->chunk) {
+        deeptepp_status status = read_chunk(stream, error);
+        if (status != DEEPTEPP_OK)
+            return status;
+    } else if (stream->taken < stream->size) {
+        uint64_t rest = stream->size - stream->taken;
+        stream->next = stream->memory + stream->taken;
+        stream->left = rest < CHUNK ? (size_t)rest : CHUNK;
+    }
+    stream->taken += stream->left;
+    if (stream->taken > stream->limit)
+        return fail_too_large(stream, "size of the file", stream->taken, error);
+    if (stream->left)
+        dtp_digest_add(&stream->digest, stream->next, stream->left);
+    return DEEPTEPP_OK;
+}
+
+static deeptepp_status start(dtp_stream *stream, deeptepp_error *error)
+{
+    if (stream->size > stream->limit)
+        return fail_too_large(stream, "size of the file", stream->size, error);
+    dtp_digest_init(&stream->digest);
+    deeptepp_status status = refill(stream, error);
+    if (status != DEEPTEPP_OK || stream->left < 2 || stream->next[0] != 0x1f || stream->next[1] != 0x8b)
+        return status;
+    if (inflateInit2(&stream->inflater, GZIP_WINDOW) != Z_OK)
+        return dtp_fail_memory(error, "gzip's window", (size_t)1 << 15);
+    stream->gzip = true;
+    return DEEPTEPP_OK;
+}
+
+/* O_NONBLOCK: a named pipe is refused below instead of being waited for. */
+static deeptepp_status open_file(dtp_stream *stream, const char *path, deeptepp_error *error)
+{
+    struct stat about;
+    do
+        stream->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    while (stream->fd < 0 && errno == EINTR);
+    if (stream->fd < 0 || fstat(stream->fd, &about) != 0)
+        return fail_system(error, errno);
+    if (!S_ISREG(about.st_mode))
+        return dtp_fail(error, DEEPTEPP_ERR_FILE_READ, "a folder or a device, wanted a regular file");
+    stream->size = (uint64_t)about.st_size;
+    return DEEPTEPP_OK;
+}
+
+deeptepp_status dtp_stream_open(dtp_stream *stream, const char *path, uint64_t limit, deeptepp_error *error)
+{
+    deeptepp_status status = DEEPTEPP_OK;
+    *stream = (dtp_stream){.fd = -1, .limit = limit};
+    DTP_TRY(open_file(stream, path, error));
+    stream->chunk = malloc(CHUNK);
+    if (!stream->chunk) {
+        status = dtp_fail_memory(error, "reading a file", CHUNK);
+        goto fail;
+    }
+    DTP_TRY(start(stream, error));
+    return DEEPTEPP_OK;
+fail:
+    dtp_stream_close(stream);
+    return status;
+}
+
+deeptepp_status dtp_stream_open_bytes(dtp_stream *stream, const void *bytes, size_t size, uint64_t limit,
+                                      deeptepp_error *error)
+{
+    *stream = (dtp_stream){.fd = -1, .memory = bytes, .size = size, .limit = limit};
+    deeptepp_status status = start(stream, error);
+    if (status != DEEPTEPP_OK)
+        dtp_stream_close(stream);
+    return status;
+}
+
+static size_t take_stored(dtp_stream *stream, uint8_t *out, size_t size)
+{
+    size_t got = size < stream->left ? size : stream->left;
+    if (got)
+        memcpy(out, stream->next, got);
+    stream->next += got;
+    stream->left -= got;
+    return got;
+}
+
+static deeptepp_status inflate_step(dtp_stream *stream, uint8_t *out, size_t size, size_t *got, deeptepp_error *error)
+{
+    z_stream *z = &stream->inflater;
+    z->next_in = (Bytef *)(uintptr_t)stream->next; /* zlib does not write there, nor say so before ZLIB_CONST */
+    z->avail_in = (uInt)stream->left;
+    z->next_out = out;
+    z->avail_out = size < 1u << 30 ? (uInt)size : 1u << 30;
+    uInt room = z->avail_out;
+    int result = inflate(z, Z_NO_FLUSH);
+    stream->next = z->next_in;
+    stream->left = z->avail_in;
+    *got = room - z->avail_out;
+    stream->in_member = result != Z_STREAM_END;
+    if (result == Z_OK || result == Z_STREAM_END)
+        return DEEPTEPP_OK;
+    if (result == Z_MEM_ERROR)
+        return dtp_fail_memory(error, "gzip's window", (size_t)1 << 15);
+    return dtp_fail(error, DEEPTEPP_ERR_GZIP, "gzip data: %s at byte %llu, wanted sound data and nothing after them",
+                    z->msg ? z->msg : "not inflatable", (ull)(stream->taken - stream->left));
+}
+
+/* Stored bytes that end inside a member are a file cut short (FILE_TRUNCATED); whatever follows the last member must
+ * be another member, so anything else there is GZIP. */
+static deeptepp_status take_inflated(dtp_stream *stream, uint8_t *out, size_t size, size_t *got, deeptepp_error *error)
+{
+    *got = 0;
+    while (*got == 0) {
+        deeptepp_status status = refill(stream, error);
+        if (status != DEEPTEPP_OK)
+            return status;
+        if (!stream->left && !stream->in_member)
+            return DEEPTEPP_OK;
+        if (!stream->left)
+            return dtp_fail(error, DEEPTEPP_ERR_FILE_TRUNCATED, "gzip data end in mid-stream after %llu stored bytes",
+                            (ull)stream->taken);
+        if (!stream->in_member)
+            inflateReset(&stream->inflater);
+        status = inflate_step(stream, out, size, got, error);
+        if (status != DEEPTEPP_OK)
+            return status;
+    }
+    return DEEPTEPP_OK;
+}
+
+/* One to `size` bytes; none at the end. */
+static deeptepp_status take(dtp_stream *stream, void *out, size_t size, size_t *got, deeptepp_error *error)
+{
+    deeptepp_status status;
+    if (stream->gzip) {
+        status = take_inflated(stream, out, size, got, error);
+    } else {
+        status = refill(stream, error);
+        *got = status == DEEPTEPP_OK ? take_stored(stream, out, size) : 0;
+    }
+    stream->given += *got;
+    if (status == DEEPTEPP_OK && stream->given > stream->limit)
+        return fail_too_large(stream, "size of the file, inflated", stream->given, error);
+    return status;
+}
+
+deeptepp_status dtp_stream_read(dtp_stream *stream, void *out, size_t size, deeptepp_error *error)
+{
+    uint64_t wanted = stream->given + size;
+    for (size_t at = 0, got = 0; at < size; at += got) {
+        deeptepp_status status = take(stream, (uint8_t *)out + at, size - at, &got, error);
+        if (status != DEEPTEPP_OK)
+            return status;
+        if (got == 0)
+            return dtp_fail(error, DEEPTEPP_ERR_FILE_TRUNCATED, "the data end after %llu bytes, wanted %llu",
+                            (ull)stream->given, (ull)wanted);
+    }
+    return DEEPTEPP_OK;
+}
+
+deeptepp_status dtp_stream_skip(dtp_stream *stream, uint64_t size, deeptepp_error *error)
+{
+    uint8_t scratch[SCRATCH];
+    deeptepp_status status = DEEPTEPP_OK;
+    while (size && status == DEEPTEPP_OK) {
+        size_t step = size < SCRATCH ? (size_t)size : SCRATCH;
+        status = dtp_stream_read(stream, scratch, step, error);
+        size -= step;
+    }
+    return status;
+}
+
+uint64_t dtp_stream_most(const dtp_stream *stream)
+{
+    uint64_t most = stream->size;
+    return stream->gzip && __builtin_mul_overflow(most, (uint64_t)INFLATE_RATIO, &most) ? UINT64_MAX : most;
+}
+
+deeptepp_status dtp_stream_finish(dtp_stream *stream, char sha256[DTP_DIGEST_SIZE], deeptepp_error *error)
+{
+    uint8_t scratch[SCRATCH];
+    size_t got = 0;
+    do {
+        deeptepp_status status = take(stream, scratch, sizeof scratch, &got, error);
+        if (status != DEEPTEPP_OK)
+            return status;
+    } while (got);
+    dtp_digest_hex(&stream->digest, sha256);
+    return DEEPTEPP_OK;
+}
+
+void dtp_stream_close(dtp_stream *stream)
+{
+    if (stream->gzip)
+        inflateEnd(&stream->inflater);
+    if (stream->fd >= 0)
+        close(stream->fd);
+    free(stream->chunk);
+    *stream = (dtp_stream){.fd = -1};
+}

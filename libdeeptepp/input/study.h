@@ -1,0 +1,28 @@
+/* A case checked against a recipe: channels in the network's order, one grid, the tumour's place. */
+#ifndef DTP_STUDY_H
+#define DTP_STUDY_H
+
+#include "../base/warnings.h"
+#include "case.h"
+#include "frame.h"
+
+typedef struct dtp_study {
+    const dtp_recipe *recipe;
+    const deeptepp_volume *images[DTP_MAX_CHANNELS];
+    dtp_frame frames[DTP_MAX_CHANNELS]; /* each image's own storage order; all the same grid */
+    const deeptepp_volume *mask;
+    dtp_frame mask_frame;
+    int64_t label;       /* the mask's value that marks the tumour */
+    int64_t mask_voxels;
+    int64_t low[3], high[3]; /* the tumour's bounding box, first and last voxel along the frame's axes */
+} dtp_study;
+
+/* Errors: CHANNEL_*, MASK_*, GEOMETRY_*, SPACING_RANGE, REGION_OUTSIDE, CANCELLED. */
+deeptepp_status dtp_study_make(dtp_study *out, const deeptepp_case *patient, const dtp_recipe *recipe,
+                               dtp_warnings *warnings, const atomic_bool *cancelled, deeptepp_error *error);
+
+/* Finds the tumour in the mask: label (0: the only one), count, box. Part of dtp_study_make. */
+deeptepp_status dtp_mask_find(dtp_study *study, int64_t label, const atomic_bool *cancelled,
+                              deeptepp_error *error);
+
+#endif

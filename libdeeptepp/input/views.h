@@ -1,0 +1,22 @@
+/* Where the network looks: the cube around the tumour, and for each view and image the grid of points to sample. */
+#ifndef DTP_VIEWS_H
+#define DTP_VIEWS_H
+
+#include "study.h"
+
+/* The unrotated cube in frame mm. */
+typedef struct dtp_cube {
+    double centre[3]; /* of the middle of the cube, mm from the first voxel */
+    double step[3];   /* mm from sample to sample */
+} dtp_cube;
+
+/* Voxel index of sample (d, h, w), along the volume's own i, j, k: origin + d step[0] + h step[1] + w step[2]. */
+typedef struct dtp_grid {
+    double origin[3];
+    double step[3][3];
+} dtp_grid;
+
+void dtp_cube_place(dtp_cube *out, const dtp_study *study);
+void dtp_grid_make(dtp_grid *out, const dtp_cube *cube, const dtp_recipe *recipe, int view, const dtp_frame *frame);
+
+#endif

@@ -1,0 +1,241 @@
+#include "voxels.h"
+
+#include <float.h>
+#include <math.h>
+
+/* 2^53: up to here a double holds every integer. */
+#define EXACT_MAX 9007199254740992
+
+typedef size_t (*count_function)(const uint8_t *at, int64_t n, int64_t step, double slope, double inter);
+
+/* A voxel must be finite as float32 after scaling, for that is what every reader makes of it; a NaN fails every
+ * comparison. Counted in blocks of a constant length, which GCC vectorises at -O2 too. */
+#define COUNT_BAD(name, voxel, bad)                                                                                    \
+    static size_t name(const uint8_t *at, int64_t n, int64_t step, double slope, double inter)                         \
+    {                                                                                                                  \
+        enum { BLOCK = 64 };                                                                                           \
+        size_t count = 0;                                                                                              \
+        int64_t t = 0;                                                                                                 \
+        (void)slope, (void)inter;                                                                                      \
+        for (; step == sizeof(voxel) && t + BLOCK <= n; t += BLOCK) {                                                  \
+            voxel block[BLOCK];                                                                                        \
+            int in_block = 0;                                                                                          \
+            memcpy(block, at + t * (int64_t)sizeof(voxel), sizeof block);                                              \
+            for (int b = 0; b < BLOCK; b++) {                                                                          \
+                voxel v = block[b];                                                                                    \
+                in_block += (bad);                                                                                     \
+            }                                                                                                          \
+            count += (size_t)in_block;                                                                                 \
+        }                                                                                                              \
+        for (; t < n; t++) {                                                                                           \
+            voxel v;                                                                                                   \
+            memcpy(&v, at + t * step, sizeof v);                                                                       \
+            count += (bad);                                                                                            \
+        }                                                                                                              \
+        return count;                                                                                                  \
+    }
+
+COUNT_BAD(count_f32, float, !(fabsf(v) <= FLT_MAX))
+COUNT_BAD(count_f32_scaled, float, !(fabs(slope * (double)v + inter) <= (double)FLT_MAX))
+COUNT_BAD(count_f64, double, !(fabs(slope * v + inter) <= (double)FLT_MAX))
+COUNT_BAD(count_i64, int64_t, v > EXACT_MAX || v < -EXACT_MAX)
+COUNT_BAD(count_u64, uint64_t, v > EXACT_MAX)
+
+#define TAKE(voxel)                                                                                                    \
+    for (int64_t t = 0; t < n; t++) {                                                                                  \
+        voxel v;                                                                                                       \
+        memcpy(&v, at + t * step, sizeof v);                                                                           \
+        out[t] = slope * (double)v + inter;                                                                            \
+    }                                                                                                                  \
+    break
+
+void dtp_voxels_take(const uint8_t *at, deeptepp_type type, int64_t n, int64_t step, double slope, double inter,
+                     double *out)
+{
+    switch (type) {
+    case DEEPTEPP_UINT8: TAKE(uint8_t);
+    case DEEPTEPP_INT8: TAKE(int8_t);
+    case DEEPTEPP_UINT16: TAKE(uint16_t);
+    case DEEPTEPP_INT16: TAKE(int16_t);
+    case DEEPTEPP_UINT32: TAKE(uint32_t);
+    case DEEPTEPP_INT32: TAKE(int32_t);
+    case DEEPTEPP_UINT64: TAKE(uint64_t);
+    case DEEPTEPP_INT64: TAKE(int64_t);
+    case DEEPTEPP_FLOAT32: TAKE(float);
+    case DEEPTEPP_FLOAT64: TAKE(double);
+    case DEEPTEPP_TYPE_FORCE_INT32: break;
+    }
+}
+
+size_t dtp_type_size(deeptepp_type type)
+{
+    switch (type) {
+    case DEEPTEPP_UINT8:
+    case DEEPTEPP_INT8: return 1;
+    case DEEPTEPP_UINT16:
+    case DEEPTEPP_INT16: return 2;
+    case DEEPTEPP_UINT32:
+    case DEEPTEPP_INT32:
+    case DEEPTEPP_FLOAT32: return 4;
+    case DEEPTEPP_UINT64:
+    case DEEPTEPP_INT64:
+    case DEEPTEPP_FLOAT64: return 8;
+    case DEEPTEPP_TYPE_FORCE_INT32: break;
+    }
+    return 0;
+}
+
+const uint8_t *dtp_voxels_at(const deeptepp_volume *volume, int64_t i, int64_t j, int64_t k)
+{
+    return volume->data + i * volume->strides[0] + j * volume->strides[1] + k * volume->strides[2];
+}
+
+double dtp_volume_stored(const deeptepp_volume *volume, int64_t i, int64_t j, int64_t k)
+{
+    double value = 0;
+    dtp_voxels_take(dtp_voxels_at(volume, i, j, k), volume->type, 1, 0, 1, 0, &value);
+    return value;
+}
+
+void dtp_volume_row(const deeptepp_volume *volume, int64_t i, int64_t j, int64_t k, int64_t n, double *out)
+{
+    dtp_voxels_take(dtp_voxels_at(volume, i, j, k), volume->type, n, volume->strides[0], volume->slope, volume->inter, out);
+}
+
+static deeptepp_status fail_stride(const deeptepp_volume *draft, int axis, const char *what, deeptepp_error *error)
+{
+    return dtp_fail(error, DEEPTEPP_ERR_VOLUME_STRIDES, "stride along %c: %lld bytes for %lld voxels, %s", "ijk"[axis],
+                    (long long)draft->strides[axis], (long long)draft->dims[axis], what);
+}
+
+/* The axes with more than one voxel, by rising step. */
+static int sort_axes(const deeptepp_volume *draft, int order[3])
+{
+    int n_axes = 0;
+    for (int a = 0; a < 3; a++) {
+        if (draft->dims[a] == 1)
+            continue;
+        int at = n_axes++;
+        for (; at > 0 && llabs(draft->strides[order[at - 1]]) > llabs(draft->strides[a]); at--)
+            order[at] = order[at - 1];
+        order[at] = a;
+    }
+    return n_axes;
+}
+
+/* Each step must clear all that the smaller ones span. (Some layouts that interleave without overlap are refused too:
+ * no array library makes them.) */
+static deeptepp_status check_steps(const deeptepp_volume *draft, const int order[3], int n_axes, deeptepp_error *error)
+{
+    int64_t span = (int64_t)dtp_type_size(draft->type), reach;
+    for (int n = 0; n < n_axes; n++) {
+        int axis = order[n];
+        int64_t step = llabs(draft->strides[axis]);
+        if (step < span)
+            return fail_stride(draft, axis, "which overlap, wanted more", error);
+        if (__builtin_mul_overflow(step, draft->dims[axis] - 1, &reach) ||
+            __builtin_add_overflow(span, reach, &span) || span > PTRDIFF_MAX)
+            return fail_stride(draft, axis, "which overflow, wanted less", error);
+    }
+    return DEEPTEPP_OK;
+}
+
+static deeptepp_status check_extent(const deeptepp_volume *draft, deeptepp_error *error)
+{
+    const int64_t *n = draft->dims;
+    size_t size = dtp_type_size(draft->type), voxels;
+    if (size == 0)
+        return dtp_fail(error, DEEPTEPP_ERR_VOLUME_TYPE, "voxel type: %d, wanted %d to %d", (int)draft->type,
+                        DEEPTEPP_UINT8, DEEPTEPP_FLOAT64);
+    if (n[0] < 1 || n[1] < 1 || n[2] < 1 || !dtp_product(n, 3, PTRDIFF_MAX / size, &voxels))
+        return dtp_fail(error, DEEPTEPP_ERR_VOLUME_DIMS,
+                        "dims: %lld x %lld x %lld of %zu bytes, wanted each from 1 and a product that memory can hold",
+                        (long long)n[0], (long long)n[1], (long long)n[2], size);
+    for (int a = 0; a < 3; a++)
+        if (draft->strides[a] == INT64_MIN)
+            return fail_stride(draft, a, "which overflow, wanted less", error);
+    return DEEPTEPP_OK;
+}
+
+deeptepp_status dtp_voxels_layout(const deeptepp_volume *draft, dtp_layout *out, deeptepp_error *error)
+{
+    int order[3], last = 0;
+    deeptepp_status status = check_extent(draft, error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    int n_axes = sort_axes(draft, order);
+    status = check_steps(draft, order, n_axes, error);
+    *out = (dtp_layout){draft->data, {1, 1, 1}, {(int64_t)dtp_type_size(draft->type), 0, 0}};
+    for (int n = 0; status == DEEPTEPP_OK && n < n_axes; n++) {
+        int64_t stride = draft->strides[order[n]], step = llabs(stride), count = draft->dims[order[n]];
+        if (stride < 0)
+            out->start += stride * (count - 1);
+        if (step == out->step[last] * out->count[last]) {
+            out->count[last] *= count;
+            continue;
+        }
+        last += n > 0;
+        out->step[last] = step;
+        out->count[last] = count;
+    }
+    return status;
+}
+
+static count_function counter(const deeptepp_volume *draft)
+{
+    switch (draft->type) {
+    case DEEPTEPP_FLOAT32: return draft->slope == 1 && draft->inter == 0 ? count_f32 : count_f32_scaled;
+    case DEEPTEPP_FLOAT64: return count_f64;
+    case DEEPTEPP_INT64: return count_i64;
+    case DEEPTEPP_UINT64: return count_u64;
+    default: return NULL;
+    }
+}
+
+static deeptepp_status fail_voxels(const deeptepp_volume *draft, count_function count, size_t bad,
+                                   deeptepp_error *error)
+{
+    const int64_t *n = draft->dims;
+    int64_t i = 0, j = 0, k = 0;
+    while (!count(dtp_voxels_at(draft, i, j, k), 1, 0, draft->slope, draft->inter)) {
+        if (++i == n[0])
+            i = 0, j++;
+        if (j == n[1])
+            j = 0, k++;
+    }
+    bool real = draft->type == DEEPTEPP_FLOAT32 || draft->type == DEEPTEPP_FLOAT64;
+    return dtp_fail(error, real ? DEEPTEPP_ERR_VOLUME_NONFINITE : DEEPTEPP_ERR_VOLUME_INEXACT,
+                    "voxels: %zu of %lld %s, the first at (%lld, %lld, %lld), wanted none", bad,
+                    (long long)(n[0] * n[1] * n[2]), real ? "NaN or infinite (as float32)" : "beyond 2^53",
+                    (long long)i, (long long)j, (long long)k);
+}
+
+deeptepp_status dtp_voxels_check(const deeptepp_volume *draft, const dtp_layout *in, deeptepp_error *error)
+{
+    count_function count = counter(draft);
+    size_t bad = 0;
+    for (int64_t c = 0; count && c < in->count[2]; c++)
+        for (int64_t b = 0; b < in->count[1]; b++)
+            bad += count(in->start + c * in->step[2] + b * in->step[1], in->count[0], in->step[0], draft->slope,
+                         draft->inter);
+    return bad ? fail_voxels(draft, count, bad, error) : DEEPTEPP_OK;
+}
+
+/* Rows of i, gathered when their voxels do not lie side by side. */
+deeptepp_status dtp_voxels_digest(dtp_digest *digest, const deeptepp_volume *draft, deeptepp_error *error)
+{
+    int64_t size = (int64_t)dtp_type_size(draft->type), n = draft->dims[0];
+    bool gather = draft->strides[0] != size && n > 1;
+    uint8_t *row = gather ? malloc((size_t)(n * size)) : NULL;
+    if (gather && !row)
+        return dtp_fail_memory(error, "a row of voxels", (size_t)(n * size));
+    for (int64_t k = 0; k < draft->dims[2]; k++)
+        for (int64_t j = 0; j < draft->dims[1]; j++) {
+            const uint8_t *at = dtp_voxels_at(draft, 0, j, k);
+            for (int64_t i = 0; gather && i < n; i++)
+                memcpy(row + i * size, at + i * draft->strides[0], (size_t)size);
+            dtp_digest_add(digest, gather ? row : at, (size_t)(n * size));
+        }
+    free(row);
+    return DEEPTEPP_OK;
+}

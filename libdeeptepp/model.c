@@ -1,0 +1,243 @@
+#include "model.h"
+
+#include <stdio.h>
+
+#include "base/worker.h"
+#include "file/model_file.h"
+
+static const uint64_t DEFAULT_MAX_BYTES = (uint64_t)4 << 30;
+
+static deeptepp_status parse_description(deeptepp_model *model, deeptepp_error *error)
+{
+    static const char *const texts[] = {"version",      "licence",      "authors",
+                                        "training_cohort", "intended_use", "limitations"};
+    static const char *const weights[] = {"trained", "seeded", NULL};
+    dtp_json_check check = {.error = error};
+    dtp_json root = dtp_json_root(model->description, "", &check);
+    dtp_json_integer(&root, "schema", 1, INT32_MAX);
+    model->name = dtp_json_text(&root, "name");
+    for (size_t i = 0; i < DTP_COUNT(texts); i++)
+        dtp_json_text(&root, texts[i]);
+    model->seeded = dtp_json_choice(&root, "weights", weights) == 1;
+    dtp_json section = dtp_json_child(&root, "network");
+    dtp_network_parse(&model->network, &section);
+    section = dtp_json_child(&root, "input");
+    dtp_recipe_parse(&model->recipe, &section);
+    dtp_risk_parse(&model->risk, &root);
+    dtp_json_close(&root);
+    return check.status;
+}
+
+static deeptepp_status build(deeptepp_model *model, dtp_safetensors *file, const deeptepp_callbacks *callbacks,
+                             deeptepp_error *error)
+{
+    deeptepp_status status = dtp_arch_build(&model->arch, &model->network, file, model->recipe.n_channels,
+                                            model->recipe.size, callbacks, error);
+    if (status == DEEPTEPP_OK && model->risk.class_index >= model->arch.classes)
+        return dtp_fail(error, DEEPTEPP_ERR_MODEL_VALUE, "model description: score.class: is %lld, the network has %lld",
+                        (long long)model->risk.class_index, (long long)model->arch.classes);
+    return status;
+}
+
+/* ---- packing the weights, on the compute thread ---- */
+
+typedef struct packing {
+    deeptepp_model *model;
+    dtp_safetensors *file;
+} packing;
+
+static deeptepp_status pack_layer(const packing *p, int member, int layer, deeptepp_error *error)
+{
+    float *weights, *bias;
+    deeptepp_status status =
+        dtp_arch_fold(&p->model->arch, &p->model->network, p->file, member, layer, &weights, &bias, error);
+    if (status == DEEPTEPP_OK)
+        status = dtp_weights_set(p->model->members[member], layer, weights, bias, error);
+    free(weights);
+    free(bias);
+    return status;
+}
+
+/* Layers are independent: each folds and packs on one thread, its own tensors given back as it goes. */
+static deeptepp_status pack_member(const packing *p, int member, dtp_job *job)
+{
+    const dtp_graph *graph = &p->model->arch.graph;
+    deeptepp_status first = DEEPTEPP_OK;
+#pragma omp parallel for schedule(dynamic)
+    for (int layer = 0; layer < graph->n_layers; layer++) {
+        deeptepp_error error;
+        if (graph->layers[layer].op != DTP_CONVOLUTION)
+            continue;
+        deeptepp_status status = atomic_load(&job->cancelled) ? dtp_fail(&error, DEEPTEPP_ERR_CANCELLED, "cancelled")
+                                                              : pack_layer(p, member, layer, &error);
+#pragma omp critical(dtp_pack_error)
+        if (status != DEEPTEPP_OK && first == DEEPTEPP_OK) {
+            first = status;
+            job->error = error;
+        }
+    }
+    return first;
+}
+
+static deeptepp_status pack(void *argument, dtp_job *job)
+{
+    const packing *p = argument;
+    deeptepp_model *model = p->model;
+    dtp_plan *plan;
+    deeptepp_status status = dtp_plan_new(&plan, &model->arch.graph, model->recipe.n_views, NULL, &job->error);
+    for (int m = 0; m < model->network.n_members && status == DEEPTEPP_OK; m++) {
+        status = dtp_weights_new(&model->members[m], plan, &job->error);
+        if (status != DEEPTEPP_OK)
+            break;
+        model->weight_bytes += dtp_weights_bytes(model->members[m]);
+        status = pack_member(p, m, job);
+        atomic_store(&job->permille, 1000 * (m + 1) / model->network.n_members);
+    }
+    dtp_plan_free(plan);
+    return status;
+}
+
+static deeptepp_status pack_on_worker(deeptepp_model *model, dtp_safetensors *file, int threads,
+                                      const deeptepp_callbacks *callbacks, deeptepp_error *error)
+{
+    dtp_worker *worker;
+    packing p = {.model = model, .file = file};
+    deeptepp_status status = dtp_worker_start(&worker, threads, error);
+    if (status == DEEPTEPP_OK)
+        status = dtp_worker_run(worker, pack, &p, callbacks, error);
+    dtp_worker_stop(worker);
+    return status;
+}
+
+static deeptepp_status describe(deeptepp_model *model, deeptepp_error *error)
+{
+    double parameters = 0;
+    for (int i = 0; i < model->arch.graph.n_layers; i++)
+        if (!model->arch.sources[i].zero_extended)
+            parameters += (double)dtp_layer_weights(&model->arch.graph, i);
+    json_t *json = json_copy(model->description);
+    bool made = json && json_object_set_new(json, "sha256", json_string(model->sha256)) == 0 &&
+                json_object_set_new(json, "parameters", json_integer((json_int_t)parameters)) == 0 &&
+                json_object_set_new(json, "members", json_integer(model->network.n_members)) == 0 &&
+                json_object_set_new(json, "views", json_integer(model->recipe.n_views)) == 0;
+    model->json = made ? json_dumps(json, JSON_INDENT(2)) : NULL;
+    json_decref(json);
+    return model->json ? DEEPTEPP_OK : dtp_fail_memory(error, "the model's description", 0);
+}
+
+static deeptepp_status make(deeptepp_model **out, dtp_model_file *file, int threads,
+                            const deeptepp_callbacks *callbacks, deeptepp_error *error)
+{
+    deeptepp_status status;
+    deeptepp_model *model = calloc(1, sizeof *model);
+    if (!model)
+        return dtp_fail_memory(error, "a model", sizeof *model);
+    atomic_init(&model->references, 1);
+    model->description = json_incref(file->description);
+    memcpy(model->sha256, file->sha256, sizeof model->sha256);
+    DTP_TRY(parse_description(model, error));
+    DTP_TRY(build(model, &file->file, callbacks, error));
+    DTP_TRY(pack_on_worker(model, &file->file, threads, callbacks, error));
+    DTP_TRY(describe(model, error));
+    *out = model;
+    return DEEPTEPP_OK;
+fail:
+    deeptepp_model_free(model);
+    return status;
+}
+
+/* Options of any known size, with the defaults filled in. */
+static deeptepp_status read_options(const deeptepp_model_options *in, deeptepp_model_options *out,
+                                    deeptepp_callbacks *callbacks, deeptepp_error *error)
+{
+    *out = (deeptepp_model_options){.struct_size = sizeof *out};
+    if (in) {
+        deeptepp_status status = dtp_check_struct(in->struct_size, sizeof *in, sizeof *in, "deeptepp_model_options", error);
+        if (status != DEEPTEPP_OK)
+            return status;
+        *out = *in;
+    }
+    if (out->threads < 0 || out->threads > 256)
+        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "deeptepp_model_options.threads is %d, wanted 0 to 256", out->threads);
+    if (!out->max_file_bytes)
+        out->max_file_bytes = DEFAULT_MAX_BYTES;
+    return dtp_callbacks_copy(callbacks, out->callbacks, error);
+}
+
+static deeptepp_status open_model(deeptepp_model **out, const char *path, const void *bytes, size_t size,
+                                  const deeptepp_model_options *options, deeptepp_error *error)
+{
+    deeptepp_model_options o;
+    deeptepp_callbacks callbacks;
+    dtp_model_file file;
+    deeptepp_status status;
+    if (!out || (!path && !bytes))
+        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "%s is NULL", out ? "the model file" : "out");
+    *out = NULL;
+    status = read_options(options, &o, &callbacks, error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    status = path ? dtp_model_file_open(&file, path, o.max_file_bytes, error)
+                  : dtp_model_file_from_bytes(&file, bytes, size, o.max_file_bytes, error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    status = make(out, &file, o.threads, &callbacks, error);
+    dtp_model_file_close(&file);
+    return status;
+}
+
+deeptepp_status deeptepp_model_open(deeptepp_model **out, const char *path, const deeptepp_model_options *options,
+                                    deeptepp_error *error)
+{
+    return open_model(out, path, NULL, 0, options, error);
+}
+
+deeptepp_status deeptepp_model_from_bytes(deeptepp_model **out, const void *bytes, size_t size,
+                                          const deeptepp_model_options *options, deeptepp_error *error)
+{
+    return open_model(out, NULL, bytes, size, options, error);
+}
+
+deeptepp_model *deeptepp_model_ref(deeptepp_model *model)
+{
+    if (model)
+        atomic_fetch_add(&model->references, 1);
+    return model;
+}
+
+void deeptepp_model_free(deeptepp_model *model)
+{
+    if (!model || atomic_fetch_sub(&model->references, 1) > 1)
+        return;
+    for (int m = 0; m < DTP_MAX_MEMBERS; m++)
+        dtp_weights_free(model->members[m]);
+    dtp_recipe_free(&model->recipe);
+    dtp_risk_free(&model->risk);
+    json_decref(model->description);
+    free(model->json);
+    free(model);
+}
+
+const char *deeptepp_model_name(const deeptepp_model *model)
+{
+    return model ? model->name : NULL;
+}
+
+const char *deeptepp_model_sha256(const deeptepp_model *model)
+{
+    return model ? model->sha256 : NULL;
+}
+
+const char *deeptepp_model_json(const deeptepp_model *model)
+{
+    return model ? model->json : NULL;
+}
+
+void deeptepp_model_input_shape(const deeptepp_model *model, int64_t shape[5])
+{
+    if (!model || !shape)
+        return;
+    shape[0] = model->recipe.n_views;
+    shape[1] = model->recipe.n_channels;
+    memcpy(shape + 2, model->recipe.size, sizeof model->recipe.size);
+}

@@ -1,0 +1,28 @@
+/* The model as the session and the result see it. */
+#ifndef DTP_MODEL_H
+#define DTP_MODEL_H
+
+#include <stdatomic.h>
+
+#include "arch/arch.h"
+#include "base/digest.h"
+#include "input/recipe.h"
+#include "nn/net.h"
+#include "risk.h"
+
+struct deeptepp_model {
+    atomic_int references;
+    json_t *description; /* owns the texts that network and risk point to */
+    char *json;
+    const char *name;
+    bool seeded; /* weights are random */
+    char sha256[DTP_DIGEST_SIZE];
+    dtp_network network;
+    dtp_recipe recipe;
+    dtp_risk risk;
+    dtp_arch arch;
+    dtp_weights *members[DTP_MAX_MEMBERS];
+    size_t weight_bytes;
+};
+
+#endif

@@ -1,0 +1,84 @@
+/* Where the activations live: lifetimes, sharing, offsets. */
+#include "plan.h"
+
+static int64_t images_of(const dtp_plan *plan, const dtp_buffer *buffer, int stage)
+{
+    return buffer->whole ? plan->batch : plan->stages[stage].chunk;
+}
+
+static int new_buffer(dtp_plan *plan, size_t image_bytes, int first)
+{
+    plan->buffers[plan->n_buffers] = (dtp_buffer){.image_bytes = image_bytes, .first = first, .last = first};
+    return plan->n_buffers++;
+}
+
+/* A tensor's result goes where the value it adds already lies: oneDNN's sum works in place. */
+static void assign(dtp_plan *plan)
+{
+    plan->tensors[0].buffer = new_buffer(plan, plan->tensors[0].image_bytes, 0);
+    for (int i = 0; i < plan->n_nodes; i++) {
+        const dtp_node *node = &plan->nodes[i];
+        int add = node->layer < 0 ? -1 : plan->graph->layers[node->layer].add;
+        dtp_plan_tensor *dst = &plan->tensors[node->dst];
+        dst->buffer = add >= 0 ? plan->tensors[add].buffer : new_buffer(plan, dst->image_bytes, i);
+        plan->buffers[plan->tensors[node->src].buffer].last = i;
+        plan->buffers[dst->buffer].last = i;
+    }
+}
+
+/* A buffer that is written in one stage and read in another holds all images, through the whole of both. */
+static void widen(dtp_plan *plan)
+{
+    for (int b = 0; b < plan->n_buffers; b++) {
+        dtp_buffer *buffer = &plan->buffers[b];
+        int from = plan->nodes[buffer->first].stage, to = plan->nodes[buffer->last].stage;
+        buffer->whole = from != to || b == plan->tensors[0].buffer || b == plan->tensors[plan->output].buffer;
+        if (buffer->whole) {
+            buffer->first = plan->stages[from].first;
+            buffer->last = plan->stages[to].last;
+        }
+    }
+    /* The input is kept for the next ensemble member. */
+    plan->buffers[plan->tensors[0].buffer].last = plan->n_nodes;
+    plan->buffers[plan->tensors[plan->output].buffer].last = plan->n_nodes;
+}
+
+static size_t buffer_bytes(const dtp_plan *plan, const dtp_buffer *buffer)
+{
+    int first = buffer->first < plan->n_nodes ? buffer->first : plan->n_nodes - 1;
+    size_t bytes = buffer->image_bytes * (size_t)images_of(plan, buffer, plan->nodes[first].stage);
+    return (bytes + 63) / 64 * 64;
+}
+
+static bool overlap(const dtp_buffer *a, const dtp_buffer *b)
+{
+    return a->first <= b->last && b->first <= a->last;
+}
+
+/* The lowest offset at which buffer b meets none of the buffers before it that live at the same time. */
+static size_t lowest_offset(const dtp_plan *plan, int b)
+{
+    size_t offset = 0, bytes = buffer_bytes(plan, &plan->buffers[b]);
+    for (int i = 0; i < b; i++) {
+        const dtp_buffer *other = &plan->buffers[i];
+        bool meets = offset < other->offset + buffer_bytes(plan, other) && other->offset < offset + bytes;
+        if (meets && overlap(&plan->buffers[b], other)) {
+            offset = other->offset + buffer_bytes(plan, other);
+            i = -1; /* the new place may meet an earlier one */
+        }
+    }
+    return offset;
+}
+
+void dtp_plan_arena(dtp_plan *plan)
+{
+    assign(plan);
+    widen(plan);
+    for (int b = 0; b < plan->n_buffers; b++) {
+        dtp_buffer *buffer = &plan->buffers[b];
+        buffer->offset = lowest_offset(plan, b);
+        size_t end = buffer->offset + buffer_bytes(plan, buffer);
+        if (end > plan->arena_bytes)
+            plan->arena_bytes = end;
+    }
+}

@@ -1,0 +1,62 @@
+#include "graph.h"
+
+/* 2^31 floats a value: far above any network here, far below any overflow in the arithmetic that follows. */
+static const size_t MAX_VALUE = (size_t)1 << 31;
+
+static int64_t output_size(int64_t size, const dtp_layer *layer, int axis)
+{
+    int64_t reach = layer->dilation[axis] * (layer->kernel[axis] - 1) + 1;
+    int64_t room = size + 2 * layer->pad[axis] - reach;
+    return room < 0 ? 0 : room / layer->stride[axis] + 1;
+}
+
+deeptepp_status dtp_graph_add(dtp_graph *graph, const dtp_layer *layer, int64_t oc, int *value, deeptepp_error *error)
+{
+    if (graph->n_layers == DTP_MAX_LAYERS)
+        return dtp_fail(error, DEEPTEPP_ERR_MODEL_VALUE, "network: more than %d layers", DTP_MAX_LAYERS);
+    dtp_shape in = graph->values[layer->src];
+    dtp_shape out = {oc ? oc : in.c, output_size(in.d, layer, 0), output_size(in.h, layer, 1),
+                     output_size(in.w, layer, 2)};
+    size_t size;
+    const int64_t dims[4] = {out.c, out.d, out.h, out.w};
+    if (!dtp_product(dims, 4, MAX_VALUE, &size) || size == 0)
+        return dtp_fail(error, DEEPTEPP_ERR_MODEL_VALUE,
+                        "network: layer %s turns a map of %lld x %lld x %lld into %lld x %lld x %lld, wanted at least "
+                        "one cell and at most 2^31 values",
+                        layer->name, (long long)in.d, (long long)in.h, (long long)in.w, (long long)out.d,
+                        (long long)out.h, (long long)out.w);
+    graph->layers[graph->n_layers++] = *layer;
+    graph->values[graph->n_layers] = out;
+    *value = graph->n_layers;
+    return DEEPTEPP_OK;
+}
+
+size_t dtp_shape_size(dtp_shape shape)
+{
+    return (size_t)(shape.c * shape.d * shape.h * shape.w);
+}
+
+size_t dtp_layer_weights(const dtp_graph *graph, int layer)
+{
+    const dtp_layer *l = &graph->layers[layer];
+    if (l->op != DTP_CONVOLUTION)
+        return 0;
+    return (size_t)(graph->values[layer + 1].c * graph->values[l->src].c * l->kernel[0] * l->kernel[1] * l->kernel[2]);
+}
+
+double dtp_layer_macs(const dtp_graph *graph, int layer)
+{
+    dtp_shape out = graph->values[layer + 1];
+    return (double)dtp_layer_weights(graph, layer) * (double)(out.d * out.h * out.w);
+}
+
+int dtp_graph_last_use(const dtp_graph *graph, int value)
+{
+    if (value == graph->n_layers)
+        return graph->n_layers;
+    int last = -1;
+    for (int i = 0; i < graph->n_layers; i++)
+        if (graph->layers[i].src == value || graph->layers[i].add == value)
+            last = i;
+    return last;
+}

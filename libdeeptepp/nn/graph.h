@@ -1,0 +1,45 @@
+/* A network as data: a list of fused layers over numbered values. No weights, no backend.
+ * Everything is 5-D (n, c, d, h, w); a 2-D network has depth 1, a linear layer is a 1x1x1 convolution of a 1x1x1 map. */
+#ifndef DTP_GRAPH_H
+#define DTP_GRAPH_H
+
+#include "../base/base.h"
+
+typedef enum dtp_activation { DTP_IDENTITY, DTP_RELU, DTP_LEAKY_RELU, DTP_ELU } dtp_activation;
+typedef enum dtp_op { DTP_CONVOLUTION, DTP_MAX_POOL, DTP_AVERAGE_POOL } dtp_op;
+
+typedef struct dtp_shape {
+    int64_t c, d, h, w;
+} dtp_shape;
+
+/* dst = activation(op(src) + bias + add). Layer i makes value i + 1; value 0 is the input. */
+typedef struct dtp_layer {
+    dtp_op op;
+    char name[64];
+    int src;
+    int add; /* the value added before the activation, consumed by it; -1: none */
+    int64_t kernel[3], stride[3], pad[3], dilation[3]; /* depth, height, width; dilation 1 is dense */
+    dtp_activation activation;
+} dtp_layer;
+
+enum { DTP_MAX_LAYERS = 512 };
+
+typedef struct dtp_graph {
+    dtp_shape values[DTP_MAX_LAYERS + 1];
+    dtp_layer layers[DTP_MAX_LAYERS];
+    int n_layers;
+} dtp_graph;
+
+/* Appends a layer that makes `oc` channels (pools: 0, as many as src has); *value is the number of its result.
+ * Padding must be set. Errors: MODEL_VALUE when its output would be empty or too large. */
+deeptepp_status dtp_graph_add(dtp_graph *graph, const dtp_layer *layer, int64_t oc, int *value, deeptepp_error *error);
+
+/* Floats of one image of a value; weights of a layer; multiply-adds of a layer for one image, padding counted. */
+size_t dtp_shape_size(dtp_shape shape);
+size_t dtp_layer_weights(const dtp_graph *graph, int layer);
+double dtp_layer_macs(const dtp_graph *graph, int layer);
+
+/* The last layer that reads a value; n_layers for the final one. */
+int dtp_graph_last_use(const dtp_graph *graph, int value);
+
+#endif

@@ -1,0 +1,281 @@
+#include "net.h"
+
+#include <time.h>
+
+#include "plan.h"
+#include "weights.h"
+
+/* A primitive on one chunk of images, with its memory bound. */
+typedef struct step {
+    dnnl_primitive_t primitive; /* its node's; not owned */
+    dnnl_exec_arg_t args[5];
+    int n_args;
+    int node;
+    int layer; /* whose weights go into args[2] and args[3]; -1: none */
+} step;
+
+struct dtp_net {
+    dtp_plan *plan;
+    dnnl_stream_t stream;
+    dnnl_primitive_t *primitives; /* one a node */
+    dnnl_memory_t *scratchpads;   /* one a node */
+    dnnl_memory_t *memories;      /* two a step: source and destination */
+    size_t n_memories;
+    step *steps;
+    int n_steps;
+    uint8_t *arena, *scratchpad;
+    double macs; /* of a run */
+};
+
+static double step_macs(const dtp_net *net, const step *s)
+{
+    const dtp_node *node = &net->plan->nodes[s->node];
+    /* A change of layout has no multiplications; a little more than nothing keeps progress moving. */
+    double image = node->layer < 0 ? 1.0 : dtp_layer_macs(net->plan->graph, node->layer) + 1.0;
+    return image * (double)net->plan->stages[node->stage].chunk;
+}
+
+static dnnl_status_t bind(dtp_net *net, int tensor, int64_t first, int64_t images, dnnl_memory_t *out)
+{
+    const dtp_plan_tensor *t = &net->plan->tensors[tensor];
+    const dtp_buffer *buffer = &net->plan->buffers[t->buffer];
+    size_t skip = buffer->whole ? (size_t)first * t->image_bytes : 0;
+    dtp_md md = dtp_plan_md(net->plan, tensor, images);
+    if (!md)
+        return dnnl_out_of_memory;
+    dnnl_status_t s = dnnl_memory_create(out, md, net->plan->engine, net->arena + buffer->offset + skip);
+    dtp_md_free(md);
+    if (!s)
+        net->memories[net->n_memories++] = *out;
+    return s;
+}
+
+static dnnl_status_t add_step(dtp_net *net, int index, int64_t first)
+{
+    const dtp_node *node = &net->plan->nodes[index];
+    int64_t chunk = net->plan->stages[node->stage].chunk;
+    bool weighted = node->layer >= 0 && net->plan->graph->layers[node->layer].op == DTP_CONVOLUTION;
+    dnnl_memory_t src = NULL, dst = NULL;
+    dnnl_status_t s = bind(net, node->src, first, chunk, &src);
+    s = s ? s : bind(net, node->dst, first, chunk, &dst);
+    if (s)
+        return s;
+    net->steps[net->n_steps++] = (step){
+        .primitive = net->primitives[index],
+        .args = {{DNNL_ARG_SRC, src}, {DNNL_ARG_DST, dst}},
+        .n_args = weighted ? 5 : 3,
+        .node = index,
+        .layer = weighted ? node->layer : -1,
+    };
+    step *added = &net->steps[net->n_steps - 1];
+    if (weighted) {
+        added->args[2].arg = DNNL_ARG_WEIGHTS;
+        added->args[3].arg = DNNL_ARG_BIAS;
+    }
+    added->args[added->n_args - 1] = (dnnl_exec_arg_t){DNNL_ARG_SCRATCHPAD, net->scratchpads[index]};
+    net->macs += step_macs(net, added);
+    return dnnl_success;
+}
+
+/* Unrolls stages into steps: all layers of a stage for one chunk, then for the next. */
+static dnnl_status_t add_steps(dtp_net *net)
+{
+    dnnl_status_t s = dnnl_success;
+    for (int i = 0; i < net->plan->n_stages && !s; i++) {
+        const dtp_stage *stage = &net->plan->stages[i];
+        for (int64_t first = 0; first < net->plan->batch && !s; first += stage->chunk)
+            for (int node = stage->first; node <= stage->last && !s; node++)
+                s = add_step(net, node, first);
+    }
+    return s;
+}
+
+static size_t count_steps(const dtp_plan *plan)
+{
+    size_t count = 0;
+    for (int i = 0; i < plan->n_stages; i++)
+        count += (size_t)(plan->stages[i].last - plan->stages[i].first + 1) *
+                 (size_t)(plan->batch / plan->stages[i].chunk);
+    return count;
+}
+
+static deeptepp_status allocate(dtp_net *net, deeptepp_error *error)
+{
+    size_t nodes = (size_t)net->plan->n_nodes, steps = count_steps(net->plan);
+    net->primitives = calloc(nodes, sizeof *net->primitives);
+    net->scratchpads = calloc(nodes, sizeof *net->scratchpads);
+    net->memories = calloc(2 * steps, sizeof *net->memories);
+    net->steps = calloc(steps, sizeof *net->steps);
+    net->arena = dtp_alloc_aligned(net->plan->arena_bytes);
+    net->scratchpad = dtp_alloc_aligned(net->plan->scratchpad_bytes);
+    if (net->primitives && net->scratchpads && net->memories && net->steps && net->arena && net->scratchpad)
+        return DEEPTEPP_OK;
+    return dtp_fail_memory(error, "the network's activations", dtp_plan_bytes(net->plan));
+}
+
+static dnnl_status_t make_primitive(dtp_net *net, int i)
+{
+    const_dnnl_primitive_desc_t pd = net->plan->nodes[i].pd;
+    dnnl_status_t s = dnnl_primitive_create(&net->primitives[i], pd);
+    return s ? s : dnnl_memory_create(&net->scratchpads[i], dtp_pd_md(pd, dnnl_query_scratchpad_md), net->plan->engine, net->scratchpad);
+}
+
+deeptepp_status dtp_net_new(dtp_net **out, dtp_plan *plan, const dtp_job *job, deeptepp_error *error)
+{
+    *out = NULL;
+    dtp_net *net = calloc(1, sizeof *net);
+    if (!net)
+        return dtp_fail_memory(error, "the network", sizeof *net);
+    net->plan = plan;
+    deeptepp_status status = allocate(net, error);
+    dnnl_status_t s = dnnl_success;
+    for (int i = 0; i < plan->n_nodes && status == DEEPTEPP_OK && !s; i++) {
+        if (job && atomic_load(&job->cancelled))
+            status = dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled while the network was prepared");
+        else
+            s = make_primitive(net, i);
+    }
+    if (status == DEEPTEPP_OK && !s)
+        s = dnnl_stream_create(&net->stream, plan->engine, dnnl_stream_default_flags);
+    if (status == DEEPTEPP_OK && !s)
+        s = add_steps(net);
+    if (s)
+        status = dtp_backend_fail(error, s, "making the network's primitives");
+    if (status != DEEPTEPP_OK) {
+        net->plan = NULL; /* stays the caller's */
+        dtp_net_free(net);
+        return status;
+    }
+    *out = net;
+    return DEEPTEPP_OK;
+}
+
+static void destroy_memories(dnnl_memory_t *memories, size_t count)
+{
+    for (size_t i = 0; memories && i < count; i++)
+        if (memories[i])
+            dnnl_memory_destroy(memories[i]);
+    free(memories);
+}
+
+void dtp_net_free(dtp_net *net)
+{
+    if (!net)
+        return;
+    size_t nodes = net->plan ? (size_t)net->plan->n_nodes : 0;
+    for (size_t i = 0; net->primitives && i < nodes; i++)
+        if (net->primitives[i])
+            dnnl_primitive_destroy(net->primitives[i]);
+    destroy_memories(net->memories, net->n_memories);
+    destroy_memories(net->scratchpads, nodes);
+    if (net->stream)
+        dnnl_stream_destroy(net->stream);
+    free(net->primitives);
+    free(net->steps);
+    free(net->arena);
+    free(net->scratchpad);
+    dtp_plan_free(net->plan);
+    free(net);
+}
+
+static float *tensor_data(const dtp_net *net, int tensor)
+{
+    return (float *)(void *)(net->arena + net->plan->buffers[net->plan->tensors[tensor].buffer].offset);
+}
+
+float *dtp_net_input(dtp_net *net)
+{
+    return tensor_data(net, 0);
+}
+
+static dnnl_status_t execute(dtp_net *net, const dtp_weights *weights, int index)
+{
+    step *s = &net->steps[index];
+    if (s->layer >= 0) {
+        s->args[2].memory = dtp_weights_memory(weights, s->layer);
+        s->args[3].memory = dtp_weights_bias(weights, s->layer);
+    }
+    return dnnl_primitive_execute(s->primitive, net->stream, s->n_args, s->args);
+}
+
+deeptepp_status dtp_net_run(dtp_net *net, const dtp_weights *weights, float *out, dtp_job *job, int from, int to,
+                            deeptepp_error *error)
+{
+    const dtp_plan *plan = net->plan;
+    double done = 0;
+    for (int i = 0; i < net->n_steps; i++) {
+        if (atomic_load_explicit(&job->cancelled, memory_order_relaxed))
+            return dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled");
+        dnnl_status_t s = execute(net, weights, i);
+        if (s)
+            return dtp_backend_fail(error, s, "running a layer");
+        done += step_macs(net, &net->steps[i]);
+        atomic_store_explicit(&job->permille, from + (int)((to - from) * done / net->macs), memory_order_relaxed);
+    }
+    dnnl_status_t s = dnnl_stream_wait(net->stream);
+    if (s)
+        return dtp_backend_fail(error, s, "waiting for the network");
+    size_t classes = dtp_shape_size(plan->graph->values[plan->graph->n_layers]);
+    memcpy(out, tensor_data(net, plan->output), (size_t)plan->batch * classes * sizeof *out);
+    return DEEPTEPP_OK;
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static deeptepp_status profile_node(dtp_net *net, const dtp_weights *weights, int node, double *seconds,
+                                    deeptepp_error *error)
+{
+    double start = now();
+    for (int i = 0; i < net->n_steps; i++) {
+        if (net->steps[i].node != node)
+            continue;
+        dnnl_status_t s = execute(net, weights, i);
+        if (s)
+            return dtp_backend_fail(error, s, "timing a layer");
+    }
+    *seconds = now() - start;
+    return DEEPTEPP_OK;
+}
+
+deeptepp_status dtp_net_profile(dtp_net *net, const dtp_weights *weights, int repeats, dtp_step_info *out, int *count,
+                                deeptepp_error *error)
+{
+    const dtp_plan *plan = net->plan;
+    *count = plan->n_nodes;
+    for (int n = 0; n < plan->n_nodes; n++) {
+        const dtp_node *node = &plan->nodes[n];
+        out[n] = (dtp_step_info){
+            .layer = node->layer < 0 ? "reorder" : plan->graph->layers[node->layer].name,
+            .implementation = dtp_pd_implementation(node->pd),
+            .seconds = 1e9,
+            .macs = node->layer < 0 ? 0 : dtp_layer_macs(plan->graph, node->layer) * (double)plan->batch,
+            .chunk = plan->stages[node->stage].chunk,
+            .convolution = node->layer >= 0 && plan->graph->layers[node->layer].op == DTP_CONVOLUTION,
+        };
+        for (int r = 0; r < repeats; r++) {
+            double seconds = 0;
+            deeptepp_status status = profile_node(net, weights, n, &seconds, error);
+            if (status != DEEPTEPP_OK)
+                return status;
+            out[n].seconds = seconds < out[n].seconds ? seconds : out[n].seconds;
+        }
+    }
+    return DEEPTEPP_OK;
+}
+
+const char *dtp_net_slow_layer(const dtp_net *net, int index, const char **implementation)
+{
+    for (int n = 0; n < net->plan->n_nodes; n++) {
+        const dtp_node *node = &net->plan->nodes[n];
+        *implementation = dtp_pd_implementation(node->pd);
+        bool slow = strncmp(*implementation, "ref", 3) == 0 || strncmp(*implementation, "gemm", 4) == 0;
+        if (node->layer >= 0 && slow && index-- == 0)
+            return net->plan->graph->layers[node->layer].name;
+    }
+    return NULL;
+}

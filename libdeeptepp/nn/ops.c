@@ -1,0 +1,180 @@
+#include "ops.h"
+
+#include <stdio.h>
+
+#include "net.h"
+
+deeptepp_status dtp_backend_fail(deeptepp_error *error, dnnl_status_t status, const char *what)
+{
+    if (status == dnnl_out_of_memory)
+        return dtp_fail(error, DEEPTEPP_ERR_MEMORY, "out of memory in the backend: %s", what);
+    return dtp_fail(error, DEEPTEPP_ERR_BACKEND, "oneDNN status %d: %s (is executable memory forbidden here?)",
+                    (int)status, what);
+}
+
+void dtp_backend_version(char *out, size_t size)
+{
+    const dnnl_version_t *version = dnnl_version();
+    snprintf(out, size, "oneDNN %d.%d.%d", version->major, version->minor, version->patch);
+}
+
+const char *dtp_backend_isa(void)
+{
+    static const struct {
+        dnnl_cpu_isa_t isa;
+        const char *name;
+    } names[] = {
+        {dnnl_cpu_isa_sse41, "SSE4.1"},
+        {dnnl_cpu_isa_avx, "AVX"},
+        {dnnl_cpu_isa_avx2, "AVX2"},
+        {dnnl_cpu_isa_avx2_vnni, "AVX2_VNNI"},
+        {dnnl_cpu_isa_avx512_core, "AVX512_CORE"},
+        {dnnl_cpu_isa_avx512_core_vnni, "AVX512_CORE_VNNI"},
+        {dnnl_cpu_isa_avx512_core_bf16, "AVX512_CORE_BF16"},
+        {dnnl_cpu_isa_avx512_core_amx, "AVX512_CORE_AMX"},
+    };
+    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+    for (size_t i = 0; i < DTP_COUNT(names); i++)
+        if (names[i].isa == isa)
+            return names[i].name;
+    return "other";
+}
+
+dtp_md dtp_value_md(dtp_shape shape, int64_t batch, dnnl_format_tag_t tag)
+{
+    const dnnl_dims_t dims = {batch, shape.c, shape.d, shape.h, shape.w};
+    return dtp_md_new(5, dims, tag);
+}
+
+static const dnnl_format_tag_t TAGS[] = {dnnl_abcde, dnnl_acdeb, dnnl_aBcde16b, dnnl_aBcde8b, dnnl_aBcde4b};
+
+dnnl_format_tag_t dtp_value_tag(dtp_const_md md, dtp_shape shape, int64_t batch)
+{
+    for (size_t i = 0; i < DTP_COUNT(TAGS); i++) {
+        dtp_md candidate = dtp_value_md(shape, batch, TAGS[i]);
+        bool same = candidate && dnnl_memory_desc_equal(candidate, md);
+        dtp_md_free(candidate);
+        if (same)
+            return TAGS[i];
+    }
+    return dnnl_format_tag_undef;
+}
+
+bool dtp_tags_alike(dnnl_format_tag_t a, dnnl_format_tag_t b, dtp_shape shape)
+{
+    bool unblocked = (a == dnnl_abcde || a == dnnl_acdeb) && (b == dnnl_abcde || b == dnnl_acdeb);
+    return a == b || (unblocked && (shape.c == 1 || shape.d * shape.h * shape.w == 1));
+}
+
+static dnnl_status_t append_activation(dnnl_post_ops_t ops, dtp_activation activation)
+{
+    switch (activation) {
+    case DTP_RELU:
+        return dtp_post_eltwise(ops, dnnl_eltwise_relu, 0.0f);
+    case DTP_LEAKY_RELU:
+        return dtp_post_eltwise(ops, dnnl_eltwise_relu, 0.01f);
+    case DTP_ELU:
+        return dtp_post_eltwise(ops, dnnl_eltwise_elu, 1.0f);
+    case DTP_IDENTITY:
+        break;
+    }
+    return dnnl_success;
+}
+
+/* Scratchpad of the session's own, so that any thread may run the primitive; strict f32, whatever the environment says. */
+static dnnl_status_t make_attr(dnnl_primitive_attr_t *attr, bool sum, dtp_activation activation)
+{
+    dnnl_post_ops_t ops = NULL;
+    dnnl_status_t s = dnnl_primitive_attr_create(attr);
+    s = s ? s : dnnl_primitive_attr_set_scratchpad_mode(*attr, dnnl_scratchpad_mode_user);
+    s = s ? s : dnnl_primitive_attr_set_fpmath_mode(*attr, dnnl_fpmath_mode_strict);
+    s = s ? s : dnnl_post_ops_create(&ops);
+    if (!s && sum)
+        s = dtp_post_sum(ops);
+    s = s ? s : append_activation(ops, activation);
+    s = s ? s : dnnl_primitive_attr_set_post_ops(*attr, ops);
+    if (ops)
+        dnnl_post_ops_destroy(ops);
+    return s;
+}
+
+static void set_window(dtp_window *window, const dtp_layer *layer)
+{
+    for (int i = 0; i < 3; i++) {
+        window->kernel[i] = layer->kernel[i];
+        window->stride[i] = layer->stride[i];
+        window->dilation[i] = layer->dilation[i] - 1;
+        window->pad_l[i] = window->pad_r[i] = layer->pad[i];
+    }
+}
+
+static dnnl_status_t convolution_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, const dtp_graph *graph, int layer,
+                                    dtp_const_md src, dtp_const_md dst, dtp_const_md weights,
+                                    dnnl_primitive_attr_t attr)
+{
+    const dtp_layer *l = &graph->layers[layer];
+    int64_t oc = graph->values[layer + 1].c, ic = graph->values[l->src].c;
+    const dnnl_dims_t weight_dims = {oc, ic, l->kernel[0], l->kernel[1], l->kernel[2]};
+    const dnnl_dims_t bias_dims = {oc};
+    dtp_window window = {0};
+    set_window(&window, l);
+    dtp_md any = dtp_md_new(5, weight_dims, dnnl_format_tag_any);
+    dtp_md bias = dtp_md_new(1, bias_dims, dnnl_a);
+    dnnl_status_t s = dnnl_out_of_memory;
+    if (any && bias)
+        s = dtp_pd_convolution(out, engine, src, weights ? weights : any, bias, dst, &window, attr);
+    dtp_md_free(any);
+    dtp_md_free(bias);
+    return s;
+}
+
+static dnnl_status_t pool_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, const dtp_layer *layer, dtp_const_md src,
+                             dtp_const_md dst, dnnl_primitive_attr_t attr)
+{
+    dtp_window window = {0};
+    set_window(&window, layer);
+    dnnl_alg_kind_t kind = layer->op == DTP_MAX_POOL ? dnnl_pooling_max : dnnl_pooling_avg_exclude_padding;
+    return dtp_pd_pooling(out, engine, kind, src, dst, &window, attr);
+}
+
+deeptepp_status dtp_layer_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, const dtp_graph *graph, int layer,
+                             int64_t batch, dnnl_format_tag_t src, dnnl_format_tag_t dst, dtp_const_md weights,
+                             deeptepp_error *error)
+{
+    const dtp_layer *l = &graph->layers[layer];
+    dnnl_primitive_attr_t attr = NULL;
+    dtp_md src_md = dtp_value_md(graph->values[l->src], batch, src);
+    dtp_md dst_md = dtp_value_md(graph->values[layer + 1], batch, dst);
+    dnnl_status_t s = src_md && dst_md ? make_attr(&attr, l->add >= 0, l->activation) : dnnl_out_of_memory;
+    if (!s && l->op == DTP_CONVOLUTION)
+        s = convolution_pd(out, engine, graph, layer, src_md, dst_md, weights, attr);
+    else if (!s)
+        s = pool_pd(out, engine, l, src_md, dst_md, attr);
+    if (attr)
+        dnnl_primitive_attr_destroy(attr);
+    dtp_md_free(src_md);
+    dtp_md_free(dst_md);
+    return s ? dtp_backend_fail(error, s, l->name) : DEEPTEPP_OK;
+}
+
+deeptepp_status dtp_reorder_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, dtp_const_md from, dtp_const_md to,
+                               deeptepp_error *error)
+{
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_status_t s = make_attr(&attr, false, DTP_IDENTITY);
+    s = s ? s : dnnl_reorder_primitive_desc_create(out, from, engine, to, engine, attr);
+    if (attr)
+        dnnl_primitive_attr_destroy(attr);
+    return s ? dtp_backend_fail(error, s, "reorder") : DEEPTEPP_OK;
+}
+
+size_t dtp_pd_scratchpad(const_dnnl_primitive_desc_t pd)
+{
+    return dnnl_memory_desc_get_size(dtp_pd_md(pd, dnnl_query_scratchpad_md));
+}
+
+const char *dtp_pd_implementation(const_dnnl_primitive_desc_t pd)
+{
+    const char *name = NULL;
+    return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success && name ? name : "?";
+}

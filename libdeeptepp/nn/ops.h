@@ -1,0 +1,32 @@
+/* Single oneDNN operations: descriptors, primitive descriptors and the layouts they choose. Private to nn/. */
+#ifndef DTP_OPS_H
+#define DTP_OPS_H
+
+#include "graph.h"
+#include "onednn_compat.h"
+
+/* A oneDNN status as one of ours. */
+deeptepp_status dtp_backend_fail(deeptepp_error *error, dnnl_status_t status, const char *what);
+
+/* The descriptor of `batch` images of a shape in a layout (dnnl_format_tag_any allowed). */
+dtp_md dtp_value_md(dtp_shape shape, int64_t batch, dnnl_format_tag_t tag);
+
+/* The layout, of those this library plans with, that `md` has; dnnl_format_tag_undef for another. */
+dnnl_format_tag_t dtp_value_tag(dtp_const_md md, dtp_shape shape, int64_t batch);
+
+/* Whether two layouts of a shape are the same bytes. */
+bool dtp_tags_alike(dnnl_format_tag_t a, dnnl_format_tag_t b, dtp_shape shape);
+
+/* The primitive descriptor of a layer on `batch` images. src and dst may be "any"; weights NULL: the backend chooses. */
+deeptepp_status dtp_layer_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, const dtp_graph *graph, int layer,
+                             int64_t batch, dnnl_format_tag_t src, dnnl_format_tag_t dst, dtp_const_md weights,
+                             deeptepp_error *error);
+
+/* The primitive descriptor of a change of layout. */
+deeptepp_status dtp_reorder_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, dtp_const_md from, dtp_const_md to,
+                               deeptepp_error *error);
+
+size_t dtp_pd_scratchpad(const_dnnl_primitive_desc_t pd);
+const char *dtp_pd_implementation(const_dnnl_primitive_desc_t pd);
+
+#endif

@@ -1,0 +1,192 @@
+#include "plan.h"
+
+#include "weights.h"
+
+/* Activations of a chunk that stay in a core's second-level cache from one layer to the next; measured in
+ * tests/bench, see docs/performance.md. */
+static const size_t CHUNK_BYTES = (size_t)4 << 20;
+
+/* The largest divisor of the batch that is at most `wanted`. */
+static int64_t divisor(int64_t batch, int64_t wanted)
+{
+    int64_t chunk = dtp_max_i64(1, dtp_min_i64(batch, wanted));
+    while (batch % chunk)
+        chunk--;
+    return chunk;
+}
+
+/* Large maps go image by image through the cache; small ones together, so that their weights are read once. */
+static int64_t choose_chunk(const dtp_graph *graph, int layer, int64_t batch)
+{
+    size_t bytes = sizeof(float) * (dtp_shape_size(graph->values[graph->layers[layer].src]) +
+                                    dtp_shape_size(graph->values[layer + 1]));
+    return divisor(batch, (int64_t)(CHUNK_BYTES / bytes));
+}
+
+/* Opens a new stage where the chunk grows; it never shrinks again, since maps do not grow. */
+static void enter_stage(dtp_plan *plan, int layer)
+{
+    int64_t chunk = choose_chunk(plan->graph, layer, plan->batch);
+    if (plan->n_stages && chunk <= plan->stages[plan->n_stages - 1].chunk)
+        return;
+    plan->stages[plan->n_stages++] = (dtp_stage){.first = plan->n_nodes, .last = plan->n_nodes, .chunk = chunk};
+}
+
+static int add_node(dtp_plan *plan, dnnl_primitive_desc_t pd, int layer, int src, int dst)
+{
+    int stage = plan->n_stages - 1;
+    plan->nodes[plan->n_nodes] = (dtp_node){.pd = pd, .layer = layer, .src = src, .dst = dst, .stage = stage};
+    plan->stages[stage].last = plan->n_nodes;
+    size_t scratchpad = dtp_pd_scratchpad(pd);
+    if (scratchpad > plan->scratchpad_bytes)
+        plan->scratchpad_bytes = scratchpad;
+    return plan->n_nodes++;
+}
+
+static deeptepp_status set_tensor(dtp_plan *plan, int tensor, int value, dnnl_format_tag_t tag, deeptepp_error *error)
+{
+    dtp_md md = dtp_value_md(plan->graph->values[value], 1, tag);
+    if (!md)
+        return dtp_fail(error, DEEPTEPP_ERR_BACKEND, "oneDNN refuses the layout of value %d", value);
+    plan->tensors[tensor] = (dtp_plan_tensor){.value = value, .tag = tag, .image_bytes = dnnl_memory_desc_get_size(md)};
+    dtp_md_free(md);
+    return DEEPTEPP_OK;
+}
+
+dtp_md dtp_plan_md(const dtp_plan *plan, int tensor, int64_t images)
+{
+    const dtp_plan_tensor *t = &plan->tensors[tensor];
+    return dtp_value_md(plan->graph->values[t->value], images, t->tag);
+}
+
+/* An existing copy of the value in that layout, made in the stage now being planned; -1 without one. */
+static int find_copy(const dtp_plan *plan, int value, dnnl_format_tag_t tag)
+{
+    for (int i = plan->stages[plan->n_stages - 1].first; i < plan->n_nodes; i++) {
+        const dtp_plan_tensor *copy = &plan->tensors[plan->nodes[i].dst];
+        if (plan->nodes[i].layer < 0 && copy->value == value && copy->tag == tag)
+            return plan->nodes[i].dst;
+    }
+    return -1;
+}
+
+/* The tensor that holds `value` in the wanted layout; inserts a change of layout where needed. */
+static deeptepp_status in_layout(dtp_plan *plan, int value, dnnl_format_tag_t tag, int *tensor, deeptepp_error *error)
+{
+    dnnl_primitive_desc_t pd = NULL;
+    *tensor = value;
+    if (dtp_tags_alike(plan->tensors[value].tag, tag, plan->graph->values[value]))
+        return DEEPTEPP_OK;
+    *tensor = find_copy(plan, value, tag);
+    if (*tensor >= 0)
+        return DEEPTEPP_OK;
+    *tensor = plan->n_tensors;
+    deeptepp_status status = set_tensor(plan, plan->n_tensors, value, tag, error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    int64_t chunk = plan->stages[plan->n_stages - 1].chunk;
+    dtp_md from = dtp_plan_md(plan, value, chunk), to = dtp_plan_md(plan, *tensor, chunk);
+    status = from && to ? dtp_reorder_pd(&pd, plan->engine, from, to, error)
+                        : dtp_fail_memory(error, "a descriptor", sizeof from);
+    dtp_md_free(from);
+    dtp_md_free(to);
+    if (status == DEEPTEPP_OK) {
+        plan->n_tensors++;
+        add_node(plan, pd, -1, value, *tensor);
+    }
+    return status;
+}
+
+/* The layouts a primitive descriptor chose; false when one is none of those planned with. */
+static bool chosen_tags(const dtp_plan *plan, int layer, const_dnnl_primitive_desc_t pd, int64_t chunk,
+                        dnnl_format_tag_t *src, dnnl_format_tag_t *dst)
+{
+    const dtp_graph *graph = plan->graph;
+    *src = dtp_value_tag(dtp_pd_md(pd, dnnl_query_src_md), graph->values[graph->layers[layer].src], chunk);
+    *dst = dtp_value_tag(dtp_pd_md(pd, dnnl_query_dst_md), graph->values[layer + 1], chunk);
+    return *src != dnnl_format_tag_undef && *dst != dnnl_format_tag_undef;
+}
+
+/* Asks the backend for its best layouts; falls back to channels-last when it answers with one unknown here. */
+static deeptepp_status choose_pd(dtp_plan *plan, int layer, dtp_const_md weights, dnnl_primitive_desc_t *pd,
+                                 dnnl_format_tag_t *src, dnnl_format_tag_t *dst, deeptepp_error *error)
+{
+    const dtp_layer *l = &plan->graph->layers[layer];
+    int64_t chunk = plan->stages[plan->n_stages - 1].chunk;
+    bool convolution = l->op == DTP_CONVOLUTION;
+    dnnl_format_tag_t src_wish = convolution ? dnnl_format_tag_any : plan->tensors[l->src].tag;
+    dnnl_format_tag_t dst_wish = l->add >= 0 ? plan->tensors[l->add].tag : dnnl_format_tag_any;
+    deeptepp_status status =
+        dtp_layer_pd(pd, plan->engine, plan->graph, layer, chunk, src_wish, dst_wish, weights, error);
+    if (status != DEEPTEPP_OK || chosen_tags(plan, layer, *pd, chunk, src, dst))
+        return status;
+    dnnl_primitive_desc_destroy(*pd);
+    *src = convolution ? dnnl_acdeb : src_wish;
+    *dst = l->add >= 0 ? dst_wish : dnnl_acdeb;
+    return dtp_layer_pd(pd, plan->engine, plan->graph, layer, chunk, *src, *dst, weights, error);
+}
+
+static deeptepp_status plan_layer(dtp_plan *plan, int layer, const dtp_weights *weights, deeptepp_error *error)
+{
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_format_tag_t src_tag, dst_tag;
+    int src;
+    enter_stage(plan, layer);
+    dtp_const_md fixed = weights ? dtp_weights_md(weights, layer) : NULL;
+    deeptepp_status status = choose_pd(plan, layer, fixed, &pd, &src_tag, &dst_tag, error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    status = in_layout(plan, plan->graph->layers[layer].src, src_tag, &src, error);
+    if (status == DEEPTEPP_OK)
+        status = set_tensor(plan, layer + 1, layer + 1, dst_tag, error);
+    if (status == DEEPTEPP_OK)
+        add_node(plan, pd, layer, src, layer + 1);
+    else
+        dnnl_primitive_desc_destroy(pd);
+    return status;
+}
+
+deeptepp_status dtp_plan_new(dtp_plan **out, const dtp_graph *graph, int64_t batch, const dtp_weights *weights,
+                             deeptepp_error *error)
+{
+    deeptepp_status status = DEEPTEPP_OK;
+    *out = NULL;
+    dtp_plan *plan = calloc(1, sizeof *plan);
+    if (!plan)
+        return dtp_fail_memory(error, "the network's plan", sizeof *plan);
+    plan->graph = graph;
+    plan->batch = batch;
+    plan->n_tensors = graph->n_layers + 1;
+    dnnl_status_t s = dnnl_engine_create(&plan->engine, dnnl_cpu, 0);
+    if (s)
+        status = dtp_backend_fail(error, s, "CPU engine");
+    if (status == DEEPTEPP_OK)
+        status = set_tensor(plan, 0, 0, dnnl_abcde, error);
+    for (int i = 0; i < graph->n_layers && status == DEEPTEPP_OK; i++)
+        status = plan_layer(plan, i, weights, error);
+    if (status == DEEPTEPP_OK)
+        status = in_layout(plan, graph->n_layers, dnnl_abcde, &plan->output, error);
+    if (status != DEEPTEPP_OK) {
+        dtp_plan_free(plan);
+        return status;
+    }
+    dtp_plan_arena(plan);
+    *out = plan;
+    return DEEPTEPP_OK;
+}
+
+void dtp_plan_free(dtp_plan *plan)
+{
+    if (!plan)
+        return;
+    for (int i = 0; i < plan->n_nodes; i++)
+        dnnl_primitive_desc_destroy(plan->nodes[i].pd);
+    if (plan->engine)
+        dnnl_engine_destroy(plan->engine);
+    free(plan);
+}
+
+size_t dtp_plan_bytes(const dtp_plan *plan)
+{
+    return plan->arena_bytes + plan->scratchpad_bytes;
+}

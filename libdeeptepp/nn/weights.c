@@ -1,0 +1,151 @@
+#include "weights.h"
+
+#include "plan.h"
+
+typedef struct packed {
+    dtp_md md; /* NULL: the layer has no weights */
+    dnnl_memory_t memory, bias;
+    void *data;
+    float *bias_data;
+    size_t bytes;
+} packed;
+
+struct dtp_weights {
+    dnnl_engine_t engine;
+    const dtp_graph *graph;
+    packed layers[DTP_MAX_LAYERS];
+    size_t bytes;
+};
+
+dtp_const_md dtp_weights_md(const dtp_weights *weights, int layer)
+{
+    return weights->layers[layer].md;
+}
+
+dnnl_memory_t dtp_weights_memory(const dtp_weights *weights, int layer)
+{
+    return weights->layers[layer].memory;
+}
+
+dnnl_memory_t dtp_weights_bias(const dtp_weights *weights, int layer)
+{
+    return weights->layers[layer].bias;
+}
+
+size_t dtp_weights_bytes(const dtp_weights *weights)
+{
+    return weights->bytes;
+}
+
+size_t dtp_plan_weight_bytes(const dtp_plan *plan)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < plan->n_nodes; i++)
+        if (plan->nodes[i].layer >= 0 && plan->graph->layers[plan->nodes[i].layer].op == DTP_CONVOLUTION)
+            bytes += dnnl_memory_desc_get_size(dtp_pd_md(plan->nodes[i].pd, dnnl_query_weights_md));
+    return bytes;
+}
+
+static deeptepp_status make_room(dtp_weights *weights, int layer, dtp_const_md md, deeptepp_error *error)
+{
+    packed *p = &weights->layers[layer];
+    const dnnl_dims_t bias_dims = {weights->graph->values[layer + 1].c};
+    p->bytes = dnnl_memory_desc_get_size(md);
+    p->md = dtp_md_clone(md);
+    p->data = dtp_alloc_aligned(p->bytes);
+    p->bias_data = dtp_alloc_aligned((size_t)bias_dims[0] * sizeof(float));
+    dtp_md bias_md = dtp_md_new(1, bias_dims, dnnl_a);
+    if (!p->md || !p->data || !p->bias_data || !bias_md) {
+        dtp_md_free(bias_md);
+        return dtp_fail_memory(error, weights->graph->layers[layer].name, p->bytes);
+    }
+    dnnl_status_t s = dnnl_memory_create(&p->memory, md, weights->engine, p->data);
+    s = s ? s : dnnl_memory_create(&p->bias, bias_md, weights->engine, p->bias_data);
+    dtp_md_free(bias_md);
+    weights->bytes += p->bytes;
+    return s ? dtp_backend_fail(error, s, "weights") : DEEPTEPP_OK;
+}
+
+deeptepp_status dtp_weights_new(dtp_weights **out, const dtp_plan *plan, deeptepp_error *error)
+{
+    deeptepp_status status = DEEPTEPP_OK;
+    *out = NULL;
+    dtp_weights *weights = calloc(1, sizeof *weights);
+    if (!weights)
+        return dtp_fail_memory(error, "weights", sizeof *weights);
+    weights->graph = plan->graph;
+    dnnl_status_t s = dnnl_engine_create(&weights->engine, dnnl_cpu, 0);
+    if (s)
+        status = dtp_backend_fail(error, s, "CPU engine");
+    for (int i = 0; i < plan->n_nodes && status == DEEPTEPP_OK; i++) {
+        const dtp_node *node = &plan->nodes[i];
+        if (node->layer >= 0 && plan->graph->layers[node->layer].op == DTP_CONVOLUTION)
+            status = make_room(weights, node->layer, dtp_pd_md(node->pd, dnnl_query_weights_md), error);
+    }
+    if (status != DEEPTEPP_OK)
+        dtp_weights_free(weights);
+    else
+        *out = weights;
+    return status;
+}
+
+void dtp_weights_free(dtp_weights *weights)
+{
+    if (!weights)
+        return;
+    for (int i = 0; i < DTP_MAX_LAYERS; i++) {
+        packed *p = &weights->layers[i];
+        if (p->memory)
+            dnnl_memory_destroy(p->memory);
+        if (p->bias)
+            dnnl_memory_destroy(p->bias);
+        dtp_md_free(p->md);
+        free(p->data);
+        free(p->bias_data);
+    }
+    if (weights->engine)
+        dnnl_engine_destroy(weights->engine);
+    free(weights);
+}
+
+/* dnnl's own reorder, on memory it reads and does not keep. */
+static dnnl_status_t reorder(dnnl_engine_t engine, dnnl_memory_t from, dnnl_memory_t to, const_dnnl_primitive_desc_t pd)
+{
+    dnnl_primitive_t primitive = NULL;
+    dnnl_stream_t stream = NULL;
+    const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}};
+    dnnl_status_t s = dnnl_primitive_create(&primitive, pd);
+    s = s ? s : dnnl_stream_create(&stream, engine, dnnl_stream_default_flags);
+    s = s ? s : dnnl_primitive_execute(primitive, stream, 2, args);
+    s = s ? s : dnnl_stream_wait(stream);
+    if (stream)
+        dnnl_stream_destroy(stream);
+    if (primitive)
+        dnnl_primitive_destroy(primitive);
+    return s;
+}
+
+deeptepp_status dtp_weights_set(dtp_weights *weights, int layer, const float *plain, const float *bias,
+                                deeptepp_error *error)
+{
+    const dtp_graph *graph = weights->graph;
+    const dtp_layer *l = &graph->layers[layer];
+    packed *p = &weights->layers[layer];
+    int64_t oc = graph->values[layer + 1].c, ic = graph->values[l->src].c;
+    const dnnl_dims_t dims = {oc, ic, l->kernel[0], l->kernel[1], l->kernel[2]};
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_memory_t from = NULL;
+    dtp_md md = dtp_md_new(5, dims, dnnl_abcde);
+    dnnl_status_t s = md ? dnnl_success : dnnl_out_of_memory;
+    /* The default scratchpad serves here: the primitive lives for this call, on this thread. */
+    s = s ? s : dnnl_reorder_primitive_desc_create(&pd, md, weights->engine, p->md, weights->engine, NULL);
+    s = s ? s : dnnl_memory_create(&from, md, weights->engine, (void *)(uintptr_t)plain);
+    s = s ? s : reorder(weights->engine, from, p->memory, pd);
+    if (from)
+        dnnl_memory_destroy(from);
+    if (pd)
+        dnnl_primitive_desc_destroy(pd);
+    dtp_md_free(md);
+    memcpy(p->bias_data, bias, (size_t)oc * sizeof *bias);
+    return s ? dtp_backend_fail(error, s, l->name) : DEEPTEPP_OK;
+}

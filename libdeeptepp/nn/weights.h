@@ -1,0 +1,12 @@
+/* Packed weights: one block a layer in the layout its primitive reads. Private to nn/ but for what net.h declares. */
+#ifndef DTP_WEIGHTS_H
+#define DTP_WEIGHTS_H
+
+#include "net.h"
+#include "ops.h"
+
+dtp_const_md dtp_weights_md(const dtp_weights *weights, int layer);
+dnnl_memory_t dtp_weights_memory(const dtp_weights *weights, int layer);
+dnnl_memory_t dtp_weights_bias(const dtp_weights *weights, int layer);
+
+#endif

@@ -1,0 +1,185 @@
+#include "result.h"
+
+#include <math.h>
+
+#include "guidance.h"
+
+/* Each view's mean over members and each member's mean over views, covariates' term included. */
+static void average(deeptepp_result *r, const dtp_run *run)
+{
+    int64_t classes = run->model->arch.classes;
+    for (int m = 0; m < r->n_members; m++) {
+        for (int v = 0; v < r->n_views; v++) {
+            double value = dtp_risk_rule(&run->model->risk, run->logits + (m * r->n_views + v) * classes, classes);
+            r->views[v] += value / r->n_members;
+            r->members[m] += value / r->n_views;
+        }
+    }
+    for (int m = 0; m < r->n_members; m++)
+        r->members[m] += r->term;
+    for (int v = 0; v < r->n_views; v++) {
+        r->views[v] += r->term;
+        r->score += r->views[v] / r->n_views;
+    }
+}
+
+static double deviation(const double *values, int count, double mean)
+{
+    double squares = 0;
+    for (int i = 0; i < count; i++)
+        squares += (values[i] - mean) * (values[i] - mean);
+    return count > 1 ? sqrt(squares / (count - 1)) : NAN;
+}
+
+static deeptepp_status judge(deeptepp_result *r, const dtp_run *run, deeptepp_error *error)
+{
+    const dtp_risk *risk = &run->model->risk;
+    r->tier = dtp_risk_tier(risk, r->score, &r->distance, &r->warnings);
+    if (r->tier >= 0) {
+        r->tier_name = strdup(risk->tiers[r->tier]);
+        if (!r->tier_name)
+            return dtp_fail_memory(error, "a result", strlen(risk->tiers[r->tier]));
+    }
+    r->guidance = r->tier >= 0 && risk->guidance && run->guidance ? dtp_guidance_text(r->tier) : NULL;
+    r->n_times = risk->n_times;
+    for (int i = 0; i < r->n_times; i++) {
+        r->times[i] = risk->times[i];
+        r->survival[i] = dtp_risk_survival(risk, r->score, i);
+    }
+    if (run->model->seeded)
+        dtp_warn(&r->warnings, DEEPTEPP_WARN_SEEDED_WEIGHTS,
+                 "model \"%.100s\": its weights are random, not trained: the score means nothing", run->model->name);
+    return DEEPTEPP_OK;
+}
+
+deeptepp_status dtp_result_make(deeptepp_result **out, const dtp_run *run, deeptepp_error *error)
+{
+    deeptepp_status status;
+    *out = NULL;
+    deeptepp_result *r = calloc(1, sizeof *r);
+    if (!r)
+        return dtp_fail_memory(error, "a result", sizeof *r);
+    r->n_views = run->model->recipe.n_views;
+    r->n_members = run->model->network.n_members;
+    r->term = run->covariate_term;
+    r->warnings = *run->warnings;
+    r->views = calloc((size_t)r->n_views, sizeof *r->views);
+    r->members = calloc((size_t)r->n_members, sizeof *r->members);
+    if (!r->views || !r->members) {
+        status = dtp_fail_memory(error, "a result", sizeof *r);
+        goto fail;
+    }
+    average(r, run);
+    r->sd = deviation(r->views, r->n_views, r->score);
+    if (!isfinite(r->score))
+        DTP_FAIL(SCORE_NONFINITE, "score: the network's output overflowed: the input is far from what it was trained on");
+    DTP_TRY(judge(r, run, error));
+    r->json = dtp_result_json(r, run);
+    if (!r->json) {
+        status = dtp_fail_memory(error, "a result's JSON", 0);
+        goto fail;
+    }
+    *out = r;
+    return DEEPTEPP_OK;
+fail:
+    deeptepp_result_free(r);
+    return status;
+}
+
+void deeptepp_result_free(deeptepp_result *result)
+{
+    if (!result)
+        return;
+    free(result->views);
+    free(result->members);
+    free(result->tier_name);
+    free(result->json);
+    free(result);
+}
+
+double deeptepp_result_score(const deeptepp_result *result)
+{
+    return result ? result->score : NAN;
+}
+
+double deeptepp_result_score_sd(const deeptepp_result *result)
+{
+    return result ? result->sd : NAN;
+}
+
+int64_t deeptepp_result_view_count(const deeptepp_result *result)
+{
+    return result ? result->n_views : 0;
+}
+
+double deeptepp_result_view_score(const deeptepp_result *result, int64_t view)
+{
+    return result && view >= 0 && view < result->n_views ? result->views[view] : NAN;
+}
+
+int64_t deeptepp_result_member_count(const deeptepp_result *result)
+{
+    return result ? result->n_members : 0;
+}
+
+double deeptepp_result_member_score(const deeptepp_result *result, int64_t member)
+{
+    return result && member >= 0 && member < result->n_members ? result->members[member] : NAN;
+}
+
+int deeptepp_result_tier(const deeptepp_result *result)
+{
+    return result ? result->tier : -1;
+}
+
+const char *deeptepp_result_tier_name(const deeptepp_result *result)
+{
+    return result ? result->tier_name : NULL;
+}
+
+double deeptepp_result_cutpoint_distance(const deeptepp_result *result)
+{
+    return result ? result->distance : NAN;
+}
+
+int64_t deeptepp_result_survival_count(const deeptepp_result *result)
+{
+    return result ? result->n_times : 0;
+}
+
+double deeptepp_result_survival_time(const deeptepp_result *result, int64_t index)
+{
+    return result && index >= 0 && index < result->n_times ? result->times[index] : NAN;
+}
+
+double deeptepp_result_survival(const deeptepp_result *result, int64_t index)
+{
+    return result && index >= 0 && index < result->n_times ? result->survival[index] : NAN;
+}
+
+const char *deeptepp_result_guidance(const deeptepp_result *result)
+{
+    return result ? result->guidance : NULL;
+}
+
+int64_t deeptepp_result_warning_count(const deeptepp_result *result)
+{
+    return result ? result->warnings.count : 0;
+}
+
+deeptepp_warning deeptepp_result_warning_code(const deeptepp_result *result, int64_t index)
+{
+    bool inside = result && index >= 0 && index < result->warnings.count;
+    return inside ? result->warnings.items[index].code : (deeptepp_warning)0;
+}
+
+const char *deeptepp_result_warning_message(const deeptepp_result *result, int64_t index)
+{
+    bool inside = result && index >= 0 && index < result->warnings.count;
+    return inside ? result->warnings.items[index].message : NULL;
+}
+
+const char *deeptepp_result_json(const deeptepp_result *result)
+{
+    return result ? result->json : NULL;
+}

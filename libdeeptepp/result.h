@@ -1,0 +1,39 @@
+/* A result: what the session found, owned. */
+#ifndef DTP_RESULT_H
+#define DTP_RESULT_H
+
+#include "input/preprocess.h"
+#include "model.h"
+
+/* What a run leaves behind. */
+typedef struct dtp_run {
+    const deeptepp_model *model;
+    const dtp_study *study;
+    const dtp_actions *actions;
+    const float *logits; /* members x views x classes */
+    double covariate_term;
+    dtp_warnings *warnings; /* the result takes a copy, with its own added */
+    int threads;
+    bool guidance;
+} dtp_run;
+
+/* Errors: SCORE_NONFINITE, MEMORY. */
+deeptepp_status dtp_result_make(deeptepp_result **out, const dtp_run *run, deeptepp_error *error);
+
+struct deeptepp_result {
+    double score, sd, distance, term;
+    double *views, *members;
+    int n_views, n_members;
+    int tier;
+    char *tier_name;
+    double times[DTP_MAX_TIMES], survival[DTP_MAX_TIMES];
+    int n_times;
+    const char *guidance; /* static text or NULL */
+    dtp_warnings warnings;
+    char *json;
+};
+
+/* The result as JSON text, from the run it came from; NULL without memory. */
+char *dtp_result_json(const deeptepp_result *result, const dtp_run *run);
+
+#endif

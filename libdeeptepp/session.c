@@ -1,0 +1,355 @@
+#include <math.h>
+#include <stdio.h>
+
+#include "result.h"
+
+/* What the compute thread works on lives here and not on the caller's stack: after a cancelled call it may still be
+ * winding down. */
+struct deeptepp_session {
+    deeptepp_model *model;
+    dtp_worker *worker;
+    dtp_net *net;
+    deeptepp_callbacks callbacks;
+    bool guidance;
+    uint64_t memory_limit;
+    uint64_t bytes;
+    atomic_flag busy;
+    float *logits; /* members x views x classes */
+    const deeptepp_case *patient;
+    dtp_study study;
+    dtp_actions actions;
+    dtp_warnings warnings;
+};
+
+enum { VIEWS_PERMILLE = 80 }; /* the share of a score that views take, for progress */
+
+static deeptepp_status enter(deeptepp_session *session, deeptepp_error *error)
+{
+    if (atomic_flag_test_and_set(&session->busy))
+        return dtp_fail(error, DEEPTEPP_ERR_BUSY, "session is in use by another thread: make one session a thread");
+    dtp_worker_wait(session->worker);
+    return DEEPTEPP_OK;
+}
+
+static void leave(deeptepp_session *session)
+{
+    atomic_flag_clear(&session->busy);
+}
+
+/* ---- jobs: each runs on the compute thread ---- */
+
+static size_t logits_count(const deeptepp_model *model)
+{
+    return (size_t)(model->network.n_members * model->recipe.n_views * model->arch.classes);
+}
+
+static size_t input_count(const deeptepp_model *model)
+{
+    int64_t shape[5];
+    size_t count = 0;
+    deeptepp_model_input_shape(model, shape);
+    dtp_product(shape, 5, SIZE_MAX / sizeof(float), &count);
+    return count;
+}
+
+static deeptepp_status plan_job(deeptepp_session *session, dtp_plan **plan, deeptepp_error *error)
+{
+    const deeptepp_model *model = session->model;
+    deeptepp_status status = dtp_plan_new(plan, &model->arch.graph, model->recipe.n_views, model->members[0], error);
+    if (status == DEEPTEPP_OK)
+        session->bytes = model->weight_bytes + dtp_plan_bytes(*plan) + logits_count(model) * sizeof(float) +
+                         sizeof *session + sizeof *model;
+    return status;
+}
+
+static deeptepp_status estimate_job(void *argument, dtp_job *job)
+{
+    deeptepp_session *session = argument;
+    dtp_plan *plan = NULL;
+    deeptepp_status status = plan_job(session, &plan, &job->error);
+    dtp_plan_free(plan);
+    return status;
+}
+
+static deeptepp_status prepare_job(void *argument, dtp_job *job)
+{
+    deeptepp_session *session = argument;
+    dtp_plan *plan = NULL;
+    deeptepp_status status = plan_job(session, &plan, &job->error);
+    if (status == DEEPTEPP_OK && session->memory_limit && session->bytes > session->memory_limit)
+        status = dtp_fail(&job->error, DEEPTEPP_ERR_MEMORY_LIMIT,
+                          "model and session need %llu bytes, the limit is %llu", (unsigned long long)session->bytes,
+                          (unsigned long long)session->memory_limit);
+    if (status == DEEPTEPP_OK)
+        status = dtp_net_new(&session->net, plan, job, &job->error);
+    if (status != DEEPTEPP_OK)
+        dtp_plan_free(plan);
+    return status;
+}
+
+static deeptepp_status preprocess_job(void *argument, dtp_job *job)
+{
+    deeptepp_session *session = argument;
+    session->warnings.count = 0;
+    deeptepp_status status = dtp_study_make(&session->study, session->patient, &session->model->recipe,
+                                            &session->warnings, &job->cancelled, &job->error);
+    if (status == DEEPTEPP_OK)
+        status = dtp_preprocess(&session->study, dtp_net_input(session->net), &session->actions, &session->warnings,
+                                job, &job->error);
+    atomic_store(&job->permille, VIEWS_PERMILLE);
+    return status;
+}
+
+static deeptepp_status run_members(deeptepp_session *session, dtp_job *job)
+{
+    const deeptepp_model *model = session->model;
+    int members = model->network.n_members, span = 1000 - VIEWS_PERMILLE;
+    size_t each = logits_count(model) / (size_t)members;
+    deeptepp_status status = DEEPTEPP_OK;
+    for (int m = 0; m < members && status == DEEPTEPP_OK; m++)
+        status = dtp_net_run(session->net, model->members[m], session->logits + each * (size_t)m, job,
+                             VIEWS_PERMILLE + span * m / members, VIEWS_PERMILLE + span * (m + 1) / members, &job->error);
+    return status;
+}
+
+static deeptepp_status score_job(void *argument, dtp_job *job)
+{
+    deeptepp_status status = preprocess_job(argument, job);
+    /* From here on only the session's own memory is read: a cancelled caller need not wait for the layer in hand. */
+    atomic_store(&job->detached_ok, true);
+    return status == DEEPTEPP_OK ? run_members(argument, job) : status;
+}
+
+/* SplitMix64 (Steele et al. 2014), the top 24 bits as a float in [-1, 1). */
+static void fill_seeded(float *out, size_t count, uint64_t state)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint64_t z = state += UINT64_C(0x9E3779B97F4A7C15);
+        z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+        z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+        z ^= z >> 31;
+        out[i] = (float)(z >> 40) / 8388608.0f - 1.0f;
+    }
+}
+
+static deeptepp_status self_test_job(void *argument, dtp_job *job)
+{
+    deeptepp_session *session = argument;
+    size_t count = input_count(session->model);
+    float *input = dtp_net_input(session->net);
+    memset(input, 0, count * sizeof *input);
+    fill_seeded(input, count / (size_t)session->model->recipe.n_views, (uint64_t)session->model->risk.self_test_seed);
+    return run_members(session, job);
+}
+
+/* ---- construction ---- */
+
+static deeptepp_status read_options(const deeptepp_session_options *in, deeptepp_session_options *out,
+                                    deeptepp_error *error)
+{
+    *out = (deeptepp_session_options){.struct_size = sizeof *out};
+    if (!in)
+        return DEEPTEPP_OK;
+    deeptepp_status status =
+        dtp_check_struct(in->struct_size, sizeof *in, sizeof *in, "deeptepp_session_options", error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    *out = *in;
+    if (in->threads < 0 || in->threads > 256)
+        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "deeptepp_session_options.threads is %d, wanted 0 to 256",
+                        in->threads);
+    return DEEPTEPP_OK;
+}
+
+static deeptepp_status make(deeptepp_session **out, deeptepp_model *model, const deeptepp_session_options *options,
+                            deeptepp_error *error)
+{
+    deeptepp_session_options o;
+    deeptepp_status status = read_options(options, &o, error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    deeptepp_session *session = calloc(1, sizeof *session);
+    if (!session)
+        return dtp_fail_memory(error, "a session", sizeof *session);
+    atomic_flag_clear(&session->busy);
+    session->model = deeptepp_model_ref(model);
+    session->guidance = !o.no_guidance;
+    session->memory_limit = o.memory_limit;
+    DTP_TRY(dtp_callbacks_copy(&session->callbacks, o.callbacks, error));
+    DTP_TRY(dtp_worker_start(&session->worker, o.threads, error));
+    *out = session;
+    return DEEPTEPP_OK;
+fail:
+    deeptepp_session_free(session);
+    return status;
+}
+
+static void log_slow_layers(const deeptepp_session *session)
+{
+    const char *implementation, *layer;
+    char line[200];
+    for (int i = 0; session->callbacks.log && (layer = dtp_net_slow_layer(session->net, i, &implementation)); i++) {
+        snprintf(line, sizeof line, "layer %s runs on the backend's slow path %s", layer, implementation);
+        session->callbacks.log(session->callbacks.user, line);
+    }
+}
+
+deeptepp_status deeptepp_session_new(deeptepp_session **out, deeptepp_model *model,
+                                     const deeptepp_session_options *options, deeptepp_error *error)
+{
+    deeptepp_session *session = NULL;
+    deeptepp_status status;
+    if (!out || !model)
+        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "%s is NULL", out ? "model" : "out");
+    *out = NULL;
+    DTP_TRY(make(&session, model, options, error));
+    session->logits = calloc(logits_count(model), sizeof *session->logits);
+    if (!session->logits) {
+        status = dtp_fail_memory(error, "logits", logits_count(model) * sizeof *session->logits);
+        goto fail;
+    }
+    DTP_TRY(dtp_worker_run(session->worker, prepare_job, session, &session->callbacks, error));
+    log_slow_layers(session);
+    *out = session;
+    return DEEPTEPP_OK;
+fail:
+    deeptepp_session_free(session);
+    return status;
+}
+
+void deeptepp_session_free(deeptepp_session *session)
+{
+    if (!session)
+        return;
+    dtp_worker_stop(session->worker);
+    dtp_net_free(session->net);
+    free(session->logits);
+    deeptepp_model_free(session->model);
+    free(session);
+}
+
+deeptepp_status deeptepp_session_estimate(deeptepp_model *model, const deeptepp_session_options *options,
+                                          uint64_t *bytes, deeptepp_error *error)
+{
+    deeptepp_session *session = NULL;
+    if (!model || !bytes)
+        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "%s is NULL", model ? "bytes" : "model");
+    deeptepp_status status = make(&session, model, options, error);
+    if (status == DEEPTEPP_OK)
+        status = dtp_worker_run(session->worker, estimate_job, session, &session->callbacks, error);
+    if (status == DEEPTEPP_OK)
+        *bytes = session->bytes;
+    deeptepp_session_free(session);
+    return status;
+}
+
+/* ---- use ---- */
+
+static deeptepp_status make_result(deeptepp_session *session, deeptepp_result **out, double term, deeptepp_error *error)
+{
+    const dtp_run run = {
+        .model = session->model,
+        .study = &session->study,
+        .actions = &session->actions,
+        .logits = session->logits,
+        .covariate_term = term,
+        .warnings = &session->warnings,
+        .threads = dtp_worker_threads(session->worker),
+        .guidance = session->guidance,
+    };
+    return dtp_result_make(out, &run, error);
+}
+
+static deeptepp_status score(deeptepp_session *session, deeptepp_result **out, deeptepp_error *error)
+{
+    double term;
+    dtp_warnings filled = {.count = 0};
+    deeptepp_status status = dtp_risk_covariates(&session->model->risk, session->patient, &term, &filled, error);
+    if (status == DEEPTEPP_OK)
+        status = dtp_worker_run(session->worker, score_job, session, &session->callbacks, error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    for (int i = 0; i < filled.count; i++)
+        dtp_warn(&session->warnings, filled.items[i].code, "%s", filled.items[i].message);
+    return make_result(session, out, term, error);
+}
+
+deeptepp_status deeptepp_session_score(deeptepp_session *session, const deeptepp_case *patient, deeptepp_result **out,
+                                       deeptepp_error *error)
+{
+    if (!session || !patient || !out)
+        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "%s is NULL", !session ? "session" : !patient ? "patient" : "out");
+    *out = NULL;
+    deeptepp_status status = enter(session, error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    session->patient = patient;
+    status = score(session, out, error);
+    session->patient = NULL;
+    leave(session);
+    return status;
+}
+
+deeptepp_status deeptepp_session_preprocess(deeptepp_session *session, const deeptepp_case *patient, float *out,
+                                            size_t count, deeptepp_error *error)
+{
+    if (!session || !patient || !out)
+        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "%s is NULL", !session ? "session" : !patient ? "patient" : "out");
+    size_t wanted = input_count(session->model);
+    if (count != wanted)
+        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "count is %zu floats, the network's input has %zu", count, wanted);
+    deeptepp_status status = enter(session, error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    session->patient = patient;
+    status = dtp_worker_run(session->worker, preprocess_job, session, &session->callbacks, error);
+    if (status == DEEPTEPP_OK)
+        memcpy(out, dtp_net_input(session->net), count * sizeof *out);
+    session->patient = NULL;
+    leave(session);
+    return status;
+}
+
+/* The mean over members of the rule's value for the first view. */
+static double self_test_score(const deeptepp_session *session)
+{
+    const deeptepp_model *model = session->model;
+    int members = model->network.n_members;
+    double sum = 0;
+    for (int m = 0; m < members; m++)
+        sum += dtp_risk_rule(&model->risk, session->logits + m * model->recipe.n_views * model->arch.classes,
+                             model->arch.classes);
+    return sum / members;
+}
+
+static deeptepp_status compare_self_test(const deeptepp_session *session, double expected, double found,
+                                         deeptepp_error *error)
+{
+    double tolerance = session->model->risk.self_test_tolerance * fmax(1, fabs(expected));
+    if (fabs(found - expected) <= tolerance)
+        return DEEPTEPP_OK;
+    return dtp_fail(error, DEEPTEPP_ERR_MODEL_SELF_TEST, "self-test: score %.9g, the file says %.9g within %.3g", found,
+                    expected, tolerance);
+}
+
+deeptepp_status deeptepp_session_self_test(deeptepp_session *session, double *expected, double *found,
+                                           deeptepp_error *error)
+{
+    if (!session || !expected || !found)
+        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "%s is NULL",
+                        !session ? "session" : !expected ? "expected" : "found");
+    if (!session->model->risk.has_self_test)
+        return dtp_fail(error, DEEPTEPP_ERR_MODEL_NO_SELF_TEST, "model \"%.100s\" carries no self-test",
+                        session->model->name);
+    deeptepp_status status = enter(session, error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    status = dtp_worker_run(session->worker, self_test_job, session, &session->callbacks, error);
+    if (status == DEEPTEPP_OK) {
+        *expected = session->model->risk.self_test_score;
+        *found = self_test_score(session);
+        status = compare_self_test(session, *expected, *found, error);
+    }
+    leave(session);
+    return status;
+}
