@@ -19,8 +19,8 @@ static inline deeptepp_volume_options options(void)
     return (deeptepp_volume_options){.struct_size = sizeof(deeptepp_volume_options)};
 }
 
-static inline deeptepp_status open_with(deeptepp_volume **out, const nifti_file *file, const deeptepp_volume_options *options,
-                                 deeptepp_error *error)
+static inline deeptepp_status open_with(deeptepp_volume **out, const nifti_file *file,
+                                        const deeptepp_volume_options *options, deeptepp_error *error)
 {
     /* A block of the exact size, so that the address sanitizer sees a read past it. */
     uint8_t *exact = malloc(file->size);
@@ -61,6 +61,13 @@ static inline void refuse_with(const nifti_file *file, const deeptepp_volume_opt
 static inline void refuse(const nifti_file *file, deeptepp_status wanted, const char *text)
 {
     refuse_with(file, NULL, wanted, text);
+}
+
+static inline nifti_file gzipped(const nifti_file *file)
+{
+    nifti_file gz = *file;
+    gz.size = gzip_member(file->bytes, file->size, gz.bytes, 0, sizeof gz.bytes);
+    return gz;
 }
 
 #endif

@@ -7,7 +7,7 @@ static void assert_near(double found, double wanted, double tolerance)
         fail_msg("%.17g is not %.17g", found, wanted);
 }
 
-/* ---- Read --------------------------------------------------------------------------------------------------------- */
+/* ---- Read -------------------------------------------------------------------------------------------------------- */
 
 static void check_counting(const deeptepp_volume *volume, double slope, double inter)
 {
@@ -175,7 +175,7 @@ static void qfac_zero_counts_as_one(void **state)
     deeptepp_volume_free(volume);
 }
 
-/* ---- The caller's options ------------------------------------------------------------------------------------------ */
+/* ---- The caller's options ---------------------------------------------------------------------------------------- */
 
 static void an_orientation_is_assumed_only_on_request(void **state)
 {
@@ -285,7 +285,7 @@ static void null_arguments_are_refused(void **state)
     assert_int_equal(deeptepp_volume_from_bytes(&volume, NULL, 0, NULL, NULL), DEEPTEPP_ERR_FILE_TRUNCATED);
 }
 
-/* ---- Voxels ---------------------------------------------------------------------------------------------------------- */
+/* ---- Voxels ------------------------------------------------------------------------------------------------------ */
 
 static void nan_and_infinite_voxels_are_counted_and_located(void **state)
 {

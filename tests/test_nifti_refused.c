@@ -1,7 +1,7 @@
 /* NIfTI headers that must be refused, each for its own reason, and headers damaged anyhow: nothing crashes. */
 #include "nifti_expect.h"
 
-/* ---- Refused fields: one test a row, each in both versions and both byte orders --------------------------------- */
+/* ---- Refused fields: one test a row, each in both versions and both byte orders ---------------------------------- */
 
 typedef struct row {
     const char *name;
@@ -79,7 +79,8 @@ static row rows[] = {
     {"an affine of other voxel sizes", DEEPTEPP_ERR_VOLUME_SPACING, "pixdim[2]: 3.01", ONE(PIXDIM, 2, 3.01), 0},
     {"a NaN in the quaternion", DEEPTEPP_ERR_VOLUME_AFFINE, "quatern", TWO({QFORM_CODE, 0, 1}, {QUATERN, 1, NAN}), 0},
     {"a quaternion too long", DEEPTEPP_ERR_VOLUME_AFFINE, "quatern", TWO({QFORM_CODE, 0, 1}, {QUATERN, 2, 1.01}), 0},
-    {"a NaN in the qform's origin", DEEPTEPP_ERR_VOLUME_AFFINE, "qoffset", TWO({QFORM_CODE, 0, 1}, {QOFFSET, 0, NAN}), 0},
+    {"a NaN in the qform's origin", DEEPTEPP_ERR_VOLUME_AFFINE, "qoffset",
+     TWO({QFORM_CODE, 0, 1}, {QOFFSET, 0, NAN}), 0},
     {"a qfac that is no sign", DEEPTEPP_ERR_NIFTI_PIXDIM, "qfac): 0.5", TWO({QFORM_CODE, 0, 1}, {PIXDIM, 0, 0.5}), 0},
 };
 
@@ -88,11 +89,12 @@ static void is_refused(void **state)
     const row *r = *state;
     for (int version = 1; version <= 2; version++)
         for (int swapped = 0; swapped < 2; swapped++) {
+            if (r->version && r->version != version)
+                continue;
             nifti_file file = make_nifti(version == 2, swapped);
             for (int d = 0; d < r->n; d++)
                 put(&file, r->damage[d].name, r->damage[d].index, r->damage[d].value);
-            if (r->version == 0 || r->version == version)
-                refuse(&file, r->status, r->text);
+            refuse(&file, r->status, r->text);
         }
 }
 
@@ -136,7 +138,7 @@ static void every_shorter_file_is_truncated(void **state)
     }
 }
 
-/* ---- Any header at all ----------------------------------------------------------------------------------------------- */
+/* ---- Any header at all ------------------------------------------------------------------------------------------- */
 
 static void any_outcome(const nifti_file *file)
 {

@@ -174,7 +174,10 @@ cli_signal cli_anatomy_at(const cli_anatomy *anatomy, const double point[3])
     const double behind = -cli_anatomy_before_wall(warped);
     if (depth < -1)
         return air;
-    cli_signal here = behind > 2 ? chest_tissue(anatomy, warped, behind) : breast_tissue(anatomy, warped, depth);
+    const double chest = cli_smooth_step(1, 3, behind);
+    cli_signal here = chest < 1 ? breast_tissue(anatomy, warped, depth) : air;
+    if (chest > 0)
+        here = cli_signal_mix(here, chest_tissue(anatomy, warped, behind), chest);
     here = cli_signal_mix(skin, here, cli_smooth_step(1.4, 2.6, depth));
     return cli_signal_mix(air, here, cli_smooth_step(-0.6, 0.6, depth));
 }

@@ -71,7 +71,7 @@ static int read_all(const cli_usage *usage, const cli_option *options, size_t co
         if (found == ':')
             code = refuse(usage, "", argv[optind - 1], "needs a value");
         else if (found == '?')
-            code = refuse(usage, "", argv[optind - 1], "is not an option of this command");
+            code = refuse(usage, "", argv[optind - 1], "is not understood");
         else if (found == HELP)
             return (void)(*help = true), CLI_OK;
         else

@@ -69,7 +69,7 @@ void cli_canvas_text(cli_canvas *canvas, int x, int y, const char *text, cli_col
     for (int dy = -1; dy <= 1; dy++)
         for (int dx = -1; dx <= 1; dx++)
             for (int i = 0; text[i]; i++)
-                draw_glyph(canvas, x + i * CLI_FONT_WIDTH + dx, y + dy, text[i], rim, 0.45);
+                draw_glyph(canvas, x + i * CLI_FONT_WIDTH + dx, y + dy, text[i], rim, 0.55);
     for (int i = 0; text[i]; i++)
         draw_glyph(canvas, x + i * CLI_FONT_WIDTH, y, text[i], colour, 1);
 }

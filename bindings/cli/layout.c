@@ -16,7 +16,7 @@ enum {
     CONTEXT = 2 /* slices beyond the tumour, where there is room for them */
 };
 
-static const double least_mm = 60, times_tumour = 3;
+static const double least_mm = 60, times_tumour = 2.2;
 
 static double extent_mm(const cli_scan *scan, int axis)
 {
@@ -58,7 +58,7 @@ cli_plane cli_layout_zoom(const cli_scan *scan, cli_orientation orientation, cli
     plane.mm_per_pixel = scale(scan, orientation, where);
     plane.centre[0] = keep_inside(scan, across, middle_mm(scan, across), where.width * plane.mm_per_pixel);
     plane.centre[1] = keep_inside(scan, down, middle_mm(scan, down), where.height * plane.mm_per_pixel);
-    plane.slice = (scan->low[through] + scan->high[through]) / 2;
+    plane.slice = scan->fullest[through];
     return plane;
 }
 

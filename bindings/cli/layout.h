@@ -16,8 +16,8 @@ typedef struct cli_layout {
 
 void cli_layout_make(cli_layout *layout, const cli_scan *scan);
 
-/* The plane through the tumour's middle with its surroundings (at least 60 mm, three times the tumour's size, unless the
- * image is smaller) for a rectangle of that size; slice and window are left to be set. */
+/* The plane with most of the tumour and its surroundings (at least 60 mm, 2.2 times the tumour's size, unless the
+ * image is smaller) for a rectangle of that size; the window is left to be set. */
 cli_plane cli_layout_zoom(const cli_scan *scan, cli_orientation orientation, cli_rectangle where);
 
 /* The plane's whole slice. */

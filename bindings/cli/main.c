@@ -66,11 +66,13 @@ static int dispatch(int argc, char **argv)
     return cli_fail(CLI_USAGE, "'%s' is not a command (`deeptepp --help` lists them)", argv[1]);
 }
 
-/* A reader that went away is noticed when writing to it fails, so that no file is left half-written. */
+/* A reader that went away, and a file-size limit, are noticed when writing fails, so that nothing is left half-written.
+ */
 int main(int argc, char **argv)
 {
     cli_stdio_secure();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     cli_interrupt_install();
     const int code = dispatch(argc, argv);
     cli_progress_clear();

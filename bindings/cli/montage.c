@@ -11,7 +11,8 @@
 
 static const cli_colour page_colour = {24, 26, 30}, panel_colour = {12, 13, 15}, bright = {236, 238, 242},
                         dim = {150, 156, 166}, accent = {92, 200, 250}, white = {255, 255, 255};
-static const double percentiles[2] = {1, 99.7};
+/* Black and white; and of the tumour itself, so that what is bright does not hide its texture. */
+static const double percentiles[2] = {1, 99.7}, tumour_percentile = 98;
 
 enum { PAD = 7, TEXT = 160 };
 
@@ -49,7 +50,7 @@ static void draw_scale(const drawing *d, cli_rectangle where, double mm_per_pixe
 {
     static const int lengths[] = {10, 20, 50, 100, 200};
     int length = lengths[0];
-    for (size_t i = 0; i < CLI_COUNT(lengths) && length / mm_per_pixel < 28; i++)
+    for (size_t i = 0; i < CLI_COUNT(lengths) && length / mm_per_pixel < 12; i++)
         length = lengths[i];
     const int pixels = (int)(length / mm_per_pixel + 0.5);
     const cli_rectangle bar = {where.x + PAD + 1, where.y + where.height - PAD - 4, pixels, 3};
@@ -82,18 +83,26 @@ static int pixel_of(double centre, double at, double mm_per_pixel, int size)
     return (int)floor(size / 2.0 + (centre - at) / mm_per_pixel);
 }
 
+/* What lies within `half` mm of a middle, and in the image, as pixels: where it begins and how long it is. */
+static void pixel_span(const drawing *d, const cli_plane *whole, int i, int size, double middle, double half,
+                       int out[2])
+{
+    const int axis = i ? cli_plane_down(whole->orientation) : cli_plane_across(whole->orientation);
+    const double edge = 0.5 * d->scan->spacing[axis];
+    const double low = fmax(middle - half, -edge);
+    const double high = fmin(middle + half, (double)d->scan->dims[axis] * 2 * edge - edge);
+    out[0] = pixel_of(whole->centre[i], high, whole->mm_per_pixel, size);
+    out[1] = pixel_of(whole->centre[i], low, whole->mm_per_pixel, size) - out[0];
+}
+
 /* What the zoomed tiles show of the whole slice. */
 static void draw_box(const drawing *d, cli_rectangle where, const cli_plane *whole, cli_rectangle tile)
 {
     const cli_plane zoom = cli_layout_zoom(d->scan, CLI_AXIAL, tile);
-    const double half[2] = {tile.width * zoom.mm_per_pixel / 2, tile.height * zoom.mm_per_pixel / 2};
-    const int x = pixel_of(whole->centre[0], zoom.centre[0] + half[0], whole->mm_per_pixel, where.width);
-    const int y = pixel_of(whole->centre[1], zoom.centre[1] + half[1], whole->mm_per_pixel, where.height);
-    const int left = x < 0 ? 0 : x, top = y < 0 ? 0 : y;
-    int right = x + (int)(2 * half[0] / whole->mm_per_pixel), bottom = y + (int)(2 * half[1] / whole->mm_per_pixel);
-    right = right > where.width ? where.width : right;
-    bottom = bottom > where.height ? where.height : bottom;
-    cli_canvas_frame(d->canvas, (cli_rectangle){where.x + left, where.y + top, right - left, bottom - top}, accent, 0.8);
+    int x[2], y[2];
+    pixel_span(d, whole, 0, where.width, zoom.centre[0], tile.width * zoom.mm_per_pixel / 2, x);
+    pixel_span(d, whole, 1, where.height, zoom.centre[1], tile.height * zoom.mm_per_pixel / 2, y);
+    cli_canvas_frame(d->canvas, (cli_rectangle){where.x + x[0], where.y + y[0], x[1], y[1]}, accent, 0.8);
 }
 
 /* Marks at the right edge where the axial tiles lie. */
@@ -110,7 +119,7 @@ static void draw_ticks(const drawing *d, cli_rectangle where, const cli_plane *p
 static int draw_side(const drawing *d, const cli_layout *layout)
 {
     cli_plane whole = cli_layout_whole(d->scan, CLI_AXIAL, layout->panels[0]);
-    whole.slice = d->scan->largest_slice;
+    whole.slice = d->scan->fullest[2];
     memcpy(whole.window, d->whole_window, sizeof whole.window);
     int code = draw_panel(d, layout->panels[0], &whole, "whole slice");
     draw_box(d, layout->panels[0], &whole, layout->tile[0]);
@@ -164,9 +173,11 @@ static void draw_words(const drawing *d, const cli_layout *layout, const char *i
         size[axis] = (double)(scan->high[axis] - scan->low[axis] + 1) * s[axis];
     snprintf(text, sizeof text, "%.72s   mask %.72s", base_name(image), base_name(mask));
     cli_canvas_text(d->canvas, left, 11, text, white);
-    snprintf(text, sizeof text, "tumour %.2f ml, %.0f x %.0f x %.0f mm (R-L x A-P x S-I), %lld voxels of "
-             "%.2f x %.2f x %.2f mm   grey %.4g to %.4g", (double)scan->mask_voxels * s[0] * s[1] * s[2] / 1000, size[0],
-             size[1], size[2], (long long)scan->mask_voxels, s[0], s[1], s[2], d->near_window[0], d->near_window[1]);
+    snprintf(text, sizeof text,
+             "tumour %.2f ml, %.0f x %.0f x %.0f mm (R-L x A-P x S-I), %lld voxels of %.2f x %.2f x %.2f mm   "
+             "grey %.4g to %.4g",
+             (double)scan->mask_voxels * s[0] * s[1] * s[2] / 1000, size[0], size[1], size[2],
+             (long long)scan->mask_voxels, s[0], s[1], s[2], d->near_window[0], d->near_window[1]);
     cli_canvas_text(d->canvas, left, 33, text, dim);
     snprintf(text, sizeof text, "the patient's right is on the left%s",
              is_oblique(scan) ? "; oblique image: letters and positions are the nearest" : "");
@@ -177,11 +188,17 @@ static void draw_words(const drawing *d, const cli_layout *layout, const char *i
 
 static bool set_windows(drawing *d)
 {
-    int64_t low[3], high[3], first[3] = {0, 0, d->scan->largest_slice};
-    const int64_t last[3] = {d->scan->dims[0] - 1, d->scan->dims[1] - 1, d->scan->largest_slice};
-    cli_layout_box(d->scan, low, high);
-    return cli_scan_window(d->scan, low, high, percentiles, d->near_window) &&
-           cli_scan_window(d->scan, first, last, percentiles, d->whole_window);
+    const cli_scan *scan = d->scan;
+    const int64_t first[3] = {0, 0, scan->fullest[2]}, last[3] = {scan->dims[0] - 1, scan->dims[1] - 1, first[2]};
+    int64_t low[3], high[3];
+    double brightest = 0;
+    cli_layout_box(scan, low, high);
+    if (!cli_scan_window(scan, low, high, percentiles, d->near_window) ||
+        !cli_scan_window(scan, first, last, percentiles, d->whole_window) ||
+        !cli_scan_tumour_percentile(scan, tumour_percentile, &brightest))
+        return false;
+    d->near_window[1] = fmax(d->near_window[1], brightest);
+    return true;
 }
 
 int cli_montage_draw(cli_canvas *canvas, const cli_scan *scan, const char *image_name, const char *mask_name)

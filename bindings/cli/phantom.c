@@ -71,22 +71,28 @@ static void set_grid(cli_scene *scene, const arguments *given)
     scene->seed = given->seed;
 }
 
-static int check(const arguments *given, const cli_scene *scene)
+static int check_grid(const arguments *given, const cli_scene *scene)
 {
-    for (int axis = 0; axis < 3; axis++)
+    for (int axis = 0; axis < 3; axis++) {
         if (given->dims[axis] != floor(given->dims[axis]))
             return cli_fail(CLI_USAGE, "--dims: found %.10g, wanted whole numbers", given->dims[axis]);
+        if (scene->dims[axis] > MOST_EDGE)
+            return cli_fail(CLI_USAGE, "--spacing: found %.10g mm, %lld voxels along an axis, wanted %d at most",
+                            given->spacing[axis], (long long)scene->dims[axis], MOST_EDGE);
+    }
+    const int64_t count = scene->dims[0] * scene->dims[1] * scene->dims[2];
+    if (count > MOST_VOXELS)
+        return cli_fail(CLI_USAGE, "--dims: found %lld voxels in all, wanted %d at most", (long long)count,
+                        MOST_VOXELS);
+    return CLI_OK;
+}
+
+static int check(const arguments *given, const cli_scene *scene)
+{
     if (given->phases > 1 && !find_pattern(given->out_image).at)
         return cli_fail(CLI_USAGE, "--out-image: found '%s', wanted %%d or %%04d in it, for the number of each of the "
                         "%d time points", given->out_image, (int)given->phases);
-    for (int axis = 0; axis < 3; axis++)
-        if (scene->dims[axis] > MOST_EDGE)
-            return cli_fail(CLI_USAGE, "--spacing: found %.10g mm, which makes %lld voxels along an axis, wanted %d "
-                            "at most", given->spacing[axis], (long long)scene->dims[axis], MOST_EDGE);
-    const int64_t count = scene->dims[0] * scene->dims[1] * scene->dims[2];
-    if (count > MOST_VOXELS)
-        return cli_fail(CLI_USAGE, "found %lld voxels in all, wanted %d at most", (long long)count, MOST_VOXELS);
-    return CLI_OK;
+    return check_grid(given, scene);
 }
 
 static cli_nifti header_of(const cli_scene *scene)
@@ -145,7 +151,8 @@ static void tell(const cli_scene *scene, const arguments *given)
            given->out_image, (long long)scene->dims[0], (long long)scene->dims[1], (long long)scene->dims[2], s[0],
            s[1], s[2], (long long)given->phases, given->phases > 1 ? "s (0: before contrast agent)" : "");
     printf("mask    %s\n        %lld voxels, %.2f ml\n", given->out_mask, (long long)scene->mask_voxels, ml);
-    printf("tumour  %.4g mm across, centre at R %.1f, A %.1f, S %.1f mm\n", given->tumour.diameter, c[0], c[1], c[2]);
+    printf("tumour  %.4g mm across, centre at %c %.1f, %c %.1f, %c %.1f mm\n", given->tumour.diameter,
+           c[0] < 0 ? 'L' : 'R', fabs(c[0]), c[1] < 0 ? 'P' : 'A', fabs(c[1]), c[2] < 0 ? 'I' : 'S', fabs(c[2]));
     printf("A generated object, not a patient.\n");
 }
 
@@ -160,8 +167,8 @@ static int generate(const arguments *given)
     if (!code)
         code = cli_scene_draw(&scene, &given->tumour);
     if (!code && !scene.mask_voxels)
-        code = cli_fail(CLI_USAGE, "--diameter: found %.4g mm, in which no voxel's centre lies; wanted a larger one, or "
-                        "a smaller --spacing", given->tumour.diameter);
+        code = cli_fail(CLI_USAGE, "--diameter: found %.4g mm, which holds no voxel's centre, wanted a larger one "
+                        "or a smaller --spacing", given->tumour.diameter);
     if (!code)
         code = write_files(&scene, given, outputs);
     if (!code && scene.mask_at_border)
@@ -196,8 +203,8 @@ int cli_phantom(int argc, char **argv)
          &given.tumour.heterogeneity, .high = 1},
         {"spiculation", "F", "0 to 1: length of the spicules; default 0.3", cli_take_number,
          &given.tumour.spiculation, .high = 1},
-        {"phases", "N", "time points; default 1: after contrast agent. With 2 and\nmore the first, number 0, is before it",
-         cli_take_integer, &given.phases, .low = 1, .high = MOST_PHASES}};
+        {"phases", "N", "time points; default 1: after contrast agent. With 2 and\n"
+         "more the first, number 0, is before it", cli_take_integer, &given.phases, .low = 1, .high = MOST_PHASES}};
     bool done = false;
     int code = cli_args_parse(&usage, options, CLI_COUNT(options), argc, argv, &done);
     return done ? code : generate(&given);

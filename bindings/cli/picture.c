@@ -9,9 +9,10 @@ typedef struct arguments {
 static const cli_usage usage = {
     "picture",
     "--image PATH --mask K --out P.png [options]",
-    "Draws the axial slices through the tumour (all of them, or 12 evenly chosen), the middle coronal and sagittal\n"
-    "plane and the whole slice with most tumour, in true proportions, with the mask's outline. Black and white are\n"
-    "the 1st and the 99.7th percentile of the image around the tumour (in the whole slice: of that slice).\n"
+    "Draws the axial slices through the tumour (all of them, or 12 evenly chosen), the coronal and the sagittal\n"
+    "plane with most of it, and the whole axial slice with most of it: in true proportions, with the mask's outline\n"
+    "just outside the mask. Black is the 1st percentile of the image around the tumour; white the 99.7th, or the\n"
+    "98th of the tumour where that is brighter; in the whole slice both are percentiles of that slice.\n"
     "A path may end in #N to name volume N, from 1, of a 4-D file.\n",
     "  deeptepp picture --image image.nii.gz --mask mask.nii.gz --out case.png\n"};
 

@@ -78,11 +78,21 @@ int cli_fail_memory(const char *what)
     return cli_fail(CLI_INTERNAL, "no memory left for %s", what);
 }
 
+/* Whether the message has the path as a word of its own, so that it need not be said again. */
+static bool is_named(const char *message, const char *path)
+{
+    const size_t length = strlen(path);
+    for (const char *at = strstr(message, path); at && length > 2; at = strstr(at + 1, path))
+        if ((at == message || strchr(" [\"'", at[-1])) && strchr(" ]\"':,", at[length]))
+            return true; /* strchr finds the final NUL too */
+    return false;
+}
+
 int cli_fail_library(const char *path, const deeptepp_error *error)
 {
     if (error->status == DEEPTEPP_ERR_CANCELLED && cli_interrupted())
         return cli_fail(exit_code(error->status), "interrupted");
-    bool named = !path || strstr(error->message, path);
+    bool named = !path || is_named(error->message, path);
     const char *hint = hint_of(error->status);
     return cli_fail(exit_code(error->status), "%s%s%s%s%s%s", named ? "" : path, named ? "" : ": ", error->message,
                     hint ? " (" : "", hint ? hint : "", hint ? ")" : "");

@@ -103,8 +103,7 @@ static int check_grid(const grid *image, const grid *mask, const char *path)
     for (int which = 0; which < 8; which++)
         worst = fmax(worst, corner_gap(image, mask, which));
     if (worst > 0.01 * edge)
-        return cli_fail(CLI_INPUT, "%s: a corner lies %.4g mm from the image's, wanted mask and image on one grid", path,
-                        worst);
+        return cli_fail(CLI_INPUT, "%s: a corner lies %.4g mm from the image's, wanted one grid for both", path, worst);
     return CLI_OK;
 }
 
@@ -129,22 +128,42 @@ static void include_voxel(cli_scan *scan, const int64_t voxel[3])
     scan->mask_voxels++;
 }
 
-/* The bounding box, the number of voxels, and the fullest axial slice. */
+/* The bounding box and the number of voxels. */
 static void measure(cli_scan *scan)
 {
-    int64_t voxel[3], fullest = 0;
+    int64_t voxel[3];
     memcpy(scan->low, scan->dims, sizeof scan->low);
     memset(scan->high, 0, sizeof scan->high);
-    for (voxel[2] = 0; voxel[2] < scan->dims[2]; voxel[2]++) {
-        const int64_t before = scan->mask_voxels;
+    for (voxel[2] = 0; voxel[2] < scan->dims[2]; voxel[2]++)
         for (voxel[1] = 0; voxel[1] < scan->dims[1]; voxel[1]++)
             for (voxel[0] = 0; voxel[0] < scan->dims[0]; voxel[0]++)
                 if (cli_scan_mask_at(scan, voxel))
                     include_voxel(scan, voxel);
-        if (scan->mask_voxels - before > fullest) {
-            fullest = scan->mask_voxels - before;
-            scan->largest_slice = voxel[2];
-        }
+}
+
+/* Of the mask, the voxels in one plane. */
+static int64_t plane_voxels(const cli_scan *scan, int axis, int64_t plane)
+{
+    const int a = (axis + 1) % 3, b = (axis + 2) % 3;
+    int64_t voxel[3], count = 0;
+    voxel[axis] = plane;
+    for (voxel[b] = scan->low[b]; voxel[b] <= scan->high[b]; voxel[b]++)
+        for (voxel[a] = scan->low[a]; voxel[a] <= scan->high[a]; voxel[a]++)
+            count += cli_scan_mask_at(scan, voxel);
+    return count;
+}
+
+static void find_fullest(cli_scan *scan, int axis)
+{
+    const int64_t middle = (scan->low[axis] + scan->high[axis]) / 2;
+    int64_t most = 0;
+    for (int64_t plane = scan->low[axis]; plane <= scan->high[axis]; plane++) {
+        const int64_t count = plane_voxels(scan, axis, plane);
+        const bool nearer = llabs(plane - middle) < llabs(scan->fullest[axis] - middle);
+        if (count < most || (count == most && !nearer))
+            continue;
+        most = count;
+        scan->fullest[axis] = plane;
     }
 }
 
@@ -162,6 +181,8 @@ static int take_mask(cli_scan *scan, const grid *mask, int64_t label, const char
         scan->mask[i] = label ? mask->voxels[i] == (float)label : mask->voxels[i] > 0;
     }
     measure(scan);
+    for (int axis = 0; axis < 3; axis++)
+        find_fullest(scan, axis);
     if (!scan->mask_voxels && label)
         return cli_fail(CLI_INPUT, "%s: no voxel has label %lld", path, (long long)label);
     if (!scan->mask_voxels)
@@ -205,6 +226,11 @@ static int compare_floats(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static double sorted_percentile(const float *values, size_t count, double percentile)
+{
+    return count ? (double)values[(size_t)((double)(count - 1) * percentile / 100)] : 0;
+}
+
 /* Every voxel of a small box, every n-th along each axis of a large one. */
 static size_t sample_box(const cli_scan *scan, const int64_t low[3], const int64_t high[3], int64_t step, float *out)
 {
@@ -236,9 +262,25 @@ bool cli_scan_window(const cli_scan *scan, const int64_t low[3], const int64_t h
     sample_box(scan, from, to, step, values);
     qsort(values, count, sizeof *values, compare_floats);
     for (int i = 0; i < 2; i++)
-        window[i] = count ? (double)values[(size_t)((double)(count - 1) * percentiles[i] / 100)] : 0;
+        window[i] = sorted_percentile(values, count, percentiles[i]);
     if (window[1] <= window[0])
         window[1] = window[0] + fmax(1, fabs(window[0]));
+    free(values);
+    return true;
+}
+
+bool cli_scan_tumour_percentile(const cli_scan *scan, double percentile, double *value)
+{
+    const size_t total = (size_t)(scan->dims[0] * scan->dims[1] * scan->dims[2]);
+    size_t count = 0;
+    float *values = malloc(((size_t)scan->mask_voxels + 1) * sizeof *values);
+    if (!values)
+        return false;
+    for (size_t i = 0; i < total; i++)
+        if (scan->mask[i])
+            values[count++] = scan->image[i];
+    qsort(values, count, sizeof *values, compare_floats);
+    *value = sorted_percentile(values, count, percentile);
     free(values);
     return true;
 }

@@ -12,7 +12,7 @@ typedef struct cli_scan {
     uint8_t *mask;
     int64_t low[3], high[3]; /* the mask's bounding box, inclusive */
     int64_t mask_voxels;
-    int64_t largest_slice;   /* the axial slice with most of the mask */
+    int64_t fullest[3];      /* along each axis the plane with most of the mask; the middle one of several */
 } cli_scan;
 
 /* Opens both files. label 0: the only value other than 0. orientation: for files that state none, or NULL.
@@ -30,5 +30,8 @@ double cli_scan_position(const cli_scan *scan, const int64_t voxel[3], int axis)
 /* The two percentiles (0 to 100) of the image within a box (inclusive; clipped to the image). High is above low. */
 bool cli_scan_window(const cli_scan *scan, const int64_t low[3], const int64_t high[3], const double percentiles[2],
                      double window[2]);
+
+/* The percentile of the image within the mask. */
+bool cli_scan_tumour_percentile(const cli_scan *scan, double percentile, double *value);
 
 #endif

@@ -44,11 +44,7 @@ static inline bool dtp_product(const int64_t *values, int n, size_t cap, size_t 
     return true;
 }
 
-/* One cache line: also enough for every vector load of the backend. NULL on failure; give back with free(). */
-static inline void *dtp_alloc_aligned(size_t size)
-{
-    void *memory = NULL;
-    return posix_memalign(&memory, 64, size ? size : 1) == 0 ? memory : NULL;
-}
+/* Memory aligned for every vector load of the backend. NULL on failure; give back with free(). */
+void *dtp_alloc_aligned(size_t size);
 
 #endif

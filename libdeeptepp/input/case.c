@@ -90,7 +90,8 @@ deeptepp_status deeptepp_case_set_covariate(deeptepp_case *patient, const char *
                         !patient ? "case: NULL" : !name ? "name: NULL" : "name: empty");
     for (size_t n = 0; n < patient->n_covariates; n++)
         if (strcmp(patient->covariates[n].name, name) == 0)
-            return dtp_fail(error, DEEPTEPP_ERR_COVARIATE_DUPLICATE, "covariate \"%s\": given twice, wanted once", name);
+            return dtp_fail(error, DEEPTEPP_ERR_COVARIATE_DUPLICATE, "covariate \"%s\": given twice, wanted once",
+                            name);
     if (is_missing(value))
         return dtp_fail(error, DEEPTEPP_ERR_COVARIATE_VALUE,
                         "covariate \"%s\": %.17g, which means missing, wanted a finite value", name, value);

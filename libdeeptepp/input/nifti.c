@@ -211,7 +211,8 @@ static deeptepp_status check_scaling(dtp_nifti *h, deeptepp_error *error)
     double most = h->type == DEEPTEPP_FLOAT32 || h->type == DEEPTEPP_FLOAT64 ? 0 : 0x1p53;
     if (fabs(h->slope) * most + fabs(h->inter) > (double)FLT_MAX)
         return dtp_fail(error, DEEPTEPP_ERR_NIFTI_SCALING,
-                        "scl_slope, scl_inter: %g, %g, wanted numbers that keep voxels within float32", h->slope, h->inter);
+                        "scl_slope, scl_inter: %g, %g, wanted numbers that keep voxels within float32", h->slope,
+                        h->inter);
     return DEEPTEPP_OK;
 }
 

@@ -125,11 +125,18 @@ deeptepp_status dtp_stream_open_bytes(dtp_stream *stream, const void *bytes, siz
 static size_t take_stored(dtp_stream *stream, uint8_t *out, size_t size)
 {
     size_t got = size < stream->left ? size : stream->left;
-    if (got)
-        memcpy(out, stream->next, got);
+    if (got == 0)
+        return 0;
+    memcpy(out, stream->next, got);
     stream->next += got;
     stream->left -= got;
     return got;
+}
+
+static deeptepp_status fail_gzip(const dtp_stream *stream, const char *what, deeptepp_error *error)
+{
+    return dtp_fail(error, DEEPTEPP_ERR_GZIP, "gzip data: %s at byte %llu, wanted sound data and nothing after them",
+                    what, (ull)(stream->taken - stream->left));
 }
 
 static deeptepp_status inflate_step(dtp_stream *stream, uint8_t *out, size_t size, size_t *got, deeptepp_error *error)
@@ -149,12 +156,11 @@ static deeptepp_status inflate_step(dtp_stream *stream, uint8_t *out, size_t siz
         return DEEPTEPP_OK;
     if (result == Z_MEM_ERROR)
         return dtp_fail_memory(error, "gzip's window", (size_t)1 << 15);
-    return dtp_fail(error, DEEPTEPP_ERR_GZIP, "gzip data: %s at byte %llu, wanted sound data and nothing after them",
-                    z->msg ? z->msg : "not inflatable", (ull)(stream->taken - stream->left));
+    return fail_gzip(stream, z->msg ? z->msg : "not inflatable", error);
 }
 
-/* Stored bytes that end inside a member are a file cut short (FILE_TRUNCATED); whatever follows the last member must
- * be another member, so anything else there is GZIP. */
+/* Stored bytes that end inside a member are a file cut short: FILE_TRUNCATED. What follows a member must be another
+ * member: anything else, zeros too, is GZIP. */
 static deeptepp_status take_inflated(dtp_stream *stream, uint8_t *out, size_t size, size_t *got, deeptepp_error *error)
 {
     *got = 0;
@@ -165,8 +171,10 @@ static deeptepp_status take_inflated(dtp_stream *stream, uint8_t *out, size_t si
         if (!stream->left && !stream->in_member)
             return DEEPTEPP_OK;
         if (!stream->left)
-            return dtp_fail(error, DEEPTEPP_ERR_FILE_TRUNCATED, "gzip data end in mid-stream after %llu stored bytes",
-                            (ull)stream->taken);
+            return dtp_fail(error, DEEPTEPP_ERR_FILE_TRUNCATED,
+                            "gzip data: end in mid-stream after %llu stored bytes, wanted more", (ull)stream->taken);
+        if (!stream->in_member && stream->next[0] != 0x1f)
+            return fail_gzip(stream, "something else", error);
         if (!stream->in_member)
             inflateReset(&stream->inflater);
         status = inflate_step(stream, out, size, got, error);

@@ -41,7 +41,8 @@ static deeptepp_status read_options(options *out, const deeptepp_volume_options 
     *out = (options){.max_bytes = DEFAULT_MAX_BYTES};
     if (!in)
         return DEEPTEPP_OK;
-    deeptepp_status status = dtp_check_struct(in->struct_size, sizeof *in, sizeof *in, "deeptepp_volume_options", error);
+    deeptepp_status status =
+        dtp_check_struct(in->struct_size, sizeof *in, sizeof *in, "deeptepp_volume_options", error);
     if (status != DEEPTEPP_OK)
         return status;
     if (in->volume_number < 0)
@@ -57,8 +58,9 @@ static deeptepp_status check_volume_number(const dtp_nifti *h, const options *o,
 {
     uint64_t volumes = h->dim[0] > 3 ? (uint64_t)h->dim[4] : 1;
     if (o->volume_number == 0 && volumes > 1)
-        return dtp_fail(error, DEEPTEPP_ERR_NIFTI_4D, "dim[4]: %llu volumes and none chosen, wanted volume_number 1 to %llu",
-                        (ull)volumes, (ull)volumes);
+        return dtp_fail(error, DEEPTEPP_ERR_NIFTI_4D,
+                        "dim[4]: %llu volumes and none chosen, wanted volume_number 1 to %llu", (ull)volumes,
+                        (ull)volumes);
     if (o->volume_number > volumes)
         return dtp_fail(error, DEEPTEPP_ERR_NIFTI_4D, "volume_number: %llu, wanted 1 to %llu", (ull)o->volume_number,
                         (ull)volumes);
@@ -74,8 +76,9 @@ static deeptepp_status check_extent(const dtp_nifti *h, const options *o, const 
     uint64_t offset = (uint64_t)h->vox_offset;
     size_t all;
     if (!dtp_product(factors, 5, PTRDIFF_MAX, &all))
-        return dtp_fail(error, DEEPTEPP_ERR_NIFTI_DIM, "dim: %lld x %lld x %lld x %lld, wanted a product that memory can hold",
-                        (long long)factors[1], (long long)factors[2], (long long)factors[3], (long long)factors[4]);
+        return dtp_fail(error, DEEPTEPP_ERR_NIFTI_DIM,
+                        "dim: %lld x %lld x %lld x %lld, wanted a product that memory can hold", (long long)factors[1],
+                        (long long)factors[2], (long long)factors[3], (long long)factors[4]);
     if (all > o->max_bytes)
         return dtp_fail(error, DEEPTEPP_ERR_FILE_TOO_LARGE, "voxels: %zu bytes, wanted %llu at most", all,
                         (ull)o->max_bytes);

@@ -99,7 +99,8 @@ double dtp_volume_stored(const deeptepp_volume *volume, int64_t i, int64_t j, in
 
 void dtp_volume_row(const deeptepp_volume *volume, int64_t i, int64_t j, int64_t k, int64_t n, double *out)
 {
-    dtp_voxels_take(dtp_voxels_at(volume, i, j, k), volume->type, n, volume->strides[0], volume->slope, volume->inter, out);
+    dtp_voxels_take(dtp_voxels_at(volume, i, j, k), volume->type, n, volume->strides[0], volume->slope, volume->inter,
+                    out);
 }
 
 static deeptepp_status fail_stride(const deeptepp_volume *draft, int axis, const char *what, deeptepp_error *error)

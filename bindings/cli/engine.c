@@ -1,0 +1,161 @@
+#include "engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "progress.h"
+#include "report.h"
+#include "volume.h"
+
+static int parse_description(cli_engine *engine)
+{
+    json_error_t where;
+    engine->description = json_loads(deeptepp_model_json(engine->model), 0, &where);
+    if (!engine->description)
+        return cli_fail(CLI_INTERNAL, "the model's description: %s (please report this)", where.text);
+    return CLI_OK;
+}
+
+int cli_engine_open_model(cli_engine *engine, const cli_engine_options *options)
+{
+    deeptepp_error error;
+    const deeptepp_callbacks callbacks = cli_progress_callbacks("loading the model", options->verbose);
+    deeptepp_model_options model_options;
+    memset(engine, 0, sizeof *engine);
+    memset(&model_options, 0, sizeof model_options);
+    model_options.struct_size = sizeof model_options;
+    model_options.callbacks = &callbacks;
+    model_options.threads = (int32_t)options->threads;
+    if (deeptepp_model_open(&engine->model, options->model, &model_options, &error))
+        return cli_fail_library(options->model, &error);
+    cli_progress_clear();
+    return parse_description(engine);
+}
+
+static int open_session(cli_engine *engine, const cli_engine_options *options, const char *what)
+{
+    deeptepp_error error;
+    const deeptepp_callbacks callbacks = cli_progress_callbacks(what, options->verbose);
+    deeptepp_session_options session_options;
+    memset(&session_options, 0, sizeof session_options);
+    session_options.struct_size = sizeof session_options;
+    session_options.callbacks = &callbacks;
+    session_options.threads = (int32_t)options->threads;
+    session_options.no_guidance = options->no_guidance;
+    session_options.memory_limit = options->memory_limit;
+    if (deeptepp_session_new(&engine->session, engine->model, &session_options, &error))
+        return cli_fail_library(NULL, &error);
+    cli_progress_clear();
+    return CLI_OK;
+}
+
+int cli_engine_open(cli_engine *engine, const cli_engine_options *options, const char *what)
+{
+    const int code = cli_engine_open_model(engine, options);
+    return code ? code : open_session(engine, options, what);
+}
+
+void cli_engine_close(cli_engine *engine)
+{
+    json_decref(engine->description);
+    deeptepp_session_free(engine->session);
+    deeptepp_model_free(engine->model);
+    memset(engine, 0, sizeof *engine);
+}
+
+/* A name ends at the first '='; what comes before it is a path when it has a '/'. */
+static size_t name_length(const char *text)
+{
+    const size_t length = strcspn(text, "=/");
+    return text[length] == '=' ? length : 0;
+}
+
+const char *cli_image_path(const char *image)
+{
+    const size_t length = name_length(image);
+    return length ? image + length + 1 : image;
+}
+
+static int add_image(cli_patient *patient, const char *text, const char *orientation, deeptepp_volume **volume)
+{
+    deeptepp_error error;
+    const size_t length = name_length(text);
+    char *name = length ? strndup(text, length) : NULL;
+    if (length && !name)
+        return cli_fail_memory("a channel's name");
+    int code = cli_volume_open(volume, cli_image_path(text), orientation);
+    if (!code && deeptepp_case_set_image(patient->record, name, *volume, &error))
+        code = cli_fail_library(NULL, &error);
+    free(name);
+    return code;
+}
+
+static int add_covariate(cli_patient *patient, const char *text)
+{
+    deeptepp_error error;
+    double value = 0;
+    const char *equals = strchr(text, '=');
+    if (!equals || equals == text || !cli_parse_number(equals + 1, &value))
+        return cli_fail(CLI_USAGE, "--covariate: found '%s', wanted NAME=NUMBER", text);
+    char *name = strndup(text, (size_t)(equals - text));
+    if (!name)
+        return cli_fail_memory("a covariate's name");
+    const deeptepp_status status = deeptepp_case_set_covariate(patient->record, name, value, &error);
+    free(name);
+    return status ? cli_fail_library(NULL, &error) : CLI_OK;
+}
+
+static int add_mask(cli_patient *patient, const cli_patient_options *options)
+{
+    deeptepp_error error;
+    const int code = cli_volume_open(&patient->mask, options->mask, options->orientation);
+    if (!code && deeptepp_case_set_mask(patient->record, patient->mask, options->label, &error))
+        return cli_fail_library(options->mask, &error);
+    return code;
+}
+
+int cli_patient_open(cli_patient *patient, const cli_patient_options *options)
+{
+    deeptepp_error error;
+    int code = CLI_OK;
+    memset(patient, 0, sizeof *patient);
+    if (deeptepp_case_new(&patient->record, &error))
+        return cli_fail_library(NULL, &error);
+    patient->images = calloc(options->images.count, sizeof(deeptepp_volume *));
+    if (!patient->images)
+        return cli_fail_memory("the images");
+    for (size_t i = 0; !code && i < options->covariates.count; i++)
+        code = add_covariate(patient, options->covariates.items[i]);
+    for (size_t i = 0; !code && i < options->images.count; i++)
+        code = add_image(patient, options->images.items[i], options->orientation, &patient->images[i]);
+    if (!code)
+        code = add_mask(patient, options);
+    return code ? code : cli_check_interrupt();
+}
+
+int cli_patient_fail(const cli_patient_options *options, const deeptepp_error *error)
+{
+    const deeptepp_status status = error->status;
+    const bool of_mask = status >= DEEPTEPP_ERR_GEOMETRY_SIZE && status <= DEEPTEPP_ERR_MASK_SMALL;
+    const bool of_image = status >= DEEPTEPP_ERR_REGION_OUTSIDE && status <= DEEPTEPP_ERR_SPACING_RANGE;
+    const char *path = of_mask ? options->mask : NULL;
+    if (of_image && options->images.count == 1)
+        path = cli_image_path(options->images.items[0]);
+    return cli_fail_library(path, error);
+}
+
+void cli_patient_close(cli_patient *patient, const cli_patient_options *options)
+{
+    for (size_t i = 0; patient->images && i < options->images.count; i++)
+        deeptepp_volume_free(patient->images[i]);
+    free(patient->images);
+    deeptepp_volume_free(patient->mask);
+    deeptepp_case_free(patient->record);
+    memset(patient, 0, sizeof *patient);
+}
+
+void cli_patient_options_free(cli_patient_options *options)
+{
+    free(options->images.items);
+    free(options->covariates.items);
+}

@@ -1,0 +1,70 @@
+/* A model, ready to run, and the case it is to run on, as the options say. */
+#ifndef DEEPTEPP_CLI_ENGINE_H
+#define DEEPTEPP_CLI_ENGINE_H
+
+#include <jansson.h>
+
+#include "args.h"
+
+typedef struct cli_engine_options {
+    const char *model;
+    int64_t threads;
+    uint64_t memory_limit;
+    bool no_guidance, verbose;
+} cli_engine_options;
+
+typedef struct cli_engine {
+    deeptepp_model *model;
+    deeptepp_session *session;
+    json_t *description; /* deeptepp_model_json, parsed */
+} cli_engine;
+
+/* The model alone. Returns an exit code; the engine needs cli_engine_close either way, as for all below. */
+int cli_engine_open_model(cli_engine *engine, const cli_engine_options *options);
+
+/* Model and session; `what` labels the progress bar while the session works. */
+int cli_engine_open(cli_engine *engine, const cli_engine_options *options, const char *what);
+void cli_engine_close(cli_engine *engine);
+
+typedef struct cli_patient_options {
+    const char *mask, *orientation;
+    cli_list images, covariates; /* NAME=PATH or PATH; NAME=VALUE */
+    int64_t label;
+} cli_patient_options;
+
+typedef struct cli_patient {
+    deeptepp_case *record;
+    deeptepp_volume **images; /* as many as the options name */
+    deeptepp_volume *mask;
+} cli_patient;
+
+int cli_patient_open(cli_patient *patient, const cli_patient_options *options);
+
+/* Reports what the library said of the case, with the file it is about where the options tell. Returns an exit code. */
+int cli_patient_fail(const cli_patient_options *options, const deeptepp_error *error);
+void cli_patient_close(cli_patient *patient, const cli_patient_options *options);
+void cli_patient_options_free(cli_patient_options *options);
+
+/* The path within an --image, after the channel's name if it has one. */
+const char *cli_image_path(const char *image);
+
+/* The options that every command with an engine, and every one with a patient, has: for the middle of its table. */
+#define CLI_ENGINE_OPTIONS(o)                                                                                          \
+    {"model", "M", "the model file (.safetensors)", cli_take_text, &(o).model, .required = true},                      \
+        {"threads", "N", "compute threads, 1 to 256; default: one a processor", cli_take_integer, &(o).threads,        \
+         .low = 1, .high = 256},                                                                                       \
+        {"memory-limit", "BYTES", "of model and working memory together, e.g. 4G; default: none", cli_take_bytes,      \
+         &(o).memory_limit, .required = false},                                                                        \
+        {"verbose", NULL, "what the library decides, on the standard error", cli_take_switch, &(o).verbose,            \
+         .required = false}
+
+#define CLI_PATIENT_OPTIONS(o)                                                                                         \
+    {"image", "[NAME=]PATH", "an MR (.nii, .nii.gz) and the channel it is for; once a\nchannel; #N at the end names "  \
+     "volume N of a 4-D file", cli_take_list, &(o).images, .required = true},                                          \
+        {"mask", "K", "the tumour, on the grid of the images", cli_take_text, &(o).mask, .required = true},            \
+        {"label", "L", "the mask's value that marks the tumour; default: its only\nvalue other than 0",                \
+         cli_take_integer, &(o).label, .low = 1, .high = 1e15},                                                        \
+        {"orientation", "RAS", "where the axes run to, for files that do not state it", cli_take_text,                 \
+         &(o).orientation, .required = false}
+
+#endif

@@ -1,0 +1,170 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "engine.h"
+#include "report.h"
+#include "text.h"
+
+enum { LIST = 2048 };
+
+static const cli_usage usage = {
+    "info",
+    "--model M [--json]",
+    "Describes a model: what it is for and on whom it was trained, its network, the input it wants, its score, tiers\n"
+    "and where they come from.\n",
+    "  deeptepp info --model m.safetensors\n"
+    "  deeptepp info --model m.safetensors --json | jq .input.channels\n"};
+
+static void tell_identity(const json_t *model, const char *path)
+{
+    cli_text_line("name", "%s, version %s", cli_json_text(model, "name"), cli_json_text(model, "version"));
+    cli_text_paragraph("authors", cli_json_text(model, "authors"));
+    cli_text_paragraph("licence", cli_json_text(model, "licence"));
+    cli_text_line("file", "%s", path);
+    cli_text_paragraph("sha-256", cli_json_text(model, "sha256"));
+    cli_text_paragraph("trained on", cli_json_text(model, "training_cohort"));
+    cli_text_paragraph("intended use", cli_json_text(model, "intended_use"));
+    cli_text_paragraph("limitations", cli_json_text(model, "limitations"));
+    if (strcmp(cli_json_text(model, "weights"), "seeded") == 0)
+        cli_text_line("weights", "SEEDED: random numbers, not trained. Its scores mean nothing.");
+}
+
+static void tell_network(const json_t *model, const deeptepp_model *handle)
+{
+    char strides[LIST], dilations[LIST];
+    int64_t shape[5];
+    const json_t *network = json_object_get(model, "network");
+    deeptepp_model_input_shape(handle, shape);
+    cli_text_line("network", "%s, %.0f parameters, %.0f member%s", cli_json_text(network, "architecture"),
+                  cli_json_number(model, "parameters"), cli_json_number(model, "members"),
+                  cli_json_number(model, "members") > 1 ? "s" : "");
+    cli_text_line("", "layer strides %s; dilations %s; shortcut %s; %s",
+                  cli_json_list(json_object_get(network, "layer_strides"), strides, sizeof strides),
+                  cli_json_list(json_object_get(network, "layer_dilations"), dilations, sizeof dilations),
+                  cli_json_text(network, "shortcut"), cli_json_text(network, "activation"));
+    cli_text_line("tensor", "%lld view%s x %lld channel%s x %lld x %lld x %lld, float32", (long long)shape[0],
+                  shape[0] > 1 ? "s" : "", (long long)shape[1], shape[1] > 1 ? "s" : "", (long long)shape[2],
+                  (long long)shape[3], (long long)shape[4]);
+}
+
+static void tell_region(const json_t *input)
+{
+    char spacing[LIST];
+    const json_t *region = json_object_get(input, "region"), *outside = json_object_get(input, "outside");
+    if (strcmp(cli_json_text(region, "rule"), "fixed") == 0)
+        cli_text_line("region", "about the mask's middle, in steps of %s mm",
+                      cli_json_list(json_object_get(region, "spacing_mm"), spacing, sizeof spacing));
+    else
+        cli_text_line("region", "the mask's box and %.6g mm around it%s", cli_json_number(region, "margin_mm"),
+                      json_is_true(json_object_get(region, "keep_aspect")) ? ", one step along all axes" : "");
+    cli_text_line("outside", "%s", strcmp(cli_json_text(outside, "rule"), "error") == 0
+                                       ? "a region that leaves the image is refused"
+                                       : "a region that leaves the image is filled, with a warning");
+}
+
+static void tell_limits(const json_t *input)
+{
+    char hard[LIST], usual[LIST];
+    const json_t *spacing = json_object_get(input, "spacing_mm");
+    if (json_object_get(input, "min_mask_voxels"))
+        cli_text_line("mask", "at least %.0f voxels", cli_json_number(input, "min_mask_voxels"));
+    if (spacing)
+        cli_text_line("voxel edges", "usually %s mm (low, high); refused outside %s mm",
+                      cli_json_list(json_object_get(spacing, "usual"), usual, sizeof usual),
+                      cli_json_list(json_object_get(spacing, "hard"), hard, sizeof hard));
+}
+
+static void tell_input(const json_t *model)
+{
+    char channels[LIST], angles[LIST];
+    const json_t *input = json_object_get(model, "input"), *intensity = json_object_get(input, "intensity");
+    const char *axis = cli_json_text(input, "rotation_axis");
+    cli_text_line("channels", "%s", cli_json_list(json_object_get(input, "channels"), channels, sizeof channels));
+    cli_text_line("views", "rotated about %s by %s degrees", *axis ? axis : "AP",
+                  cli_json_list(json_object_get(input, "angles_deg"), angles, sizeof angles));
+    cli_text_line("axes", "%s (depth, height, width run to)", cli_json_text(input, "axes"));
+    tell_region(input);
+    cli_text_line("intensity", "%s%s%s", cli_json_text(intensity, "rule"),
+                  json_object_get(intensity, "over") ? " over " : "", cli_json_text(intensity, "over"));
+    tell_limits(input);
+}
+
+static void tell_covariate(const json_t *covariate, bool first)
+{
+    char range[LIST];
+    size_t index;
+    const json_t *levels = json_object_get(covariate, "levels"), *level;
+    const bool optional = json_object_get(covariate, "missing") != NULL;
+    cli_text_line(first ? "covariates" : "", "%s (%s)%s%s%s", cli_json_text(covariate, "name"),
+                  cli_json_text(covariate, "unit"), levels ? "" : ", low and high: ",
+                  levels ? "" : cli_json_list(json_object_get(covariate, "range"), range, sizeof range),
+                  optional ? "; filled in when missing, with a warning" : "");
+    json_array_foreach(levels, index, level)
+        cli_text_line("", "  %.6g: %s", cli_json_number(level, "value"), cli_json_text(level, "name"));
+}
+
+static void tell_score(const json_t *model)
+{
+    size_t index;
+    const json_t *score = json_object_get(model, "score"), *covariate;
+    cli_text_line("score", "%s of class %.0f, mean over views and members", cli_json_text(score, "rule"),
+                  cli_json_number(score, "class"));
+    json_array_foreach(json_object_get(model, "covariates"), index, covariate)
+        tell_covariate(covariate, index == 0);
+}
+
+static void tell_tiers(const json_t *model)
+{
+    char names[LIST], cuts[LIST];
+    const json_t *tiers = json_object_get(model, "tiers"), *calibration = json_object_get(model, "calibration");
+    if (!tiers)
+        cli_text_line("tiers", "none");
+    if (tiers) {
+        cli_text_line("tiers", "%s; cut at %s",
+                      cli_json_list(json_object_get(tiers, "names"), names, sizeof names),
+                      cli_json_list(json_object_get(tiers, "cutpoints"), cuts, sizeof cuts));
+        cli_text_line("cut-points", "%s", cli_json_text(tiers, "source"));
+    }
+    if (!calibration)
+        return;
+    cli_text_line("calibration", "%s at %s %s", cli_json_text(calibration, "endpoint"),
+                  cli_json_list(json_object_get(calibration, "times"), cuts, sizeof cuts),
+                  cli_json_text(calibration, "unit"));
+    cli_text_line("", "from: %s", cli_json_text(calibration, "source"));
+}
+
+static void tell(const cli_engine *engine, const char *path)
+{
+    const json_t *model = engine->description, *test = json_object_get(model, "self_test");
+    tell_identity(model, path);
+    tell_network(model, engine->model);
+    tell_input(model);
+    tell_score(model);
+    tell_tiers(model);
+    if (test)
+        cli_text_line("self-test", "must give %.9g; `deeptepp selftest` tries it", cli_json_number(test, "score"));
+    else
+        cli_text_line("self-test", "none");
+    puts("\nRESEARCH USE ONLY: not a medical device.");
+}
+
+int cli_info(int argc, char **argv)
+{
+    cli_engine_options given;
+    cli_engine engine = {0};
+    bool json = false, done = false;
+    memset(&given, 0, sizeof given);
+    const cli_option options[] = {
+        {"model", "M", "the model file (.safetensors)", cli_take_text, &given.model, .required = true},
+        {"json", NULL, "the whole description as one JSON object", cli_take_switch, &json, .required = false}};
+    int code = cli_args_parse(&usage, options, CLI_COUNT(options), argc, argv, &done);
+    if (done)
+        return code;
+    code = cli_engine_open_model(&engine, &given);
+    if (!code && json)
+        puts(deeptepp_model_json(engine.model));
+    else if (!code)
+        tell(&engine, given.model);
+    cli_engine_close(&engine);
+    return code;
+}

@@ -1,0 +1,139 @@
+/* NIfTI in gzip: sound to the last byte, or refused. */
+#include "nifti_expect.h"
+
+static void the_digest_is_of_the_bytes_as_stored(void **state)
+{
+    (void)state;
+    nifti_file file = make_nifti(false, true), gz = gzipped(&file);
+    const nifti_file *files[2] = {&file, &gz};
+    for (int n = 0; n < 2; n++) {
+        dtp_digest digest;
+        char hex[DTP_DIGEST_SIZE];
+        dtp_digest_init(&digest);
+        dtp_digest_add(&digest, files[n]->bytes, files[n]->size);
+        dtp_digest_hex(&digest, hex);
+        deeptepp_volume *volume = accept_with(files[n], NULL);
+        assert_string_equal(deeptepp_volume_sha256(volume), hex);
+        deeptepp_volume_free(volume);
+    }
+}
+
+static void several_members_are_one_file(void **state)
+{
+    (void)state;
+    nifti_file file = make_nifti(false, false), gz = file;
+    for (size_t cut = 1; cut < file.size; cut += 13) {
+        gz.size = gzip_member(file.bytes, cut, gz.bytes, 0, sizeof gz.bytes);
+        gz.size = gzip_member(file.bytes, 0, gz.bytes, gz.size, sizeof gz.bytes);
+        gz.size = gzip_member(file.bytes + cut, file.size - cut, gz.bytes, gz.size, sizeof gz.bytes);
+        deeptepp_volume *volume = accept_with(&gz, NULL);
+        assert_memory_equal(volume->data, file.bytes + file.voxels, 2 * N_VOXELS);
+        deeptepp_volume_free(volume);
+    }
+}
+
+static void a_wrong_checksum_or_length_is_refused(void **state)
+{
+    (void)state;
+    nifti_file file = make_nifti(false, false);
+    for (size_t back = 1; back <= 8; back++) {
+        nifti_file gz = gzipped(&file);
+        gz.bytes[gz.size - back] ^= 0x40;
+        refuse_with(&gz, NULL, DEEPTEPP_ERR_GZIP, back > 4 ? "incorrect data check" : "incorrect length check");
+    }
+}
+
+static void anything_after_the_last_member_is_refused(void **state)
+{
+    (void)state;
+    static const char *const extra[] = {"x", "\0", "\0\0\0\0", "n+1", "\x1f\x8c"};
+    static const size_t sizes[] = {1, 1, 4, 3, 2};
+    nifti_file file = make_nifti(false, false);
+    for (size_t n = 0; n < DTP_COUNT(extra); n++) {
+        nifti_file gz = gzipped(&file);
+        memcpy(gz.bytes + gz.size, extra[n], sizes[n]);
+        gz.size += sizes[n];
+        refuse_with(&gz, NULL, DEEPTEPP_ERR_GZIP, "nothing after them");
+    }
+}
+
+static void no_changed_byte_changes_a_voxel(void **state)
+{
+    (void)state;
+    nifti_file file = make_nifti(false, false), gz = gzipped(&file);
+    for (size_t at = 0; at < gz.size; at++)
+        for (int bit = 0; bit < 8; bit++) {
+            deeptepp_error error = {0};
+            deeptepp_volume *volume = NULL;
+            gz.bytes[at] ^= (uint8_t)(1 << bit);
+            if (open_with(&volume, &gz, NULL, &error) == DEEPTEPP_OK)
+                assert_memory_equal(volume->data, file.bytes + file.voxels, 2 * N_VOXELS);
+            deeptepp_volume_free(volume);
+            gz.bytes[at] ^= (uint8_t)(1 << bit);
+        }
+}
+
+static void every_shorter_gzip_is_truncated(void **state)
+{
+    (void)state;
+    nifti_file file = make_nifti(true, false), gz = gzipped(&file);
+    for (gz.size--; gz.size > 0; gz.size--)
+        refuse_with(&gz, NULL, DEEPTEPP_ERR_FILE_TRUNCATED, "wanted");
+}
+
+static void gzip_that_inflates_to_too_little_is_truncated(void **state)
+{
+    (void)state;
+    nifti_file file = make_nifti(false, false);
+    for (file.size--; file.size > 0; file.size -= 7) {
+        nifti_file gz = gzipped(&file);
+        refuse_with(&gz, NULL, DEEPTEPP_ERR_FILE_TRUNCATED, "wanted");
+        if (file.size < 7)
+            break;
+    }
+}
+
+static void memory_is_not_asked_for_what_gzip_cannot_hold(void **state)
+{
+    (void)state;
+    nifti_file file = make_nifti(false, false);
+    for (int d = 1; d <= 3; d++)
+        put(&file, DIM, d, 1500);
+    nifti_file gz = gzipped(&file);
+    refuse_with(&gz, NULL, DEEPTEPP_ERR_FILE_TRUNCATED, "at most, wanted 6750000352");
+}
+
+static void gzip_is_not_inflated_without_end(void **state)
+{
+    (void)state;
+    const size_t zeros = (size_t)300 << 20, room = (size_t)8 << 20;
+    nifti_file file = make_nifti(false, false);
+    deeptepp_volume_options o = options();
+    deeptepp_volume *volume = NULL;
+    deeptepp_error error = {0};
+    uint8_t *nothing = calloc(1, zeros), *bomb = malloc(room);
+    assert_true(nothing && bomb);
+    o.max_bytes = 2 * N_VOXELS;
+    size_t size = gzip_member(file.bytes, file.size, bomb, 0, room);
+    size = gzip_member(nothing, zeros, bomb, size, room);
+    assert_int_equal(deeptepp_volume_from_bytes(&volume, bomb, size, &o, &error), DEEPTEPP_ERR_FILE_TOO_LARGE);
+    assert_non_null(strstr(error.message, "inflated"));
+    free(nothing);
+    free(bomb);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_digest_is_of_the_bytes_as_stored),
+        cmocka_unit_test(several_members_are_one_file),
+        cmocka_unit_test(a_wrong_checksum_or_length_is_refused),
+        cmocka_unit_test(anything_after_the_last_member_is_refused),
+        cmocka_unit_test(no_changed_byte_changes_a_voxel),
+        cmocka_unit_test(every_shorter_gzip_is_truncated),
+        cmocka_unit_test(gzip_that_inflates_to_too_little_is_truncated),
+        cmocka_unit_test(memory_is_not_asked_for_what_gzip_cannot_hold),
+        cmocka_unit_test(gzip_is_not_inflated_without_end),
+    };
+    return cmocka_run_group_tests_name("NIfTI in gzip", tests, NULL, NULL);
+}
