@@ -5,8 +5,6 @@
 #include "base/worker.h"
 #include "file/model_file.h"
 
-static const uint64_t DEFAULT_MAX_BYTES = (uint64_t)4 << 30;
-
 static deeptepp_status parse_description(deeptepp_model *model, deeptepp_error *error)
 {
     static const char *const texts[] = {"version",      "licence",      "authors",
@@ -58,25 +56,18 @@ static deeptepp_status pack_layer(const packing *p, int member, int layer, deept
     return status;
 }
 
-/* Layers are independent: each folds and packs on one thread, its own tensors given back as it goes. */
+/* Layer after layer, each on all threads and its tensors given back at once: the peak is the model and one layer. */
 static deeptepp_status pack_member(const packing *p, int member, dtp_job *job)
 {
     const dtp_graph *graph = &p->model->arch.graph;
-    deeptepp_status first = DEEPTEPP_OK;
-#pragma omp parallel for schedule(dynamic)
-    for (int layer = 0; layer < graph->n_layers; layer++) {
-        deeptepp_error error;
-        if (graph->layers[layer].op != DTP_CONVOLUTION)
-            continue;
-        deeptepp_status status = atomic_load(&job->cancelled) ? dtp_fail(&error, DEEPTEPP_ERR_CANCELLED, "cancelled")
-                                                              : pack_layer(p, member, layer, &error);
-#pragma omp critical(dtp_pack_error)
-        if (status != DEEPTEPP_OK && first == DEEPTEPP_OK) {
-            first = status;
-            job->error = error;
-        }
+    deeptepp_status status = DEEPTEPP_OK;
+    for (int layer = 0; layer < graph->n_layers && status == DEEPTEPP_OK; layer++) {
+        if (atomic_load(&job->cancelled))
+            status = dtp_fail(&job->error, DEEPTEPP_ERR_CANCELLED, "cancelled");
+        else if (graph->layers[layer].op == DTP_CONVOLUTION)
+            status = pack_layer(p, member, layer, &job->error);
     }
-    return first;
+    return status;
 }
 
 static deeptepp_status pack(void *argument, dtp_job *job)
@@ -159,8 +150,6 @@ static deeptepp_status read_options(const deeptepp_model_options *in, deeptepp_m
     }
     if (out->threads < 0 || out->threads > 256)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "deeptepp_model_options.threads is %d, wanted 0 to 256", out->threads);
-    if (!out->max_file_bytes)
-        out->max_file_bytes = DEFAULT_MAX_BYTES;
     return dtp_callbacks_copy(callbacks, out->callbacks, error);
 }
 

@@ -182,6 +182,10 @@ static void a_file_beyond_the_cap_is_refused(void **state)
     write_file("a.nii", &file);
     assert_int_equal(truncate(path_of("a.nii"), (off_t)1 << 30), 0);
     refuse_path("a.nii", &o, DEEPTEPP_ERR_FILE_TOO_LARGE);
+    deeptepp_error error = {0};
+    deeptepp_volume *volume = NULL;
+    deeptepp_volume_open(&volume, path_of("a.nii"), &o, &error);
+    assert_non_null(strstr(error.message, "1073741824 bytes")); /* known before anything was read */
 }
 
 static void empty_and_header_only_files_are_truncated(void **state)

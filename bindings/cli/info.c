@@ -20,8 +20,7 @@ static void tell_identity(const json_t *model, const char *path)
     cli_text_line("name", "%s, version %s", cli_json_text(model, "name"), cli_json_text(model, "version"));
     cli_text_paragraph("authors", cli_json_text(model, "authors"));
     cli_text_paragraph("licence", cli_json_text(model, "licence"));
-    cli_text_line("file", "%s", path);
-    cli_text_paragraph("sha-256", cli_json_text(model, "sha256"));
+    cli_text_whole("sha-256", cli_json_text(model, "sha256"), path);
     cli_text_paragraph("trained on", cli_json_text(model, "training_cohort"));
     cli_text_paragraph("intended use", cli_json_text(model, "intended_use"));
     cli_text_paragraph("limitations", cli_json_text(model, "limitations"));

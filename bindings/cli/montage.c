@@ -45,17 +45,25 @@ static void draw_letters(const drawing *d, cli_rectangle where, cli_orientation 
     cli_canvas_text(d->canvas, x, where.y + where.height - PAD - CLI_FONT_HEIGHT, text[3], accent);
 }
 
-/* 10 mm, or more where that would be too short to see. */
+/* 10 mm, unless that would be too short to see or too long to fit; 0: no length suits. */
+static double scale_length(cli_rectangle where, double mm_per_pixel)
+{
+    static const double lengths[] = {10, 20, 50, 100, 200, 500, 5, 2, 1, 0.5, 0.2, 0.1};
+    for (size_t i = 0; i < CLI_COUNT(lengths); i++)
+        if (lengths[i] / mm_per_pixel >= 12 && lengths[i] / mm_per_pixel < 0.6 * where.width)
+            return lengths[i];
+    return 0;
+}
+
 static void draw_scale(const drawing *d, cli_rectangle where, double mm_per_pixel)
 {
-    static const int lengths[] = {10, 20, 50, 100, 200};
-    int length = lengths[0];
-    for (size_t i = 0; i < CLI_COUNT(lengths) && length / mm_per_pixel < 12; i++)
-        length = lengths[i];
+    char text[TEXT];
+    const double length = scale_length(where, mm_per_pixel);
     const int pixels = (int)(length / mm_per_pixel + 0.5);
     const cli_rectangle bar = {where.x + PAD + 1, where.y + where.height - PAD - 4, pixels, 3};
-    char text[TEXT];
-    snprintf(text, sizeof text, "%d mm", length);
+    if (!pixels)
+        return;
+    snprintf(text, sizeof text, "%.4g mm", length);
     cli_canvas_fill(d->canvas, (cli_rectangle){bar.x - 1, bar.y - 1, bar.width + 2, bar.height + 2}, panel_colour, 0.8);
     cli_canvas_fill(d->canvas, bar, white, 1);
     cli_canvas_text(d->canvas, bar.x, bar.y - CLI_FONT_HEIGHT - 3, text, bright);

@@ -79,10 +79,10 @@ static void tell_members(const deeptepp_result *result, const json_t *descriptio
 
 static void tell_provenance(const cli_engine *engine, const cli_patient *patient, const arguments *given)
 {
-    cli_text_line("sha-256", "%s  %s", deeptepp_model_sha256(engine->model), given->engine.model);
+    cli_text_whole("sha-256", deeptepp_model_sha256(engine->model), given->engine.model);
     for (size_t i = 0; i < given->patient.images.count; i++)
-        cli_text_line("", "%s  %s", deeptepp_volume_sha256(patient->images[i]), given->patient.images.items[i]);
-    cli_text_line("", "%s  %s", deeptepp_volume_sha256(patient->mask), given->patient.mask);
+        cli_text_whole("", deeptepp_volume_sha256(patient->images[i]), given->patient.images.items[i]);
+    cli_text_whole("", deeptepp_volume_sha256(patient->mask), given->patient.mask);
     cli_text_line("library", "deeptepp %s", deeptepp_version());
 }
 
@@ -90,7 +90,7 @@ static void tell(const deeptepp_result *result, const cli_engine *engine, const 
                  const arguments *given)
 {
     const json_t *description = engine->description;
-    puts("RESEARCH USE ONLY, not a medical device: the score means what the model's training cohort makes it mean.\n");
+    puts("RESEARCH USE ONLY: not a medical device.\n");
     cli_text_line("model", "%s, version %s", deeptepp_model_name(engine->model), cli_json_text(description, "version"));
     tell_score(result);
     tell_tier(result, description);

@@ -39,6 +39,11 @@ void cli_text_line(const char *label, const char *format, ...)
     cli_text_paragraph(label, text);
 }
 
+void cli_text_whole(const char *label, const char *first, const char *second)
+{
+    printf("%-*s%s  %s\n", LABEL, label, first, second);
+}
+
 const char *cli_json_text(const json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));

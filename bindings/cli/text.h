@@ -12,6 +12,9 @@ __attribute__((format(printf, 2, 3))) void cli_text_line(const char *label, cons
 /* One paragraph, the same way. */
 void cli_text_paragraph(const char *label, const char *text);
 
+/* Two words on one line, however long: to be copied, so never broken. */
+void cli_text_whole(const char *label, const char *first, const char *second);
+
 /* Members of a JSON object; "" or 0 where there is none. */
 const char *cli_json_text(const json_t *object, const char *key);
 double cli_json_number(const json_t *object, const char *key);

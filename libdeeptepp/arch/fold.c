@@ -58,6 +58,7 @@ static uint32_t exponent(float value)
 static bool fold(float *weights, float *bias, const norm *n, int64_t channels, size_t per_channel)
 {
     uint32_t worst = 0;
+#pragma omp parallel for reduction(max : worst) schedule(static)
     for (int64_t c = 0; c < channels; c++) {
         double scale = n->weight[c] / sqrt(n->variance[c] + EPSILON);
         float *w = weights + (size_t)c * per_channel;

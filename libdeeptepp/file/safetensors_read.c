@@ -6,8 +6,7 @@
 
 #include "../base/bytes.h"
 #include "safetensors.h"
-
-enum { CHUNK = 1 << 18 };
+#include "tensor_hash.h"
 
 static const size_t max_header = (size_t)100 << 20;
 static const char lfs_pointer[] = "version https://git-lfs";
@@ -36,28 +35,26 @@ static deeptepp_status read_fd(int fd, uint8_t *out, size_t size, deeptepp_error
     return DEEPTEPP_OK;
 }
 
-/* In chunks, so that the digest finds in the cache what was just read. */
-deeptepp_status dtp_source_read(dtp_source *source, void *out, size_t size, deeptepp_error *error)
+static deeptepp_status read_bytes(dtp_source *source, void *out, size_t size, deeptepp_error *error)
 {
-    uint8_t *to = out;
+    deeptepp_status status = DEEPTEPP_OK;
     if (size > source->size - source->at)
         return dtp_fail(error, DEEPTEPP_ERR_FILE_TRUNCATED, "model file: %zu bytes from byte %zu on, wanted %zu",
                         source->size - source->at, source->at, size);
-    while (size > 0) {
-        size_t part = size < CHUNK ? size : CHUNK;
-        deeptepp_status status = DEEPTEPP_OK;
-        if (source->bytes)
-            memcpy(to, source->bytes + source->at, part);
-        else
-            status = read_fd(source->fd, to, part, error);
-        if (status != DEEPTEPP_OK)
-            return status;
-        dtp_digest_add(&source->digest, to, part);
-        source->at += part;
-        to += part;
-        size -= part;
-    }
-    return DEEPTEPP_OK;
+    if (source->bytes)
+        memcpy(out, source->bytes + source->at, size);
+    else
+        status = read_fd(source->fd, out, size, error);
+    source->at += size;
+    return status;
+}
+
+deeptepp_status dtp_source_read(dtp_source *source, void *out, size_t size, deeptepp_error *error)
+{
+    deeptepp_status status = read_bytes(source, out, size, error);
+    if (status == DEEPTEPP_OK)
+        dtp_digest_add(&source->digest, out, size);
+    return status;
 }
 
 /* The pointer's first 8 bytes, read as a header length, are over every cap. */
@@ -113,10 +110,20 @@ static deeptepp_status read_tensor(dtp_tensor *tensor, dtp_source *source, deept
     tensor->data = dtp_alloc_aligned(size);
     if (!tensor->data)
         return dtp_fail_memory(error, tensor->name, size);
-    deeptepp_status status = dtp_source_read(source, tensor->data, size, error);
-    if (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ && size > 0)
-        for (size_t i = 0; i < size; i += size / tensor->count)
-            dtp_swap_element((uint8_t *)tensor->data + i, size / tensor->count);
+    return read_bytes(source, tensor->data, size, error);
+}
+
+static deeptepp_status read_tensors(dtp_safetensors *out, dtp_source *source, deeptepp_error *error)
+{
+    deeptepp_status status = DEEPTEPP_OK;
+    dtp_tensor_hash hash;
+    dtp_tensor_hash_start(&hash, out->tensors, source->size - source->at, &source->digest);
+    for (size_t i = 0; i < out->count && status == DEEPTEPP_OK; i++) {
+        status = read_tensor(&out->tensors[i], source, error);
+        if (status == DEEPTEPP_OK)
+            dtp_tensor_hash_next(&hash);
+    }
+    dtp_tensor_hash_finish(&hash, status == DEEPTEPP_OK);
     return status;
 }
 
@@ -128,8 +135,7 @@ deeptepp_status dtp_safetensors_read(dtp_safetensors *out, dtp_source *source, d
     *out = (dtp_safetensors){0};
     DTP_TRY(read_header(&header, &size, source, error));
     DTP_TRY(dtp_safetensors_parse(out, header, size, source->size - source->at, error));
-    for (size_t i = 0; i < out->count; i++)
-        DTP_TRY(read_tensor(&out->tensors[i], source, error));
+    DTP_TRY(read_tensors(out, source, error));
     free(header);
     return DEEPTEPP_OK;
 fail:
@@ -139,6 +145,14 @@ fail:
 }
 
 /* ---- As float32 ---- */
+
+static void to_native_order(dtp_tensor *tensor)
+{
+    const size_t size = tensor->end - tensor->begin;
+    if (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ && size > 0)
+        for (size_t i = 0; i < size; i += size / tensor->count)
+            dtp_swap_element((uint8_t *)tensor->data + i, size / tensor->count);
+}
 
 static float from_bits(uint32_t bits)
 {
@@ -220,6 +234,7 @@ deeptepp_status dtp_tensor_take_f32(dtp_tensor *tensor, float **out, deeptepp_er
         DTP_FAIL(MODEL_DTYPE, "model file: tensor \"%s\": dtype is I64, wanted F32, F16, BF16 or F64", tensor->name);
     if (!tensor->data)
         DTP_FAIL(INTERNAL, "tensor \"%s\" is taken twice", tensor->name);
+    to_native_order(tensor);
     if (tensor->dtype == DTP_F32)
         values = tensor->data;
     else

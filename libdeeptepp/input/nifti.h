@@ -9,7 +9,7 @@
 enum { DTP_NIFTI_BEGIN_MAX = 1 << 28 };
 
 typedef struct dtp_nifti {
-    bool second;  /* NIfTI-2 */
+    bool second; /* NIfTI-2 */
     bool swapped; /* header and voxels are not in this machine's byte order */
     int64_t dim[8];
     int32_t datatype, bitpix, units, qform_code, sform_code;
@@ -17,8 +17,8 @@ typedef struct dtp_nifti {
     double vox_offset, slope, inter;
     double quatern[3], qoffset[3], srow[12];
 
-    deeptepp_type type;           /* Derived: */
-    double sform[16], qform[16];  /* row-major, to RAS mm; all 0 when the code is not above 0 */
+    deeptepp_type type; /* This and the rest follow from the above. */
+    double sform[16], qform[16]; /* row-major, to RAS mm; all 0 when the code is not above 0 */
 } dtp_nifti;
 
 /* Reads a header and checks every field that is used; lengths are millimetres then, no scaling is slope 1.

@@ -1,6 +1,5 @@
 /* A volume from a file: header first, all of it checked, and only then memory for the voxels. */
 #include <math.h>
-#include <stdio.h>
 
 #include "nifti.h"
 

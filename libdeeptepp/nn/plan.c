@@ -4,7 +4,7 @@
 
 /* Activations of a chunk that stay in a core's second-level cache from one layer to the next; measured in
  * tests/bench, see docs/performance.md. */
-static const size_t CHUNK_BYTES = (size_t)4 << 20;
+static const size_t CHUNK_BYTES = (size_t)2 << 20;
 
 /* The largest divisor of the batch that is at most `wanted`. */
 static int64_t divisor(int64_t batch, int64_t wanted)

@@ -1,0 +1,44 @@
+"""The C tests, one pytest item a binary and a way to run it: plain, under AddressSanitizer and UBSan, under valgrind."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+NAMES = sorted(p.stem for p in HERE.glob("test_*.c"))
+# Valgrind knows no AVX-512 and is slow: rooms that run whole networks at length are left to the sanitizers.
+HEAVY = {"test_session", "test_ops", "test_worker"}
+
+
+def run(command, **environment):
+    done = subprocess.run(command, cwd=HERE.parent, env={**os.environ, **environment}, timeout=900,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout[-8000:]}"
+
+
+def binary(variable, name):
+    folder = os.environ.get(variable)
+    assert folder, f"set {variable} to a Meson build folder (tests/run does)"
+    return str(Path(folder) / "tests" / name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_plain(name):
+    run([binary("DEEPTEPP_BUILD", name)])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sanitized(name):
+    run([binary("DEEPTEPP_SANITIZED", name)], DEEPTEPP_SANITIZED_RUN="1",
+        ASAN_OPTIONS="detect_stack_use_after_return=1:allocator_may_return_null=1",
+        LSAN_OPTIONS=f"suppressions={HERE}/lsan.supp:print_suppressions=0", UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in HEAVY])
+def test_valgrind(name):
+    assert shutil.which("valgrind"), "valgrind is not installed (tests/run installs it)"
+    run(["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite",
+         f"--suppressions={HERE}/valgrind.supp", binary("DEEPTEPP_BUILD", name)], DEEPTEPP_VALGRIND_RUN="1")

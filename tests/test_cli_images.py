@@ -1,0 +1,266 @@
+"""The phantom and the picture of the command line program."""
+
+import hashlib
+import itertools
+import struct
+import zlib
+
+import numpy as np
+import pytest
+
+from cli_program import (SMALL, answer, copy_of, inflate, needs_program, phantom, read_affine, read_nifti, refusal,
+                         write_nifti)
+
+pytestmark = needs_program
+
+
+# ---- Phantom ----
+
+# SHA-256 of the voxels after the header: the same on every machine and for ever.
+GOLDEN = {
+    "small": (
+        (1, *SMALL),
+        "f5af44032027a042fe5935891c860c911eea427dee8028565e01edd279bd727b",
+        "0da540677c3d6da47901d7297b95e8819b1bb89e5418454bc0b3e368699ee172"),
+    "all parameters": (
+        (18446744073709551615, "--dims", "40,44,24", "--spacing", "1.5,1.25,2", "--diameter", "17.5", "--rim", "0.9",
+         "--heterogeneity", "1", "--spiculation", "0.8"),
+        "be702ec33af66845487889c285093d741654b6e70df54b4d7cbc7f3059b6d185",
+        "a0d2196adf7b7c2c0b6f5f4c9c32b6f72b648a7dec012be6521ea7f232b4fd45"),
+}
+
+
+def voxel_digest(path):
+    return hashlib.sha256(inflate(path)[352:]).hexdigest()
+
+
+@pytest.mark.parametrize("arguments, image_digest, mask_digest", GOLDEN.values(), ids=GOLDEN.keys())
+def test_a_seed_gives_the_same_voxels_on_every_machine(tmp_path, arguments, image_digest, mask_digest):
+    image, mask = phantom(tmp_path, *arguments[1:], seed=arguments[0])
+    assert (voxel_digest(image), voxel_digest(mask)) == (image_digest, mask_digest)
+
+
+def test_another_seed_gives_another_phantom(tmp_path):
+    digests = {voxel_digest(path) for seed in (1, 2) for path in phantom(tmp_path, seed=seed, name=seed)}
+    assert len(digests) == 4
+
+
+def test_geometry_is_as_asked(tmp_path):
+    for path in phantom(tmp_path, "--dims", "30,20,10", "--spacing", "2.5,2,4", "--diameter", "12"):
+        affine, dims = read_affine(path), struct.unpack_from("<8h", inflate(path), 40)
+        assert dims[:4] == (3, 30, 20, 10)
+        assert np.array_equal(affine[:3, :3], np.diag([2.5, 2, 4]))
+
+
+def test_nibabel_reads_one_geometry_from_sform_and_qform(tmp_path):
+    nibabel = pytest.importorskip("nibabel")
+    image, mask = (nibabel.load(path) for path in phantom(tmp_path))
+    for volume in (image, mask):
+        assert volume.header["sform_code"] == volume.header["qform_code"] == 1
+        assert np.allclose(volume.header.get_sform(), volume.header.get_qform())
+        assert volume.header.get_xyzt_units()[0] == "mm"
+        assert nibabel.aff2axcodes(volume.affine) == ("R", "A", "S")
+    assert np.array_equal(image.affine, mask.affine)
+    assert (image.get_data_dtype(), mask.get_data_dtype()) == (np.int16, np.uint8)
+    assert set(np.unique(mask.dataobj)) == {0, 1}
+
+
+@pytest.mark.parametrize("spiculation", (0, 1))
+def test_the_tumour_has_the_volume_of_the_ball(tmp_path, spiculation):
+    dims, spacing = ("--dims", "70,70,70"), ("--spacing", "1,1,1")
+    _, mask = phantom(tmp_path, *dims, *spacing, "--diameter", 24, "--spiculation", spiculation)
+    assert read_nifti(mask).sum() == pytest.approx(np.pi / 6 * 24**3, rel=0.04)
+
+
+def test_the_anatomy_does_not_depend_on_the_grid(tmp_path):
+    centres = []
+    for name, spacing in (("fine", "1,1,1"), ("coarse", "2,2,2")):
+        _, mask = phantom(tmp_path, "--spacing", spacing, "--dims", "60,60,60", name=name)
+        centres.append(np.mean(np.argwhere(read_nifti(mask)), axis=0) @ read_affine(mask)[:3, :3] +
+                       read_affine(mask)[:3, 3])
+    assert np.abs(centres[0] - centres[1]).max() < 0.25
+
+
+def mean_radius_ratio(mask):
+    """Root mean square distance from the centre against a ball's of that volume: 1 for a ball, more with spicules."""
+    at = np.argwhere(mask)
+    ball = (3 * len(at) / (4 * np.pi)) ** (1 / 3) * np.sqrt(0.6)
+    return np.sqrt(((at - at.mean(axis=0)) ** 2).sum(axis=1).mean()) / ball
+
+
+CUBE = ("--dims", "56,56,56", "--spacing", "1,1,1", "--diameter", "26")
+
+
+def test_spiculation_makes_it_spiky(tmp_path):
+    ratios = [mean_radius_ratio(read_nifti(phantom(tmp_path, *CUBE, "--spiculation", f, name=f)[1])) for f in (0, 1)]
+    assert ratios[1] > ratios[0] + 0.05
+
+
+def depth_in(mask):
+    """How many voxels of the mask must be peeled off, 6-connected, before this one is at the surface."""
+    depth, left = np.zeros(mask.shape, int), mask.astype(bool)
+    while left.any():
+        depth += left
+        padded = np.pad(left, 1)
+        left = left & padded[2:, 1:-1, 1:-1] & padded[:-2, 1:-1, 1:-1] & padded[1:-1, 2:, 1:-1] & \
+            padded[1:-1, :-2, 1:-1] & padded[1:-1, 1:-1, 2:] & padded[1:-1, 1:-1, :-2]
+    return depth
+
+
+def test_rim_makes_the_rim_brighter_than_the_core(tmp_path):
+    ratios = []
+    for rim in (0, 1):
+        paths = phantom(tmp_path, *CUBE, "--heterogeneity", 0, "--spiculation", 0, "--rim", rim, name=rim)
+        image, depth = read_nifti(paths[0]), depth_in(read_nifti(paths[1]))
+        ratios.append(image[(depth > 1) & (depth < 4)].mean() / image[depth > 8].mean())
+    assert ratios[0] == pytest.approx(1, abs=0.05)
+    assert ratios[1] > 2
+
+
+def test_heterogeneity_makes_it_uneven(tmp_path):
+    spread = []
+    for amount in (0, 1):
+        paths = phantom(tmp_path, *CUBE, "--rim", 0, "--spiculation", 0, "--heterogeneity", amount, name=amount)
+        inside = read_nifti(paths[0])[depth_in(read_nifti(paths[1])) > 2]
+        spread.append(inside.std() / inside.mean())
+    assert spread[1] > 3 * spread[0]
+
+
+def test_time_points_rise_in_the_tumour_and_wash_out(tmp_path):
+    image, mask = tmp_path / "P_%04d.nii.gz", tmp_path / "P.nii.gz"
+    answer("phantom", "--seed", 3, *SMALL, "--phases", 4, "--out-image", image, "--out-mask", mask)
+    inside = read_nifti(mask) > 0
+    means = [read_nifti(tmp_path / f"P_{n:04d}.nii.gz")[inside].mean() for n in range(4)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["P.nii.gz", *(f"P_{n:04d}.nii.gz" for n in range(4))]
+    assert means[1] > 1.8 * means[0] and means[1] > means[2] > means[3] > means[0]
+
+
+# ---- Picture ----
+
+
+def png_pixels_size(path):
+    """Width and height of an RGB PNG all of whose chunks and scanlines are sound."""
+    data, at, parts = path.read_bytes(), 8, []
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    while at < len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        body = data[at + 8:at + 8 + size]
+        assert struct.unpack_from(">I", data, at + 8 + size)[0] == zlib.crc32(kind + body)
+        parts.append((kind, body))
+        at += size + 12
+    width, height, bits, colour = struct.unpack_from(">IIBB", parts[0][1])
+    rows = zlib.decompress(b"".join(body for kind, body in parts if kind == b"IDAT"))
+    assert (parts[0][0], parts[-1][0], bits, colour) == (b"IHDR", b"IEND", 8, 2)
+    assert len(rows) == height * (1 + 3 * width)
+    return width, height
+
+
+def picture(folder, image, mask, *more, name="p"):
+    out = folder / f"{name}.png"
+    assert answer("picture", "--image", image, "--mask", mask, "--out", out, *more) == ""
+    return out
+
+
+def test_the_picture_is_a_sound_png(tmp_path):
+    width, height = png_pixels_size(picture(tmp_path, *phantom(tmp_path)))
+    assert width > 1000 and height > 600
+
+
+def stored_otherwise(voxels, affine, order, flips):
+    """The same volume with its axes in another order and direction."""
+    matrix = np.array(affine, float)
+    matrix[:3, :3] = affine[:3, list(order)]
+    voxels = voxels.transpose(order)
+    for axis in flips:
+        matrix[:3, 3] += matrix[:3, axis] * (voxels.shape[axis] - 1)
+        matrix[:3, axis] *= -1
+    return voxels[tuple(slice(None, None, -1 if axis in flips else 1) for axis in range(3))], matrix
+
+
+def test_the_picture_does_not_depend_on_the_order_of_storage(tmp_path):
+    image, mask = phantom(tmp_path, "--dims", "24,28,12", "--spacing", "2,2,4", "--diameter", 16)
+    pictures = set()
+    flips = ((), (0,), (1, 2), (0, 1, 2), (2,), (0, 2), (1,), (0, 1), (2,), (0,), (), (1, 2))
+    for order, flip in zip(list(itertools.permutations(range(3))) * 2, flips):
+        files = []
+        for path in (image, mask):
+            voxels, affine = stored_otherwise(read_nifti(path), read_affine(path), order, flip)
+            files.append(write_nifti(tmp_path / f"stored{len(files)}.nii", voxels, affine))
+        pictures.add(picture(tmp_path, *files).read_bytes())
+    assert len(pictures) == 1
+
+
+def test_right_is_left_and_front_is_up(tmp_path):
+    cv2 = pytest.importorskip("cv2")
+    voxels, mask, affine = np.zeros((40, 40, 20)), np.zeros((40, 40, 20)), np.diag([2.0, 2, 4, 1])
+    voxels[30:, 30:, :] = 1000  # to the patient's right and front
+    mask[18:22, 18:22, 9:11] = 1
+    files = write_nifti(tmp_path / "i.nii", voxels, affine), write_nifti(tmp_path / "m.nii", mask, affine)
+    out = picture(tmp_path, *files)
+    grey = cv2.imread(str(out))[60:350, 16:388].mean(axis=2)
+    half = grey.shape[0] // 2
+    corners = [grey[:half, :186].mean(), grey[:half, 186:].mean(), grey[half:, :186].mean(), grey[half:, 186:].mean()]
+    assert corners[0] > 3 * max(corners[1:])
+
+
+def outline(path):
+    """Which pixels have something of the outline's colour: the only one that is much redder than blue."""
+    cv2 = pytest.importorskip("cv2")
+    blue, _, red = np.moveaxis(cv2.imread(str(path)).astype(int), 2, 0)
+    return red - blue > 60
+
+
+def test_the_outline_is_thin_and_leaves_the_tumour_free(tmp_path):
+    cv2 = pytest.importorskip("cv2")
+    affine, mask = np.diag([1.0, 1, 3, 1]), np.zeros((64, 64, 12))
+    mask[24:40, 24:40, 4:8] = 1
+    image = write_nifti(tmp_path / "i.nii", mask * 1000 + np.arange(64)[:, None, None], affine)
+    drawn = outline(picture(tmp_path, image, write_nifti(tmp_path / "m.nii", mask, affine)))
+    _, _, boxes, _ = cv2.connectedComponentsWithStats(drawn.astype(np.uint8))
+    assert len(boxes) - 1 == 3 + 4  # whole slice, coronal, sagittal; the 4 slices of the tumour
+    for left, top, width, height, area in boxes[1:]:
+        assert width > 20 and height > 20
+        assert area < 3 * 2 * (width + height)
+        assert not drawn[top + 4:top + height - 4, left + 4:left + width - 4].any()
+
+
+def test_a_tumour_of_one_voxel_can_be_seen(tmp_path):
+    image, mask = phantom(tmp_path)
+    one = np.zeros(read_nifti(mask).shape)
+    one[20, 20, 10] = 1
+    assert outline(picture(tmp_path, image, write_nifti(tmp_path / "m.nii", one, read_affine(mask)))).sum() > 40
+
+
+def test_an_image_of_one_slice_or_one_value_is_drawn(tmp_path):
+    mask = np.zeros((20, 20, 1))
+    mask[5:9, 5:9] = 1
+    files = [write_nifti(tmp_path / f"{n}.nii", v, np.eye(4)) for n, v in enumerate((np.ones(mask.shape), mask))]
+    png_pixels_size(picture(tmp_path, *files))
+
+
+def halves(voxels):
+    """Label 1 in one half of the mask, 2 in the other."""
+    middle = np.argwhere(voxels)[:, 0].mean()
+    return voxels * (1 + (np.arange(voxels.shape[0]) > middle))[:, None, None]
+
+
+def shifted(affine):
+    moved = affine.copy()
+    moved[0, 3] += 1
+    return moved
+
+
+def test_masks_that_do_not_fit_are_refused(tmp_path):
+    image, mask = phantom(tmp_path)
+    bad = {
+        "empty": (copy_of(mask, tmp_path / "a.nii", lambda v: v * 0), "every voxel is 0"),
+        "fractional": (copy_of(mask, tmp_path / "b.nii", lambda v: v / 2), "whole numbers"),
+        "cropped": (copy_of(mask, tmp_path / "c.nii", lambda v: v[1:]), "wanted the image's"),
+        "shifted": (copy_of(mask, tmp_path / "d.nii", affine=shifted(read_affine(mask))), "one grid"),
+        "labels": (copy_of(mask, tmp_path / "e.nii", halves), "--label"),
+    }
+    for path, words in bad.values():
+        text = refusal(2, "picture", "--image", image, "--mask", path, "--out", tmp_path / "p.png")
+        assert words in text and str(path) in text
+    assert not (tmp_path / "p.png").exists()
+    picture(tmp_path, image, bad["labels"][0], "--label", 2)

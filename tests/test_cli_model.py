@@ -1,0 +1,269 @@
+"""score, preprocess, info and selftest of the command line program, with models of random weights."""
+
+import json
+import re
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+
+from cli_program import (PROGRAM, SMALL, answer, copy_of, needs_program, phantom, read_affine, read_nifti, refusal, run,
+                         write_nifti)
+from make_model import make_model
+
+pytestmark = needs_program
+
+TINY = {"depth": 10, "width": 8, "size": 24, "views": 3}
+COVARIATES = [{"name": "age", "unit": "years", "range": [18, 100], "coefficient": 0.01, "centre": 50}]
+CALIBRATION = {"endpoint": "recurrence-free survival", "unit": "years", "source": "invented", "times": [3, 5],
+               "baseline_survival": [0.95, 0.9], "slope": 0.5, "centre": 0.1}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    make_model(folder / "plain.safetensors", **TINY)
+    return folder / "plain.safetensors"
+
+
+@pytest.fixture(scope="module")
+def rich_model(folder):
+    """Two channels, two members, a covariate, a calibration."""
+    overrides = {"covariates": COVARIATES, "calibration": CALIBRATION}
+    make_model(folder / "rich.safetensors", **TINY, channels=("pre", "post"), members=2, overrides=overrides)
+    return folder / "rich.safetensors"
+
+
+@pytest.fixture(scope="module")
+def case(folder):
+    return phantom(folder)
+
+
+@pytest.fixture(scope="module")
+def two_phases(folder):
+    files = folder / "t%d.nii.gz", folder / "t.nii.gz"
+    answer("phantom", "--seed", 4, *SMALL, "--phases", 2, "--out-image", files[0], "--out-mask", files[1])
+    return folder / "t0.nii.gz", folder / "t1.nii.gz", files[1]
+
+
+def words(command, model, case, *more):
+    return (command, "--model", model, "--image", case[0], "--mask", case[1], *more)
+
+
+def rich_words(model, phases, *more):
+    return ("score", "--model", model, "--image", f"pre={phases[0]}", "--image", f"post={phases[1]}", "--mask",
+            phases[2], "--covariate", "age=60", *more)
+
+
+def scored(*arguments):
+    return json.loads(answer(*arguments, "--json"))
+
+
+# ---- score ----
+
+
+def test_json_is_all_that_goes_to_standard_output(model, case):
+    text = answer(*words("score", model, case, "--json"))
+    assert text.endswith("}\n")
+    assert json.loads(text)["model"]["name"]
+
+
+def test_the_text_and_the_json_say_the_same(model, case):
+    text, result = answer(*words("score", model, case)), scored(*words("score", model, case))
+    assert float(re.search(r"^score +(\S+)", text, re.M)[1]) == pytest.approx(result["score"], abs=1e-6)
+    assert re.search(r"^tier +(\w+)", text, re.M)[1] == result["tier"]["name"]
+    views = [float(part) for part in re.search(r"^views +(.+)$", text, re.M)[1].split()]
+    assert views == pytest.approx(result["view_scores"], abs=1e-4)
+
+
+def test_the_text_says_what_a_reader_must_know(model, case):
+    text = answer(*words("score", model, case))
+    assert "RESEARCH USE ONLY" in text
+    assert re.search(r"^warnings +.*not trained", text, re.M)
+    assert re.search(r"^cut-point ", text, re.M) and re.search(r"^guidance ", text, re.M)
+    assert len(re.findall(r"\b[0-9a-f]{64}\b", text)) == 3
+    assert max(len(line) for line in text.splitlines() if "/" not in line) <= 100
+
+
+def test_members_and_survival_are_told(rich_model, two_phases):
+    text, result = answer(*rich_words(rich_model, two_phases)), scored(*rich_words(rich_model, two_phases))
+    assert len(result["member_scores"]) == 2
+    for score in result["member_scores"]:
+        assert f"{score:.4f}" in text
+    assert "recurrence-free survival" in text and " 3 years" in text and " 5 years" in text
+
+
+def test_guidance_can_be_switched_off(model, case):
+    assert "guidance" not in answer(*words("score", model, case, "--no-guidance"))
+    assert not scored(*words("score", model, case, "--no-guidance"))["guidance"]
+
+
+def test_the_number_of_threads_leaves_the_score(model, case):
+    scores = [scored(*words("score", model, case, "--threads", n))["score"] for n in (1, 2)]
+    assert scores[0] == pytest.approx(scores[1], rel=1e-4, abs=1e-4)
+
+
+def test_a_covariate_moves_the_score_by_its_coefficient(rich_model, two_phases):
+    young, old = (scored(*rich_words(rich_model, two_phases)[:-1], f"age={age}")["score"] for age in (50, 70))
+    assert old - young == pytest.approx(0.2, abs=1e-6)
+
+
+def test_channels_go_by_name_not_by_order(rich_model, two_phases):
+    pre, post, mask = two_phases
+    scores = []
+    for images in ((f"pre={pre}", f"post={post}"), (f"post={post}", f"pre={pre}"), (f"pre={post}", f"post={pre}")):
+        given = [part for image in images for part in ("--image", image)]
+        scores.append(scored("score", "--model", rich_model, *given, "--mask", mask, "--covariate", "age=60")["score"])
+    assert scores[0] == scores[1] != scores[2]
+
+
+def test_a_volume_of_a_4d_file_is_chosen_by_number(model, two_phases, tmp_path):
+    pre, post, mask = two_phases
+    volumes = np.stack([read_nifti(pre), read_nifti(post)], axis=3)
+    both = write_nifti(tmp_path / "4d.nii", volumes, read_affine(pre))
+    for number, single in ((1, pre), (2, post)):
+        assert scored(*words("score", model, (f"{both}#{number}", mask)))["score"] == \
+            pytest.approx(scored(*words("score", model, (single, mask)))["score"], abs=1e-9)
+    assert "#N" in refusal(2, *words("score", model, (both, mask)))
+    assert str(both) in refusal(2, *words("score", model, (f"{both}#3", mask)))
+
+
+def test_awkward_file_names_can_be_said(model, case, tmp_path):
+    odd = tmp_path / "a=b.nii.gz#1"
+    odd.write_bytes(case[0].read_bytes())
+    assert scored(*words("score", model, (odd, case[1])))["score"] == scored(*words("score", model, case))["score"]
+
+
+def test_a_file_without_orientation_needs_the_users_word(model, case, tmp_path):
+    files = [copy_of(path, tmp_path / f"{n}.nii", code=0) for n, path in enumerate(case)]
+    text = refusal(2, *words("score", model, files))
+    assert "--orientation" in text and str(files[0]) in text
+    result = scored(*words("score", model, files, "--orientation", "RAS"))
+    assert any("orientation" in warning["message"] for warning in result["warnings"])
+    refusal(1, *words("score", model, files, "--orientation", "XYZ"))
+
+
+def test_a_label_is_chosen(model, case, tmp_path):
+    rest = read_nifti(case[1]).astype(float)
+    rest[2:4, 2:4, 2:4] = 5
+    mask = write_nifti(tmp_path / "m.nii", rest, read_affine(case[1]))
+    assert "--label" in refusal(2, *words("score", model, (case[0], mask)))
+    chosen = scored(*words("score", model, (case[0], mask), "--label", 1))["score"]
+    assert chosen == scored(*words("score", model, case))["score"]
+
+
+def moved(affine):
+    return affine + np.array([[0, 0, 0, 5.0], [0] * 4, [0] * 4, [0] * 4])
+
+
+def test_cases_that_cannot_be_scored_are_exit_code_2_and_name_the_file(model, case, tmp_path):
+    image, mask = case
+    empty = copy_of(mask, tmp_path / "empty.nii", lambda v: v * 0)
+    shifted = copy_of(mask, tmp_path / "shifted.nii", affine=moved(read_affine(mask)))
+    constant = copy_of(image, tmp_path / "constant.nii", lambda v: v * 0 + 7)
+    nan = copy_of(image, tmp_path / "nan.nii", lambda v: v * np.nan)
+    for files, culprit in (((image, empty), empty), ((image, shifted), shifted), ((constant, mask), constant),
+                           ((nan, mask), nan)):
+        assert str(culprit) in refusal(2, *words("score", model, files))
+
+
+def test_channels_and_covariates_that_do_not_fit_are_exit_code_2(model, rich_model, case, two_phases):
+    assert "deeptepp info" in refusal(2, *words("score", model, (f"dwi={case[0]}", case[1])))
+    one = words("score", rich_model, (f"pre={case[0]}", case[1]), "--covariate", "age=60")
+    assert "--image NAME=PATH" in refusal(2, *one)
+    assert "age" in refusal(2, *rich_words(rich_model, two_phases)[:-2])
+    refusal(2, *rich_words(rich_model, two_phases, "--covariate", "age=61"))
+    refusal(2, *rich_words(rich_model, two_phases)[:-1], "age=170")
+    refusal(2, *rich_words(rich_model, two_phases)[:-1], "age=nan")
+
+
+def test_a_memory_limit_is_kept(model, case):
+    assert "--memory-limit" in refusal(4, *words("score", model, case, "--memory-limit", "100K"))
+    answer(*words("score", model, case, "--memory-limit", "8G"))
+
+
+def test_standard_output_that_is_full_is_exit_code_3(model, case):
+    with open("/dev/full", "w") as full:
+        assert run(*words("score", model, case), stdout=full).returncode == 3
+
+
+def test_ctrl_c_ends_a_score(folder, case):
+    slow = folder / "slow.safetensors"
+    make_model(slow, depth=18, width=16, size=24, self_test=False,
+               overrides={"input.size": [96, 96, 96], "input.angles_deg": list(range(64))})
+    process = subprocess.Popen([PROGRAM, *map(str, words("score", slow, case, "--threads", 1))],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    sent = time.monotonic()
+    assert process.communicate(timeout=60) == (b"", b"deeptepp: interrupted\n")
+    assert process.returncode == 130
+    assert time.monotonic() - sent < 2
+
+
+# ---- preprocess ----
+
+
+def test_preprocess_writes_the_networks_input(model, case, tmp_path):
+    out = tmp_path / "x.npy"
+    assert answer(*words("preprocess", model, case, "--out", out)) == ""
+    values = np.load(out, allow_pickle=False)
+    assert (values.shape, values.dtype) == ((3, 1, 24, 24, 24), np.float32)
+    assert np.isfinite(values).all()
+    assert np.abs(values.mean(axis=(1, 2, 3, 4))).max() < 1e-4 and values.std() == pytest.approx(1, abs=1e-3)
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_preprocess_that_fails_leaves_the_old_file(model, case, tmp_path):
+    out, absent = tmp_path / "x.npy", tmp_path / "absent.nii"
+    out.write_text("old")
+    refusal(2, *words("preprocess", model, (case[0], absent), "--out", out))
+    refusal(3, *words("preprocess", model, case, "--out", "/dev/full"))
+    assert out.read_text() == "old" and list(tmp_path.iterdir()) == [out]
+
+
+# ---- info and selftest ----
+
+
+def test_info_tells_what_the_file_says(rich_model):
+    text, described = answer("info", "--model", rich_model), json.loads(answer("info", "--model", rich_model, "--json"))
+    flat = " ".join(text.split())
+    for key in ("name", "version", "licence", "authors", "training_cohort", "intended_use", "limitations", "sha256"):
+        assert described[key] in flat
+    assert described["tiers"]["source"] in flat and described["calibration"]["source"] in flat
+    for part in ("pre, post", "2 members", "age (years)", "18, 100", "Low, Moderate, High", "SEEDED"):
+        assert part in flat
+
+
+def test_info_needs_no_optional_section(folder):
+    bare = folder / "bare.safetensors"
+    make_model(bare, **TINY, self_test=False, overrides={"tiers": None})
+    text = answer("info", "--model", bare)
+    assert re.search(r"^tiers +none$", text, re.M) and re.search(r"^self-test +none$", text, re.M)
+
+
+def test_a_self_test_passes(model):
+    text = answer("selftest", "--model", model)
+    assert re.search(r"^verdict +pass", text, re.M)
+    assert re.search(r"^expected ", text, re.M) and re.search(r"^found ", text, re.M)
+
+
+def test_a_self_test_fails(folder):
+    wrong = folder / "wrong.safetensors"
+    make_model(wrong, **TINY, overrides={"self_test": {"seed": 1, "score": 123.0}})
+    done = run("selftest", "--model", wrong)
+    assert done.returncode == 2
+    assert b"expected        123\n" in done.stdout and re.search(rb"^verdict +FAIL", done.stdout, re.M)
+    assert done.stderr.startswith(b"deeptepp: ") and done.stderr.count(b"\n") == 1
+
+
+def test_a_model_without_self_test_is_exit_code_2(folder):
+    bare = folder / "untested.safetensors"
+    make_model(bare, **TINY, self_test=False)
+    assert str(bare) in refusal(2, "selftest", "--model", bare)

@@ -1,0 +1,61 @@
+"""Includes go down only (docs/conventions.md), oneDNN and libnifti each have one door."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent / "libdeeptepp"
+ALLOWED = {
+    "base": {"base"},
+    "file": {"file", "base"},
+    "input": {"input", "base"},
+    "nn": {"nn", "base"},
+    "arch": {"arch", "nn", "file", "base"},
+    "top": {"top", "arch", "nn", "file", "input", "base"},
+}
+SOURCES = sorted(p for p in ROOT.rglob("*.[ch]"))
+
+
+def room(path):
+    return path.parent.name if path.parent != ROOT else "top"
+
+
+def includes(path):
+    return re.findall(r'^\s*#\s*include\s*["<]([^">]+)[">]', path.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_includes_go_down(path):
+    for name in includes(path):
+        target = (path.parent / name).resolve()
+        if target.is_relative_to(ROOT):
+            assert target.exists(), name
+            assert room(target) in ALLOWED[room(path)], f"{path.relative_to(ROOT)} includes {name}"
+
+
+def test_every_room_is_known():
+    assert {room(p) for p in SOURCES} == set(ALLOWED)
+
+
+@pytest.mark.parametrize("pattern, doors", [
+    (r"dnnl", {"nn/onednn_compat.h"}),
+    (r"nifti\d?(_io)?\.h", {"input/nifti.c"}),
+])
+def test_one_door(pattern, doors):
+    found = {str(p.relative_to(ROOT)) for p in SOURCES for n in includes(p)
+             if re.search(pattern, n) and not (p.parent / n).exists()}
+    assert found == doors
+
+
+def test_only_the_compat_header_knows_the_backend_version():
+    found = [p.name for p in SOURCES if re.search(r"DNNL_VERSION_(MAJOR|MINOR)", p.read_text())]
+    assert found == ["onednn_compat.h"]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT.parent / "bindings").rglob("*.[ch]")) + sorted((ROOT.parent / "examples").glob("*.c")),
+                         ids=lambda p: p.name)
+def test_bindings_see_only_the_public_header(path):
+    for name in includes(path):
+        assert "libdeeptepp" not in name
+        assert not (path.parent / name).exists() or (path.parent / name).resolve().parent == path.parent.resolve()
