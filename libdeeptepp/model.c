@@ -37,43 +37,54 @@ static deeptepp_status build(deeptepp_model *model, dtp_safetensors *file, const
     return status;
 }
 
-/* ---- packing the weights, on the compute thread ---- */
+/* ---- on the compute thread: reading the file, packing the weights ---- */
 
-typedef struct packing {
+typedef struct opening {
+    const char *path; /* NULL: bytes */
+    const void *bytes;
+    size_t size;
+    uint64_t max_bytes;
+    dtp_model_file file;
     deeptepp_model *model;
-    dtp_safetensors *file;
-} packing;
+} opening;
 
-static deeptepp_status pack_layer(const packing *p, int member, int layer, deeptepp_error *error)
+static deeptepp_status read_file(void *argument, dtp_job *job)
+{
+    opening *o = argument;
+    return o->path ? dtp_model_file_open(&o->file, o->path, o->max_bytes, &job->cancelled, &job->error)
+                   : dtp_model_file_from_bytes(&o->file, o->bytes, o->size, o->max_bytes, &job->cancelled, &job->error);
+}
+
+static deeptepp_status pack_layer(opening *o, int member, int layer, deeptepp_error *error)
 {
     float *weights, *bias;
     deeptepp_status status =
-        dtp_arch_fold(&p->model->arch, &p->model->network, p->file, member, layer, &weights, &bias, error);
+        dtp_arch_fold(&o->model->arch, &o->model->network, &o->file.file, member, layer, &weights, &bias, error);
     if (status == DEEPTEPP_OK)
-        status = dtp_weights_set(p->model->members[member], layer, weights, bias, error);
+        status = dtp_weights_set(o->model->members[member], layer, weights, bias, error);
     free(weights);
     free(bias);
     return status;
 }
 
 /* Layer after layer, each on all threads and its tensors given back at once: the peak is the model and one layer. */
-static deeptepp_status pack_member(const packing *p, int member, dtp_job *job)
+static deeptepp_status pack_member(opening *o, int member, dtp_job *job)
 {
-    const dtp_graph *graph = &p->model->arch.graph;
+    const dtp_graph *graph = &o->model->arch.graph;
     deeptepp_status status = DEEPTEPP_OK;
     for (int layer = 0; layer < graph->n_layers && status == DEEPTEPP_OK; layer++) {
         if (atomic_load(&job->cancelled))
             status = dtp_fail(&job->error, DEEPTEPP_ERR_CANCELLED, "cancelled");
         else if (graph->layers[layer].op == DTP_CONVOLUTION)
-            status = pack_layer(p, member, layer, &job->error);
+            status = pack_layer(o, member, layer, &job->error);
     }
     return status;
 }
 
 static deeptepp_status pack(void *argument, dtp_job *job)
 {
-    const packing *p = argument;
-    deeptepp_model *model = p->model;
+    opening *o = argument;
+    deeptepp_model *model = o->model;
     dtp_plan *plan;
     deeptepp_status status = dtp_plan_new(&plan, &model->arch.graph, model->recipe.n_views, NULL, &job->error);
     for (int m = 0; m < model->network.n_members && status == DEEPTEPP_OK; m++) {
@@ -81,34 +92,27 @@ static deeptepp_status pack(void *argument, dtp_job *job)
         if (status != DEEPTEPP_OK)
             break;
         model->weight_bytes += dtp_weights_bytes(model->members[m]);
-        status = pack_member(p, m, job);
+        status = pack_member(o, m, job);
         atomic_store(&job->permille, 1000 * (m + 1) / model->network.n_members);
     }
     dtp_plan_free(plan);
     return status;
 }
 
-static deeptepp_status pack_on_worker(deeptepp_model *model, dtp_safetensors *file, int threads,
-                                      const deeptepp_callbacks *callbacks, deeptepp_error *error)
+/* Values of one member, BatchNorm's included. */
+static json_int_t count_parameters(const deeptepp_model *model, const dtp_safetensors *file)
 {
-    dtp_worker *worker;
-    packing p = {.model = model, .file = file};
-    deeptepp_status status = dtp_worker_start(&worker, threads, error);
-    if (status == DEEPTEPP_OK)
-        status = dtp_worker_run(worker, pack, &p, callbacks, error);
-    dtp_worker_stop(worker);
-    return status;
+    size_t values = 0;
+    for (size_t i = 0; i < file->count; i++)
+        values += file->tensors[i].dtype == DTP_I64 ? 0 : file->tensors[i].count;
+    return (json_int_t)values / model->network.n_members;
 }
 
-static deeptepp_status describe(deeptepp_model *model, deeptepp_error *error)
+static deeptepp_status describe(deeptepp_model *model, const dtp_safetensors *file, deeptepp_error *error)
 {
-    double parameters = 0;
-    for (int i = 0; i < model->arch.graph.n_layers; i++)
-        if (!model->arch.sources[i].zero_extended)
-            parameters += (double)dtp_layer_weights(&model->arch.graph, i);
     json_t *json = json_copy(model->description);
     bool made = json && json_object_set_new(json, "sha256", json_string(model->sha256)) == 0 &&
-                json_object_set_new(json, "parameters", json_integer((json_int_t)parameters)) == 0 &&
+                json_object_set_new(json, "parameters", json_integer(count_parameters(model, file))) == 0 &&
                 json_object_set_new(json, "members", json_integer(model->network.n_members)) == 0 &&
                 json_object_set_new(json, "views", json_integer(model->recipe.n_views)) == 0;
     model->json = made ? json_dumps(json, JSON_INDENT(2)) : NULL;
@@ -116,24 +120,41 @@ static deeptepp_status describe(deeptepp_model *model, deeptepp_error *error)
     return model->json ? DEEPTEPP_OK : dtp_fail_memory(error, "the model's description", 0);
 }
 
-static deeptepp_status make(deeptepp_model **out, dtp_model_file *file, int threads,
-                            const deeptepp_callbacks *callbacks, deeptepp_error *error)
+static deeptepp_status make(deeptepp_model *model, opening *o, dtp_worker *worker, const deeptepp_callbacks *callbacks,
+                            deeptepp_error *error)
 {
     deeptepp_status status;
+    deeptepp_callbacks silent = *callbacks;
+    silent.progress = NULL; /* packing reports; two rises from 0 to 1 would be one too many */
+    DTP_TRY(dtp_worker_run(worker, read_file, o, &silent, error));
+    model->description = json_incref(o->file.description);
+    memcpy(model->sha256, o->file.sha256, sizeof model->sha256);
+    DTP_TRY(parse_description(model, error));
+    DTP_TRY(build(model, &o->file.file, callbacks, error));
+    o->model = model;
+    DTP_TRY(dtp_worker_run(worker, pack, o, callbacks, error));
+    DTP_TRY(describe(model, &o->file.file, error));
+fail:
+    dtp_model_file_close(&o->file);
+    return status;
+}
+
+static deeptepp_status make_on_worker(deeptepp_model **out, opening *o, int threads,
+                                      const deeptepp_callbacks *callbacks, deeptepp_error *error)
+{
+    dtp_worker *worker;
     deeptepp_model *model = calloc(1, sizeof *model);
     if (!model)
         return dtp_fail_memory(error, "a model", sizeof *model);
     atomic_init(&model->references, 1);
-    model->description = json_incref(file->description);
-    memcpy(model->sha256, file->sha256, sizeof model->sha256);
-    DTP_TRY(parse_description(model, error));
-    DTP_TRY(build(model, &file->file, callbacks, error));
-    DTP_TRY(pack_on_worker(model, &file->file, threads, callbacks, error));
-    DTP_TRY(describe(model, error));
-    *out = model;
-    return DEEPTEPP_OK;
-fail:
-    deeptepp_model_free(model);
+    deeptepp_status status = dtp_worker_start(&worker, threads, error);
+    if (status == DEEPTEPP_OK)
+        status = make(model, o, worker, callbacks, error);
+    dtp_worker_stop(worker);
+    if (status == DEEPTEPP_OK)
+        *out = model;
+    else
+        deeptepp_model_free(model);
     return status;
 }
 
@@ -153,38 +174,31 @@ static deeptepp_status read_options(const deeptepp_model_options *in, deeptepp_m
     return dtp_callbacks_copy(callbacks, out->callbacks, error);
 }
 
-static deeptepp_status open_model(deeptepp_model **out, const char *path, const void *bytes, size_t size,
-                                  const deeptepp_model_options *options, deeptepp_error *error)
+static deeptepp_status open_model(deeptepp_model **out, opening o, const deeptepp_model_options *options,
+                                  deeptepp_error *error)
 {
-    deeptepp_model_options o;
+    deeptepp_model_options read;
     deeptepp_callbacks callbacks;
-    dtp_model_file file;
-    deeptepp_status status;
-    if (!out || (!path && !bytes))
+    if (!out || (!o.path && !o.bytes))
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "%s is NULL", out ? "the model file" : "out");
     *out = NULL;
-    status = read_options(options, &o, &callbacks, error);
+    deeptepp_status status = read_options(options, &read, &callbacks, error);
     if (status != DEEPTEPP_OK)
         return status;
-    status = path ? dtp_model_file_open(&file, path, o.max_file_bytes, error)
-                  : dtp_model_file_from_bytes(&file, bytes, size, o.max_file_bytes, error);
-    if (status != DEEPTEPP_OK)
-        return status;
-    status = make(out, &file, o.threads, &callbacks, error);
-    dtp_model_file_close(&file);
-    return status;
+    o.max_bytes = read.max_file_bytes;
+    return make_on_worker(out, &o, read.threads, &callbacks, error);
 }
 
 deeptepp_status deeptepp_model_open(deeptepp_model **out, const char *path, const deeptepp_model_options *options,
                                     deeptepp_error *error)
 {
-    return open_model(out, path, NULL, 0, options, error);
+    return open_model(out, (opening){.path = path}, options, error);
 }
 
 deeptepp_status deeptepp_model_from_bytes(deeptepp_model **out, const void *bytes, size_t size,
                                           const deeptepp_model_options *options, deeptepp_error *error)
 {
-    return open_model(out, NULL, bytes, size, options, error);
+    return open_model(out, (opening){.bytes = bytes, .size = size}, options, error);
 }
 
 deeptepp_model *deeptepp_model_ref(deeptepp_model *model)

@@ -2,6 +2,8 @@
 
 import hashlib
 import itertools
+import os
+import pathlib
 import struct
 import zlib
 
@@ -12,6 +14,8 @@ from cli_program import (SMALL, answer, copy_of, inflate, needs_program, phantom
                          write_nifti)
 
 pytestmark = needs_program
+
+DATA = pathlib.Path(os.environ.get("DEEPTEPP_TEST_DATA") or pathlib.Path(__file__).parents[2] / "shared" / "data")
 
 
 # ---- Phantom ----
@@ -138,7 +142,7 @@ def test_time_points_rise_in_the_tumour_and_wash_out(tmp_path):
 # ---- Picture ----
 
 
-def png_pixels_size(path):
+def png_size(path):
     """Width and height of an RGB PNG all of whose chunks and scanlines are sound."""
     data, at, parts = path.read_bytes(), 8, []
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
@@ -162,8 +166,15 @@ def picture(folder, image, mask, *more, name="p"):
 
 
 def test_the_picture_is_a_sound_png(tmp_path):
-    width, height = png_pixels_size(picture(tmp_path, *phantom(tmp_path)))
+    width, height = png_size(picture(tmp_path, *phantom(tmp_path)))
     assert width > 1000 and height > 600
+
+
+@pytest.mark.parametrize("name", ("breast1", "brain1"))
+def test_real_images_are_drawn(tmp_path, name):
+    if not DATA.is_dir():
+        pytest.skip(f"there is no folder {DATA}")
+    png_size(picture(tmp_path, DATA / f"{name}_image.nii.gz", DATA / f"{name}_label.nii.gz"))
 
 
 def stored_otherwise(voxels, affine, order, flips):
@@ -235,7 +246,7 @@ def test_an_image_of_one_slice_or_one_value_is_drawn(tmp_path):
     mask = np.zeros((20, 20, 1))
     mask[5:9, 5:9] = 1
     files = [write_nifti(tmp_path / f"{n}.nii", v, np.eye(4)) for n, v in enumerate((np.ones(mask.shape), mask))]
-    png_pixels_size(picture(tmp_path, *files))
+    png_size(picture(tmp_path, *files))
 
 
 def halves(voxels):

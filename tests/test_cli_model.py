@@ -237,7 +237,7 @@ def test_info_tells_what_the_file_says(rich_model):
     for key in ("name", "version", "licence", "authors", "training_cohort", "intended_use", "limitations", "sha256"):
         assert described[key] in flat
     assert described["tiers"]["source"] in flat and described["calibration"]["source"] in flat
-    for part in ("pre, post", "2 members", "age (years)", "18, 100", "Low, Moderate, High", "SEEDED"):
+    for part in ("pre, post", "2 members", "age (years)", "18 to 100", "Low, Moderate, High", "SEEDED"):
         assert part in flat
 
 

@@ -56,14 +56,14 @@ static void assert_open_refused(const char *where, uint64_t cap, deeptepp_status
 {
     dtp_model_file out;
     memset(&out, 0xff, sizeof out);
-    check_failure(&out, dtp_model_file_open(&out, where, cap, &error), wanted, fragment);
+    check_failure(&out, dtp_model_file_open(&out, where, cap, NULL, &error), wanted, fragment);
 }
 
 static void assert_bytes_refused(file_bytes file, uint64_t cap, deeptepp_status wanted, const char *fragment)
 {
     dtp_model_file out;
     memset(&out, 0xff, sizeof out);
-    check_failure(&out, dtp_model_file_from_bytes(&out, file.data, file.size, cap, &error), wanted, fragment);
+    check_failure(&out, dtp_model_file_from_bytes(&out, file.data, file.size, cap, NULL, &error), wanted, fragment);
     free(file.data);
 }
 
@@ -87,11 +87,11 @@ static void path_and_memory_give_the_same_model(void **state)
     dtp_model_file model;
     file_bytes file = good_model();
     write_file(&file);
-    assert_int_equal(dtp_model_file_open(&model, path, 0, &error), DEEPTEPP_OK);
+    assert_int_equal(dtp_model_file_open(&model, path, 0, NULL, &error), DEEPTEPP_OK);
     check_good(&model, &file);
     dtp_model_file_close(&model);
     assert_empty(&model);
-    assert_int_equal(dtp_model_file_from_bytes(&model, file.data, file.size, 0, NULL), DEEPTEPP_OK);
+    assert_int_equal(dtp_model_file_from_bytes(&model, file.data, file.size, 0, NULL, NULL), DEEPTEPP_OK);
     check_good(&model, &file);
     dtp_model_file_close(&model);
     dtp_model_file_close(NULL);
@@ -104,7 +104,7 @@ static void the_digest_is_sha256_of_every_byte(void **state)
     (void)state;
     dtp_model_file model;
     file_bytes file = good_model();
-    assert_int_equal(dtp_model_file_from_bytes(&model, file.data, file.size, 0, &error), DEEPTEPP_OK);
+    assert_int_equal(dtp_model_file_from_bytes(&model, file.data, file.size, 0, NULL, &error), DEEPTEPP_OK);
     assert_string_equal(model.sha256, "4fde732458a29a9e4b897094188085865b032958f6b6c646052087e850b9ed90");
     dtp_model_file_close(&model);
     free(file.data);
@@ -127,7 +127,7 @@ static void a_file_of_several_chunks_is_read_whole(void **state)
              N, 4 * N);
     file_bytes file = file_of(header, data, N * sizeof *data);
     write_file(&file);
-    assert_int_equal(dtp_model_file_open(&model, path, 0, &error), DEEPTEPP_OK);
+    assert_int_equal(dtp_model_file_open(&model, path, 0, NULL, &error), DEEPTEPP_OK);
     check_good(&model, &file);
     assert_memory_equal(dtp_safetensors_find(&model.file, "w")->data, data, N * sizeof *data);
     dtp_model_file_close(&model);
@@ -143,7 +143,7 @@ static void no_descriptor_is_left_open(void **state)
     const int before = dup(0);
     close(before);
     write_file(&file);
-    assert_int_equal(dtp_model_file_open(&model, path, 0, &error), DEEPTEPP_OK);
+    assert_int_equal(dtp_model_file_open(&model, path, 0, NULL, &error), DEEPTEPP_OK);
     dtp_model_file_close(&model);
     file.size--;
     write_file(&file);
@@ -206,7 +206,7 @@ static void a_file_over_the_cap_is_refused(void **state)
     file_bytes file = good_model();
     write_file(&file);
     assert_open_refused(path, file.size - 1, DEEPTEPP_ERR_FILE_TOO_LARGE, "wanted at most");
-    assert_int_equal(dtp_model_file_open(&model, path, file.size, &error), DEEPTEPP_OK);
+    assert_int_equal(dtp_model_file_open(&model, path, file.size, NULL, &error), DEEPTEPP_OK);
     dtp_model_file_close(&model);
     assert_bytes_refused(file, file.size - 1, DEEPTEPP_ERR_FILE_TOO_LARGE, "wanted at most");
 }
@@ -245,7 +245,7 @@ static void every_truncation_of_the_file_is_refused(void **state)
     write_file(&file);
     for (size_t size = file.size; size-- > 0;) {
         assert_int_equal(truncate(path, (off_t)size), 0);
-        deeptepp_status status = dtp_model_file_open(&out, path, 0, &error);
+        deeptepp_status status = dtp_model_file_open(&out, path, 0, NULL, &error);
         assert_true(status == DEEPTEPP_ERR_FILE_TRUNCATED || status == DEEPTEPP_ERR_MODEL_HEADER_LENGTH);
         assert_empty(&out);
     }
@@ -296,7 +296,7 @@ static void every_damaged_byte_is_survived(void **state)
         const uint8_t before = file.data[i];
         for (int change = 1; change < 256; change++) {
             file.data[i] = (uint8_t)(before ^ change);
-            deeptepp_status status = dtp_model_file_from_bytes(&out, file.data, file.size, 0, &error);
+            deeptepp_status status = dtp_model_file_from_bytes(&out, file.data, file.size, 0, NULL, &error);
             if (status != DEEPTEPP_OK)
                 assert_empty(&out);
             dtp_model_file_close(&out);

@@ -61,16 +61,25 @@ static void tell_region(const json_t *input)
                                        : "a region that leaves the image is filled, with a warning");
 }
 
+static double low_of(const json_t *pair)
+{
+    return json_number_value(json_array_get(pair, 0));
+}
+
+static double high_of(const json_t *pair)
+{
+    return json_number_value(json_array_get(pair, 1));
+}
+
 static void tell_limits(const json_t *input)
 {
-    char hard[LIST], usual[LIST];
     const json_t *spacing = json_object_get(input, "spacing_mm");
+    const json_t *usual = json_object_get(spacing, "usual"), *hard = json_object_get(spacing, "hard");
     if (json_object_get(input, "min_mask_voxels"))
         cli_text_line("mask", "at least %.0f voxels", cli_json_number(input, "min_mask_voxels"));
     if (spacing)
-        cli_text_line("voxel edges", "usually %s mm (low, high); refused outside %s mm",
-                      cli_json_list(json_object_get(spacing, "usual"), usual, sizeof usual),
-                      cli_json_list(json_object_get(spacing, "hard"), hard, sizeof hard));
+        cli_text_line("voxel edges", "usually %.6g to %.6g mm; refused outside %.6g to %.6g mm", low_of(usual),
+                      high_of(usual), low_of(hard), high_of(hard));
 }
 
 static void tell_input(const json_t *model)
@@ -88,16 +97,16 @@ static void tell_input(const json_t *model)
     tell_limits(input);
 }
 
-static void tell_covariate(const json_t *covariate, bool first)
+static void tell_covariate(const json_t *covariate, const char *label)
 {
-    char range[LIST];
     size_t index;
-    const json_t *levels = json_object_get(covariate, "levels"), *level;
-    const bool optional = json_object_get(covariate, "missing") != NULL;
-    cli_text_line(first ? "covariates" : "", "%s (%s)%s%s%s", cli_json_text(covariate, "name"),
-                  cli_json_text(covariate, "unit"), levels ? "" : ", low and high: ",
-                  levels ? "" : cli_json_list(json_object_get(covariate, "range"), range, sizeof range),
-                  optional ? "; filled in when missing, with a warning" : "");
+    const json_t *levels = json_object_get(covariate, "levels"), *range = json_object_get(covariate, "range"), *level;
+    const char *missing = json_object_get(covariate, "missing") ? "; filled in when missing, with a warning" : "";
+    const char *name = cli_json_text(covariate, "name"), *unit = cli_json_text(covariate, "unit");
+    if (range)
+        cli_text_line(label, "%s (%s), %.6g to %.6g%s", name, unit, low_of(range), high_of(range), missing);
+    else
+        cli_text_line(label, "%s (%s)%s", name, unit, missing);
     json_array_foreach(levels, index, level)
         cli_text_line("", "  %.6g: %s", cli_json_number(level, "value"), cli_json_text(level, "name"));
 }
@@ -109,7 +118,7 @@ static void tell_score(const json_t *model)
     cli_text_line("score", "%s of class %.0f, mean over views and members", cli_json_text(score, "rule"),
                   cli_json_number(score, "class"));
     json_array_foreach(json_object_get(model, "covariates"), index, covariate)
-        tell_covariate(covariate, index == 0);
+        tell_covariate(covariate, index ? "" : "covariates");
 }
 
 static void tell_tiers(const json_t *model)

@@ -67,6 +67,19 @@ static void forget(cli_output *output)
     memset(output, 0, sizeof *output);
 }
 
+static int open_file(cli_output *output)
+{
+    if (in_place(output->path)) {
+        output->file = fopen(output->path, "wb");
+    } else {
+        output->temporary = temporary_name(output->target);
+        if (!output->temporary)
+            return cli_fail_memory("a file name");
+        output->file = open_temporary(output->temporary);
+    }
+    return output->file ? CLI_OK : cli_fail_write(output->path);
+}
+
 int cli_output_open(cli_output *output, const char *path)
 {
     struct stat found;
@@ -75,24 +88,10 @@ int cli_output_open(cli_output *output, const char *path)
         return cli_fail(CLI_OUTPUT, "%s: is a folder, wanted a file", path);
     output->path = strdup(path);
     output->target = resolve(path);
-    if (!output->path || !output->target)
-        goto no_memory;
-    if (in_place(path)) {
-        output->file = fopen(path, "wb");
-    } else {
-        output->temporary = temporary_name(output->target);
-        if (!output->temporary)
-            goto no_memory;
-        output->file = open_temporary(output->temporary);
-    }
-    if (output->file)
-        return CLI_OK;
-    forget(output);
-    return cli_fail_write(path);
-
-no_memory:
-    forget(output);
-    return cli_fail_memory("a file name");
+    const int code = output->path && output->target ? open_file(output) : cli_fail_memory("a file name");
+    if (code)
+        forget(output);
+    return code;
 }
 
 static bool close_whole(cli_output *output)

@@ -52,9 +52,9 @@ static void tell_survival(const deeptepp_result *result, const json_t *descripti
 {
     const json_t *calibration = json_object_get(description, "calibration");
     for (int64_t i = 0; i < deeptepp_result_survival_count(result); i++)
-        cli_text_line(i ? "" : "survival", "%.4f at %.6g %s%s%s", deeptepp_result_survival(result, i),
-                      deeptepp_result_survival_time(result, i), cli_json_text(calibration, "unit"), i ? "" : ": ",
-                      i ? "" : cli_json_text(calibration, "endpoint"));
+        cli_text_line(i ? "" : "survival", "%.4f at %.6g %s  (%s)", deeptepp_result_survival(result, i),
+                      deeptepp_result_survival_time(result, i), cli_json_text(calibration, "unit"),
+                      cli_json_text(calibration, "endpoint"));
 }
 
 static void tell_views(const deeptepp_result *result)

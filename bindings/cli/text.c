@@ -23,7 +23,10 @@ void cli_text_paragraph(const char *label, const char *text)
     const char *left = label;
     do {
         const size_t length = fitting(text);
-        printf("%-*s%.*s\n", LABEL, left, (int)length, text);
+        size_t shown = length;
+        while (shown > 0 && text[shown - 1] == ' ')
+            shown--;
+        printf("%-*s%.*s\n", LABEL, left, (int)shown, text);
         text += length + strspn(text + length, " ");
         left = "";
     } while (*text);

@@ -108,9 +108,10 @@ fail:
     return status;
 }
 
-deeptepp_status dtp_model_file_open(dtp_model_file *out, const char *path, uint64_t max_bytes, deeptepp_error *error)
+deeptepp_status dtp_model_file_open(dtp_model_file *out, const char *path, uint64_t max_bytes,
+                                    const atomic_bool *cancelled, deeptepp_error *error)
 {
-    dtp_source source = {.fd = -1};
+    dtp_source source = {.fd = -1, .cancelled = cancelled};
     *out = (dtp_model_file){0};
     deeptepp_status status = open_source(&source, path, max_bytes, error);
     if (status == DEEPTEPP_OK)
@@ -121,9 +122,9 @@ deeptepp_status dtp_model_file_open(dtp_model_file *out, const char *path, uint6
 }
 
 deeptepp_status dtp_model_file_from_bytes(dtp_model_file *out, const void *bytes, size_t size, uint64_t max_bytes,
-                                          deeptepp_error *error)
+                                          const atomic_bool *cancelled, deeptepp_error *error)
 {
-    dtp_source source = {.bytes = bytes, .fd = -1, .size = size};
+    dtp_source source = {.bytes = bytes, .fd = -1, .size = size, .cancelled = cancelled};
     *out = (dtp_model_file){0};
     deeptepp_status status = check_size(size, max_bytes, error);
     return status == DEEPTEPP_OK ? read_source(out, &source, error) : status;

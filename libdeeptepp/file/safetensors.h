@@ -3,6 +3,7 @@
 #define DTP_SAFETENSORS_H
 
 #include <jansson.h>
+#include <stdatomic.h>
 
 #include "../base/base.h"
 #include "../base/digest.h"
@@ -34,10 +35,12 @@ typedef struct dtp_source {
     const uint8_t *bytes; /* NULL: read from fd */
     int fd;
     size_t size, at;
+    const atomic_bool *cancelled; /* NULL, or asked between pieces */
     dtp_digest digest; /* of everything read so far; initialised by the source's maker */
 } dtp_source;
 
-/* Reads exactly `size` bytes and adds them to the digest. Errors: FILE_READ, FILE_TRUNCATED. */
+/* Reads exactly `size` bytes and adds them to the digest. Errors: FILE_READ, FILE_TRUNCATED,
+ * CANCELLED. */
 deeptepp_status dtp_source_read(dtp_source *source, void *out, size_t size, deeptepp_error *error);
 
 /* The system's text for an errno value, in the caller's buffer. */

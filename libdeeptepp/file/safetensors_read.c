@@ -8,6 +8,8 @@
 #include "safetensors.h"
 #include "tensor_hash.h"
 
+enum { PIECE = 4 << 20 }; /* some milliseconds: how long a cancelled call may go on */
+
 static const size_t max_header = (size_t)100 << 20;
 static const char lfs_pointer[] = "version https://git-lfs";
 
@@ -35,17 +37,27 @@ static deeptepp_status read_fd(int fd, uint8_t *out, size_t size, deeptepp_error
     return DEEPTEPP_OK;
 }
 
+static deeptepp_status read_piece(dtp_source *source, uint8_t *out, size_t size, deeptepp_error *error)
+{
+    deeptepp_status status = DEEPTEPP_OK;
+    if (source->cancelled && atomic_load_explicit(source->cancelled, memory_order_relaxed))
+        return dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled while the model file was read");
+    if (source->bytes)
+        memcpy(out, source->bytes + source->at, size);
+    else
+        status = read_fd(source->fd, out, size, error);
+    source->at += size;
+    return status;
+}
+
 static deeptepp_status read_bytes(dtp_source *source, void *out, size_t size, deeptepp_error *error)
 {
     deeptepp_status status = DEEPTEPP_OK;
     if (size > source->size - source->at)
         return dtp_fail(error, DEEPTEPP_ERR_FILE_TRUNCATED, "model file: %zu bytes from byte %zu on, wanted %zu",
                         source->size - source->at, source->at, size);
-    if (source->bytes)
-        memcpy(out, source->bytes + source->at, size);
-    else
-        status = read_fd(source->fd, out, size, error);
-    source->at += size;
+    for (size_t at = 0; at < size && status == DEEPTEPP_OK; at += PIECE)
+        status = read_piece(source, (uint8_t *)out + at, size - at < PIECE ? size - at : PIECE, error);
     return status;
 }
 

@@ -120,6 +120,34 @@ static dnnl_status_t make_primitive(dtp_net *net, int i)
     return s ? s : dnnl_memory_create(&net->scratchpads[i], dtp_pd_md(pd, dnnl_query_scratchpad_md), net->plan->engine, net->scratchpad);
 }
 
+static void destroy_memories(dnnl_memory_t *memories, size_t count)
+{
+    for (size_t i = 0; memories && i < count; i++)
+        if (memories[i])
+            dnnl_memory_destroy(memories[i]);
+    free(memories);
+}
+
+/* All but the plan, which a net that could not be made leaves to its caller. */
+static void release(dtp_net *net)
+{
+    if (!net)
+        return;
+    size_t nodes = (size_t)net->plan->n_nodes;
+    for (size_t i = 0; net->primitives && i < nodes; i++)
+        if (net->primitives[i])
+            dnnl_primitive_destroy(net->primitives[i]);
+    destroy_memories(net->memories, net->n_memories);
+    destroy_memories(net->scratchpads, nodes);
+    if (net->stream)
+        dnnl_stream_destroy(net->stream);
+    free(net->primitives);
+    free(net->steps);
+    free(net->arena);
+    free(net->scratchpad);
+    free(net);
+}
+
 deeptepp_status dtp_net_new(dtp_net **out, dtp_plan *plan, const dtp_job *job, deeptepp_error *error)
 {
     *out = NULL;
@@ -142,40 +170,18 @@ deeptepp_status dtp_net_new(dtp_net **out, dtp_plan *plan, const dtp_job *job, d
     if (s)
         status = dtp_backend_fail(error, s, "making the network's primitives");
     if (status != DEEPTEPP_OK) {
-        net->plan = NULL; /* stays the caller's */
-        dtp_net_free(net);
+        release(net);
         return status;
     }
     *out = net;
     return DEEPTEPP_OK;
 }
 
-static void destroy_memories(dnnl_memory_t *memories, size_t count)
-{
-    for (size_t i = 0; memories && i < count; i++)
-        if (memories[i])
-            dnnl_memory_destroy(memories[i]);
-    free(memories);
-}
-
 void dtp_net_free(dtp_net *net)
 {
-    if (!net)
-        return;
-    size_t nodes = net->plan ? (size_t)net->plan->n_nodes : 0;
-    for (size_t i = 0; net->primitives && i < nodes; i++)
-        if (net->primitives[i])
-            dnnl_primitive_destroy(net->primitives[i]);
-    destroy_memories(net->memories, net->n_memories);
-    destroy_memories(net->scratchpads, nodes);
-    if (net->stream)
-        dnnl_stream_destroy(net->stream);
-    free(net->primitives);
-    free(net->steps);
-    free(net->arena);
-    free(net->scratchpad);
-    dtp_plan_free(net->plan);
-    free(net);
+    dtp_plan *plan = net ? net->plan : NULL;
+    release(net);
+    dtp_plan_free(plan);
 }
 
 static float *tensor_data(const dtp_net *net, int tensor)

@@ -34,7 +34,8 @@ typedef struct dtp_stage {
     int64_t chunk;
 } dtp_stage;
 
-enum { DTP_MAX_NODES = 2 * DTP_MAX_LAYERS };
+/* Every layer after a change of layout, and one more for the output. */
+enum { DTP_MAX_NODES = 2 * DTP_MAX_LAYERS + 1 };
 
 struct dtp_plan {
     const dtp_graph *graph;

@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     dtp_model_file model;
     deeptepp_error error = {0};
-    deeptepp_status status = dtp_model_file_from_bytes(&model, bytes, size, 0, &error);
+    deeptepp_status status = dtp_model_file_from_bytes(&model, bytes, size, 0, NULL, &error);
     require(error.status == status && (status == DEEPTEPP_OK) == (model.description != NULL));
     if (status == DEEPTEPP_OK)
         check_model(&model, size);

@@ -1,0 +1,362 @@
+/* Intensity rules against their formulas. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "../libdeeptepp/input/intensity.h"
+#include "intensity_reference.h"
+#include "picture_maker.h"
+#include "recipe_maker.h"
+
+/* ---- The library ---- */
+
+static double *random_values(size_t count, uint64_t seed, double low, double high)
+{
+    double *values = malloc(count * sizeof *values);
+    assert_non_null(values);
+    for (size_t i = 0; i < count; i++)
+        values[i] = (double)(float)(low + (high - low) * picture_random(&seed));
+    return values;
+}
+
+static float *to_floats(const double *values, size_t count)
+{
+    float *floats = malloc(count * sizeof *floats);
+    assert_non_null(floats);
+    for (size_t i = 0; i < count; i++)
+        floats[i] = (float)values[i];
+    return floats;
+}
+
+/* Maps the values by their own mapping; each must be what the formula gives, to `tolerance`. */
+static void assert_mapped(const dtp_recipe *r, const double *values, size_t count, double tolerance)
+{
+    dtp_mapping mapping;
+    float *floats = to_floats(values, count);
+    assert_int_equal(dtp_mapping_of_values(&mapping, r, floats, count, "crop", NULL), DEEPTEPP_OK);
+    dtp_mapping_apply(&mapping, floats, count);
+    for (size_t i = 0; i < count; i += 1 + count / 50) {
+        double wanted = expected(r, values, count, values[i]);
+        if (!(fabs(floats[i] - wanted) <= tolerance))
+            fail_msg("value %zu of %zu, %.9g, became %.9g, wanted %.9g", i, count, values[i], (double)floats[i], wanted);
+    }
+    free(floats);
+}
+
+#define PERCENTILE(low, high)                                                                                          \
+    "{'rule': 'percentile', 'over': 'view', 'range': [-1, 3], 'percentiles': [" low ", " high "]}"
+
+static const char *const RULES[] = {
+    "{'rule': 'none'}",        "{'rule': 'zscore', 'over': 'view'}", "{'rule': 'minmax', 'over': 'view', 'range': [0, 255]}",
+    PERCENTILE("0.5", "99.5"), PERCENTILE("0", "100"),               PERCENTILE("25", "75"),
+    PERCENTILE("0", "1"),      PERCENTILE("99", "100"),
+};
+
+/* ---- Over values ---- */
+
+static void every_rule_is_its_formula(void **state)
+{
+    (void)state;
+    static const size_t counts[] = {2, 3, 10, 101, 4096, 5000};
+    for (size_t rule = 0; rule < DTP_COUNT(RULES); rule++) {
+        dtp_recipe r = RECIPE_WITH("intensity", RULES[rule]);
+        for (size_t n = 0; n < DTP_COUNT(counts); n++) {
+            double *values = random_values(counts[n], rule * 10 + n, -300, 1700);
+            assert_mapped(&r, values, counts[n], 1e-3);
+            free(values);
+        }
+        dtp_recipe_free(&r);
+    }
+}
+
+static void no_rule_changes_nothing(void **state)
+{
+    (void)state;
+    dtp_recipe r = recipe_with(NULL);
+    dtp_mapping mapping;
+    float values[] = {-0.0f, 1e-40f, 3e38f, 7, 7, -12345.678f}, copy[6];
+    memcpy(copy, values, sizeof values);
+    assert_int_equal(dtp_mapping_of_values(&mapping, &r, values, 6, "crop", NULL), DEEPTEPP_OK);
+    dtp_mapping_apply(&mapping, values, 6);
+    for (int i = 0; i < 6; i++)
+        assert_true(values[i] == copy[i]);
+    dtp_recipe_free(&r);
+}
+
+/* Orders that trouble a careless selection: sorted, reversed, many equal, one peak, a saw. */
+static double awkward(int kind, size_t i, size_t count)
+{
+    switch (kind) {
+    case 0: return (double)i;
+    case 1: return (double)(count - i);
+    case 2: return (double)(i % 3);
+    case 3: return i < count / 2 ? (double)i : (double)(count - i);
+    case 4: return (double)(i * 7919 % 101);
+    default: return i == count - 1 ? 1e6 : (double)(i % 2);
+    }
+}
+
+static void percentiles_are_those_of_the_sorted_values(void **state)
+{
+    (void)state;
+    static const char *const pairs[] = {PERCENTILE("0", "100"), PERCENTILE("0.1", "99.9"), PERCENTILE("33", "67"),
+                                        PERCENTILE("10", "99.99")};
+    for (int kind = 0; kind < 6; kind++)
+        for (size_t pair = 0; pair < DTP_COUNT(pairs); pair++) {
+            dtp_recipe r = RECIPE_WITH("intensity", pairs[pair]);
+            size_t count = 997;
+            dtp_mapping mapping;
+            double *values = malloc(count * sizeof *values);
+            assert_non_null(values);
+            for (size_t i = 0; i < count; i++)
+                values[i] = awkward(kind, i, count);
+            float *floats = to_floats(values, count);
+            double *sorted = sorted_copy(values, count);
+            assert_int_equal(dtp_mapping_of_values(&mapping, &r, floats, count, "crop", NULL), DEEPTEPP_OK);
+            double low = quantile(sorted, count, r.percentiles[0]), high = quantile(sorted, count, r.percentiles[1]);
+            assert_true(fabs(mapping.low - low) <= 1e-9 * fabs(high) && fabs(mapping.high - high) <= 1e-9 * fabs(high));
+            free(sorted);
+            free(floats);
+            free(values);
+            dtp_recipe_free(&r);
+        }
+}
+
+/* In type 7, 25 % of 1, 2, 3, 4 is 1.75 (R and NumPy agree; types 5 and 6 say 1.5 and 1.25). */
+static void percentiles_are_of_type_7(void **state)
+{
+    (void)state;
+    dtp_recipe r = RECIPE_WITH("intensity", PERCENTILE("25", "60"));
+    dtp_mapping mapping;
+    const float values[] = {3, 1, 4, 2};
+    assert_int_equal(dtp_mapping_of_values(&mapping, &r, values, 4, "crop", NULL), DEEPTEPP_OK);
+    assert_true(fabs(mapping.low - 1.75) < 1e-12 && fabs(mapping.high - 2.8) < 1e-12);
+    dtp_recipe_free(&r);
+}
+
+static void values_are_not_reordered(void **state)
+{
+    (void)state;
+    dtp_recipe r = RECIPE_WITH("intensity", PERCENTILE("10", "90"));
+    dtp_mapping mapping;
+    double *values = random_values(1000, 6, 0, 1);
+    float *floats = to_floats(values, 1000), *copy = to_floats(values, 1000);
+    assert_int_equal(dtp_mapping_of_values(&mapping, &r, floats, 1000, "crop", NULL), DEEPTEPP_OK);
+    assert_memory_equal(floats, copy, 1000 * sizeof *floats);
+    free(copy);
+    free(floats);
+    free(values);
+    dtp_recipe_free(&r);
+}
+
+static void values_beyond_the_percentiles_are_clipped(void **state)
+{
+    (void)state;
+    dtp_recipe r = RECIPE_WITH("intensity", PERCENTILE("10", "90"));
+    dtp_mapping mapping;
+    float values[101], probes[] = {-1e30f, 9.99f, 10, 50, 90, 90.01f, 1e30f};
+    for (int i = 0; i <= 100; i++)
+        values[i] = (float)i;
+    assert_int_equal(dtp_mapping_of_values(&mapping, &r, values, 101, "crop", NULL), DEEPTEPP_OK);
+    dtp_mapping_apply(&mapping, probes, 7);
+    static const float wanted[] = {-1, -1, -1, 1, 3, 3, 3};
+    for (int i = 0; i < 7; i++)
+        assert_true(fabsf(probes[i] - wanted[i]) < 1e-6f);
+    dtp_recipe_free(&r);
+}
+
+static void constants_are_refused(void **state)
+{
+    (void)state;
+    for (size_t rule = 1; rule < DTP_COUNT(RULES); rule++) {
+        dtp_recipe r = RECIPE_WITH("intensity", RULES[rule]);
+        dtp_mapping mapping;
+        deeptepp_error error = {0};
+        float values[100];
+        for (int i = 0; i < 100; i++)
+            values[i] = 1234.567f;
+        assert_int_equal(dtp_mapping_of_values(&mapping, &r, values, 100, "crop of X", &error),
+                         DEEPTEPP_ERR_IMAGE_CONSTANT);
+        assert_non_null(strstr(error.message, "crop of X"));
+        assert_non_null(strstr(error.message, "1234.56"));
+        assert_int_equal(dtp_mapping_of_values(&mapping, &r, values, 1, "crop", NULL), DEEPTEPP_ERR_IMAGE_CONSTANT);
+        dtp_recipe_free(&r);
+    }
+}
+
+/* Not all values are equal, but nearly all: nothing lies between the percentiles. */
+static void percentiles_that_coincide_are_refused(void **state)
+{
+    (void)state;
+    dtp_recipe r = RECIPE_WITH("intensity", PERCENTILE("5", "95"));
+    dtp_mapping mapping;
+    float values[100] = {[7] = 1, [8] = -1};
+    assert_int_equal(dtp_mapping_of_values(&mapping, &r, values, 100, "crop", NULL), DEEPTEPP_ERR_IMAGE_CONSTANT);
+    dtp_recipe_free(&r);
+}
+
+/* float32 values near 1e6 differ by 1/16: the sum of squares would lose them. */
+static void a_huge_offset_costs_no_precision(void **state)
+{
+    (void)state;
+    dtp_recipe r = RECIPE_WITH("intensity", RULES[1]);
+    enum { N = 200000 };
+    double *values = random_values(N, 12, 0, 64);
+    static const double offsets[] = {0, 1e6, -8e6, 1.6e7};
+    for (size_t o = 0; o < DTP_COUNT(offsets); o++) {
+        for (int i = 0; i < N; i++)
+            values[i] = offsets[o] + floor(values[i] - (o ? offsets[o - 1] : 0));
+        assert_mapped(&r, values, N, 1e-5);
+    }
+    free(values);
+    dtp_recipe_free(&r);
+}
+
+static void a_tiny_scale_costs_none_either(void **state)
+{
+    (void)state;
+    dtp_recipe r = RECIPE_WITH("intensity", RULES[1]);
+    double *values = random_values(5000, 13, 0, 1e-30);
+    assert_mapped(&r, values, 5000, 1e-4);
+    free(values);
+    dtp_recipe_free(&r);
+}
+
+/* ---- Over images ---- */
+
+typedef struct bench {
+    picture pictures[2];
+    deeptepp_volume *volumes[2];
+    dtp_recipe recipe;
+    dtp_study study;
+} bench;
+
+/* Two images of different ranges, stored in different axis orders. Heap memory: the study points into it. */
+static bench *make_bench(const char *rule, const char *over)
+{
+    bench *b = calloc(1, sizeof *b);
+    uint64_t seed = 31;
+    assert_non_null(b);
+    b->recipe = RECIPE_WITH("channels", "['pre', 'post']", "intensity", rule, "intensity.over", over);
+    b->study.recipe = &b->recipe;
+    for (int c = 0; c < 2; c++) {
+        picture p = picture_make((const int64_t[]){13, 11, 7}, (const double[]){1, 1, 1}, (const double[]){0, 0, 0});
+        for (size_t n = 0; n < picture_count(&p); n++)
+            p.values[n] = (double)(float)((c ? 500 : -20) + (c ? 900 : 130) * picture_random(&seed));
+        b->pictures[c] = picture_reorder(&p, c ? 37 : 5);
+        free(p.values);
+        b->study.images[c] = b->volumes[c] = picture_volume(&b->pictures[c]);
+    }
+    return b;
+}
+
+static void free_bench(bench *b)
+{
+    for (int c = 0; c < 2; c++) {
+        deeptepp_volume_free(b->volumes[c]);
+        free(b->pictures[c].values);
+    }
+    dtp_recipe_free(&b->recipe);
+    free(b);
+}
+
+static void assert_image_mapping(const bench *b, int first, int last)
+{
+    dtp_mapping mapping;
+    atomic_bool cancelled = false;
+    double values[2 * 13 * 11 * 7];
+    size_t count = 0;
+    for (int c = first; c <= last; c++)
+        for (size_t n = 0; n < picture_count(&b->pictures[c]); n++)
+            values[count++] = b->pictures[c].values[n];
+    assert_int_equal(dtp_mapping_of_images(&mapping, &b->study, first, last, &cancelled, NULL), DEEPTEPP_OK);
+    float probes[] = {-500, 0, 100, 555.5f, 800, 2000};
+    for (int i = 0; i < 6; i++) {
+        double x = (double)probes[i], wanted = expected(&b->recipe, values, count, x);
+        /* minmax over an image does not clip what interpolation cannot leave anyway. */
+        if (b->recipe.intensity == DTP_INTENSITY_MINMAX && (x < mapping.low || x > mapping.high))
+            continue;
+        float y = probes[i];
+        dtp_mapping_apply(&mapping, &y, 1);
+        assert_true(fabs((double)y - wanted) < 1e-4);
+    }
+}
+
+static void whole_images_give_their_own_or_a_common_mapping(void **state)
+{
+    (void)state;
+    for (size_t rule = 1; rule < DTP_COUNT(RULES); rule++) {
+        bench *b = make_bench(RULES[rule], "'image'");
+        assert_image_mapping(b, 0, 0);
+        assert_image_mapping(b, 1, 1);
+        assert_image_mapping(b, 0, 1);
+        free_bench(b);
+    }
+}
+
+static void a_constant_image_is_named(void **state)
+{
+    (void)state;
+    for (size_t rule = 1; rule < DTP_COUNT(RULES); rule++) {
+        bench *b = make_bench(RULES[rule], "'image'");
+        dtp_mapping mapping;
+        deeptepp_error error = {0};
+        atomic_bool cancelled = false;
+        for (size_t n = 0; n < picture_count(&b->pictures[1]); n++)
+            b->pictures[1].values[n] = 17;
+        assert_int_equal(dtp_mapping_of_images(&mapping, &b->study, 1, 1, &cancelled, &error),
+                         DEEPTEPP_ERR_IMAGE_CONSTANT);
+        assert_non_null(strstr(error.message, "\"post\""));
+        free_bench(b);
+    }
+}
+
+static void a_cancelled_pass_over_an_image_says_so(void **state)
+{
+    (void)state;
+    for (size_t rule = 1; rule < 4; rule++) {
+        bench *b = make_bench(RULES[rule], "'image'");
+        dtp_mapping mapping;
+        atomic_bool cancelled = true;
+        assert_int_equal(dtp_mapping_of_images(&mapping, &b->study, 0, 1, &cancelled, NULL), DEEPTEPP_ERR_CANCELLED);
+        free_bench(b);
+    }
+}
+
+static void a_huge_offset_of_an_image_costs_no_precision(void **state)
+{
+    (void)state;
+    bench *b = make_bench("{'rule': 'zscore'}", "'image'");
+    dtp_mapping mapping;
+    atomic_bool cancelled = false;
+    double spread = sd_of(b->pictures[0].values, picture_count(&b->pictures[0]));
+    for (size_t n = 0; n < picture_count(&b->pictures[0]); n++)
+        b->pictures[0].values[n] += 1e9;
+    assert_int_equal(dtp_mapping_of_images(&mapping, &b->study, 0, 0, &cancelled, NULL), DEEPTEPP_OK);
+    assert_true(fabs(mapping.gain * spread - 1) < 1e-7);
+    free_bench(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_rule_is_its_formula),
+        cmocka_unit_test(no_rule_changes_nothing),
+        cmocka_unit_test(percentiles_are_those_of_the_sorted_values),
+        cmocka_unit_test(percentiles_are_of_type_7),
+        cmocka_unit_test(values_are_not_reordered),
+        cmocka_unit_test(values_beyond_the_percentiles_are_clipped),
+        cmocka_unit_test(constants_are_refused),
+        cmocka_unit_test(percentiles_that_coincide_are_refused),
+        cmocka_unit_test(a_huge_offset_costs_no_precision),
+        cmocka_unit_test(a_tiny_scale_costs_none_either),
+        cmocka_unit_test(whole_images_give_their_own_or_a_common_mapping),
+        cmocka_unit_test(a_constant_image_is_named),
+        cmocka_unit_test(a_cancelled_pass_over_an_image_says_so),
+        cmocka_unit_test(a_huge_offset_of_an_image_costs_no_precision),
+    };
+    return cmocka_run_group_tests_name("intensity", tests, NULL, NULL);
+}
