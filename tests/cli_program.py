@@ -8,6 +8,7 @@ import os
 import shutil
 import struct
 import subprocess
+import time
 
 import numpy as np
 import pytest
@@ -39,6 +40,18 @@ def refusal(code, *arguments, **options):
     assert not done.stdout
     assert text.startswith("deeptepp: ") and text.count("\n") == 1 and text.endswith("\n"), text
     return text
+
+
+def interrupted(number, after, *arguments):
+    """Sends a signal after so many seconds; exit code and both streams, which must come within 5 more."""
+    process = subprocess.Popen([PROGRAM, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        time.sleep(after)
+        process.send_signal(number)
+        out, error = process.communicate(timeout=5)
+    finally:
+        process.kill()
+    return process.returncode, out, error
 
 
 def phantom(folder, *arguments, seed=7, name=""):

@@ -8,11 +8,10 @@ import resource
 import signal
 import stat
 import subprocess
-import time
 
 import pytest
 
-from cli_program import PROGRAM, SMALL, answer, needs_program, phantom, read_nifti, refusal, run
+from cli_program import PROGRAM, SMALL, answer, interrupted, needs_program, phantom, read_nifti, refusal, run
 
 pytestmark = needs_program
 
@@ -198,14 +197,8 @@ def test_files_have_the_usual_permissions(case):
 
 @pytest.mark.parametrize("number, code", ((signal.SIGINT, 130), (signal.SIGTERM, 143)))
 def test_an_interruption_leaves_no_file(tmp_path, number, code):
-    command = [PROGRAM, "phantom", "--seed", "1", *LARGE, "--out-image", tmp_path / "i.nii", "--out-mask",
-               tmp_path / "m.nii"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    time.sleep(0.5)
-    process.send_signal(number)
-    out, error = process.communicate(timeout=60)
-    assert process.returncode == code
-    assert (out, error) == (b"", b"deeptepp: interrupted\n")
+    command = ("phantom", "--seed", 1, *LARGE, "--out-image", tmp_path / "i.nii", "--out-mask", tmp_path / "m.nii")
+    assert interrupted(number, 0.5, *command) == (code, b"", b"deeptepp: interrupted\n")
     assert not list(tmp_path.iterdir())
 
 

@@ -215,10 +215,10 @@ def test_right_is_left_and_front_is_up(tmp_path):
 
 
 def outline(path):
-    """Which pixels have something of the outline's colour: the only one that is much redder than blue."""
+    """Which pixels have something of the outline's colour, the only one that is much redder than blue; and the grey."""
     cv2 = pytest.importorskip("cv2")
     blue, _, red = np.moveaxis(cv2.imread(str(path)).astype(int), 2, 0)
-    return red - blue > 60
+    return red - blue > 60, blue
 
 
 def test_the_outline_is_thin_and_leaves_the_tumour_free(tmp_path):
@@ -226,20 +226,23 @@ def test_the_outline_is_thin_and_leaves_the_tumour_free(tmp_path):
     affine, mask = np.diag([1.0, 1, 3, 1]), np.zeros((64, 64, 12))
     mask[24:40, 24:40, 4:8] = 1
     image = write_nifti(tmp_path / "i.nii", mask * 1000 + np.arange(64)[:, None, None], affine)
-    drawn = outline(picture(tmp_path, image, write_nifti(tmp_path / "m.nii", mask, affine)))
+    drawn, grey = outline(picture(tmp_path, image, write_nifti(tmp_path / "m.nii", mask, affine)))
     _, _, boxes, _ = cv2.connectedComponentsWithStats(drawn.astype(np.uint8))
     assert len(boxes) - 1 == 3 + 4  # whole slice, coronal, sagittal; the 4 slices of the tumour
     for left, top, width, height, area in boxes[1:]:
         assert width > 20 and height > 20
         assert area < 3 * 2 * (width + height)
         assert not drawn[top + 4:top + height - 4, left + 4:left + width - 4].any()
+        middle = top + height // 2
+        first_free = left + np.argmin(drawn[middle, left:])
+        assert grey[middle, first_free] < 200  # on the slope from dark to white: the outline hides no more than that
 
 
 def test_a_tumour_of_one_voxel_can_be_seen(tmp_path):
     image, mask = phantom(tmp_path)
     one = np.zeros(read_nifti(mask).shape)
     one[20, 20, 10] = 1
-    assert outline(picture(tmp_path, image, write_nifti(tmp_path / "m.nii", one, read_affine(mask)))).sum() > 40
+    assert outline(picture(tmp_path, image, write_nifti(tmp_path / "m.nii", one, read_affine(mask))))[0].sum() > 40
 
 
 def test_an_image_of_one_slice_or_one_value_is_drawn(tmp_path):

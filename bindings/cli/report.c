@@ -7,12 +7,12 @@
 
 #include "progress.h"
 
-typedef struct hint {
+typedef struct advice {
     deeptepp_status status;
     const char *text;
-} hint;
+} advice;
 
-static const hint hints[] = {
+static const advice hints[] = {
     {DEEPTEPP_ERR_MEMORY_LIMIT, "raise --memory-limit, or use fewer --threads"},
     {DEEPTEPP_ERR_MEMORY, "close other programs, or use a smaller model"},
     {DEEPTEPP_ERR_THREAD, "use fewer --threads"},

@@ -53,7 +53,7 @@ int64_t dtp_build_channels(const dtp_build *build, const char *name, const char 
     return found ? found : 1;
 }
 
-static int convolution(dtp_build *build, const char *name, const char *norm, int rank, dtp_layer layer)
+static int convolution(dtp_build *build, const char *name, const char *norm, int64_t oc, int rank, dtp_layer layer)
 {
     dtp_layer_source *source = &build->arch->sources[build->arch->graph.n_layers];
     *source = (dtp_layer_source){.rank = rank};
@@ -65,10 +65,10 @@ static int convolution(dtp_build *build, const char *name, const char *norm, int
     read_kernel(build, source->weight, rank, layer.kernel);
     for (int i = 0; i < 3; i++)
         layer.pad[i] = layer.dilation[i] * (layer.kernel[i] - 1) / 2;
-    return append(build, &layer, dtp_build_channels(build, name, norm));
+    return append(build, &layer, oc ? oc : dtp_build_channels(build, name, norm));
 }
 
-int dtp_build_convolution(dtp_build *build, const char *name, const char *norm, int src, int add,
+int dtp_build_convolution(dtp_build *build, const char *name, const char *norm, int src, int add, int64_t oc,
                           const int64_t stride[3], int64_t dilation, dtp_activation activation)
 {
     dtp_layer layer = {.op = DTP_CONVOLUTION, .src = src, .add = add, .activation = activation};
@@ -76,13 +76,13 @@ int dtp_build_convolution(dtp_build *build, const char *name, const char *norm, 
         layer.stride[i] = stride[i];
         layer.dilation[i] = dilation;
     }
-    return build->status == DEEPTEPP_OK ? convolution(build, name, norm, build->rank, layer) : 0;
+    return build->status == DEEPTEPP_OK ? convolution(build, name, norm, oc, build->rank, layer) : 0;
 }
 
 int dtp_build_linear(dtp_build *build, const char *name, int src)
 {
     const dtp_layer layer = {.op = DTP_CONVOLUTION, .src = src, .add = -1, .stride = {1, 1, 1}, .dilation = {1, 1, 1}};
-    return build->status == DEEPTEPP_OK ? convolution(build, name, NULL, 2, layer) : 0;
+    return build->status == DEEPTEPP_OK ? convolution(build, name, NULL, 0, 2, layer) : 0;
 }
 
 int dtp_build_pool(dtp_build *build, dtp_op op, const char *name, int src, const int64_t kernel[3],

@@ -24,8 +24,9 @@ int64_t dtp_build_dim(const dtp_build *build, const char *name, int dim);
 int64_t dtp_build_channels(const dtp_build *build, const char *name, const char *norm);
 
 /* Appends a convolution made from tensor `name`.weight, whose kernel it reads (padding keeps the size at stride 1),
- * and BatchNorm `norm` (NULL: none). Returns the value, 0 after an error. */
-int dtp_build_convolution(dtp_build *build, const char *name, const char *norm, int src, int add,
+ * and BatchNorm `norm` (NULL: none). oc: the channels it must make; 0: as many as its tensor says. Returns the value,
+ * 0 after an error. */
+int dtp_build_convolution(dtp_build *build, const char *name, const char *norm, int src, int add, int64_t oc,
                           const int64_t stride[3], int64_t dilation, dtp_activation activation);
 
 /* Appends a linear layer with bias, on a 1x1x1 map. */

@@ -31,7 +31,7 @@ static int shortcut(dtp_build *build, const char *block, int src, int64_t oc, co
     snprintf(norm, sizeof norm, "%.44s.downsample.1", block);
     if (build->network->shortcut_a)
         return zero_extended_shortcut(build, name, src, oc, stride);
-    return dtp_build_convolution(build, name, norm, src, -1, stride, 1, DTP_IDENTITY);
+    return dtp_build_convolution(build, name, norm, src, -1, oc, stride, 1, DTP_IDENTITY);
 }
 
 static int block_convolution(dtp_build *build, const char *block, int index, int src, int add, const int64_t stride[3],
@@ -40,7 +40,7 @@ static int block_convolution(dtp_build *build, const char *block, int index, int
     char name[64], norm[64];
     snprintf(name, sizeof name, "%.48s.conv%d", block, index);
     snprintf(norm, sizeof norm, "%.48s.bn%d", block, index);
-    return dtp_build_convolution(build, name, norm, src, add, stride, dilation, build->network->activation);
+    return dtp_build_convolution(build, name, norm, src, add, 0, stride, dilation, build->network->activation);
 }
 
 /* A basic block strides in its first convolution, a bottleneck in its second, the 3x3x3 one. */
@@ -74,7 +74,7 @@ static int stem(dtp_build *build, const char *at)
     snprintf(name, sizeof name, "%.40sconv1", at);
     snprintf(norm, sizeof norm, "%.40sbn1", at);
     int value =
-        dtp_build_convolution(build, name, norm, 0, -1, build->network->stem_stride, 1, build->network->activation);
+        dtp_build_convolution(build, name, norm, 0, -1, 0, build->network->stem_stride, 1, build->network->activation);
     return build->network->stem_pool ? dtp_build_pool(build, DTP_MAX_POOL, "maxpool", value, kernel, stride, pad) : value;
 }
 

@@ -45,6 +45,8 @@ static void expect(report *r, dtp_safetensors *file, const char *prefix, const c
         note(r, &r->missing, "missing", full, "");
         return;
     }
+    if (tensor->used)
+        note(r, &r->unexpected, "shared", full, " by two members");
     tensor->used = true;
     if (tensor->rank == rank && memcmp(tensor->shape, shape, (size_t)rank * sizeof *shape) == 0 &&
         tensor->dtype != DTP_I64)

@@ -25,6 +25,10 @@ deeptepp_status dtp_graph_add(dtp_graph *graph, const dtp_layer *layer, int64_t 
                         "one cell and at most 2^31 values",
                         layer->name, (long long)in.d, (long long)in.h, (long long)in.w, (long long)out.d,
                         (long long)out.h, (long long)out.w);
+    /* The sum is made in place: another shape would write past the buffer. */
+    if (layer->add >= 0 && memcmp(&graph->values[layer->add], &out, sizeof out) != 0)
+        return dtp_fail(error, DEEPTEPP_ERR_MODEL_VALUE, "network: layer %s adds a value of another shape than its own",
+                        layer->name);
     graph->layers[graph->n_layers++] = *layer;
     graph->values[graph->n_layers] = out;
     *value = graph->n_layers;
