@@ -7,10 +7,11 @@
 /* Each view's mean over members and each member's mean over views, covariates' term included. */
 static void average(deeptepp_result *r, const dtp_run *run)
 {
-    int64_t classes = run->model->arch.classes;
+    const dtp_arch *arch = &run->model->arch;
     for (int m = 0; m < r->n_members; m++) {
         for (int v = 0; v < r->n_views; v++) {
-            double value = dtp_risk_rule(&run->model->risk, run->logits + (m * r->n_views + v) * classes, classes);
+            double value = dtp_risk_rule(&run->model->risk, run->logits + (m * r->n_views + v) * dtp_arch_outputs(arch),
+                                         arch->heads, arch->classes);
             r->views[v] += value / r->n_members;
             r->members[m] += value / r->n_views;
         }

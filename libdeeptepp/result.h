@@ -10,7 +10,7 @@ typedef struct dtp_run {
     const deeptepp_model *model;
     const dtp_study *study;
     const dtp_actions *actions;
-    const float *logits; /* members x views x classes */
+    const float *logits; /* members x views x heads x classes */
     double covariate_term;
     dtp_warnings *warnings; /* the result takes a copy, with its own added */
     int threads;

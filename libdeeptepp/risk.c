@@ -171,13 +171,21 @@ void dtp_risk_free(dtp_risk *risk)
     risk->covariates = NULL;
 }
 
-double dtp_risk_rule(const dtp_risk *risk, const float *logits, int64_t classes)
+static double head_sum(const float *logits, int64_t heads, int64_t classes, int64_t class_index)
 {
-    double chosen = logits[risk->class_index], sum = 0;
+    double sum = 0;
+    for (int64_t h = 0; h < heads; h++)
+        sum += logits[h * classes + class_index];
+    return sum;
+}
+
+double dtp_risk_rule(const dtp_risk *risk, const float *logits, int64_t heads, int64_t classes)
+{
+    double chosen = head_sum(logits, heads, classes, risk->class_index), sum = 0;
     if (!risk->softmax)
         return chosen;
     for (int64_t i = 0; i < classes; i++)
-        sum += exp(logits[i] - chosen);
+        sum += exp(head_sum(logits, heads, classes, i) - chosen);
     return 1 / sum;
 }
 

@@ -39,8 +39,8 @@ typedef struct dtp_risk {
 void dtp_risk_parse(dtp_risk *out, dtp_json *root);
 void dtp_risk_free(dtp_risk *risk);
 
-/* One view's value from its `classes` logits. */
-double dtp_risk_rule(const dtp_risk *risk, const float *logits, int64_t classes);
+/* One view's value from its logits, heads x classes, which are first summed over heads. */
+double dtp_risk_rule(const dtp_risk *risk, const float *logits, int64_t heads, int64_t classes);
 
 /* The covariates' term of a case. Errors: COVARIATE_*. */
 deeptepp_status dtp_risk_covariates(const dtp_risk *risk, const deeptepp_case *patient, double *term,

@@ -14,7 +14,7 @@ struct deeptepp_session {
     uint64_t memory_limit;
     uint64_t bytes;
     atomic_flag busy;
-    float *logits; /* members x views x classes */
+    float *logits; /* members x views x heads x classes */
     const deeptepp_case *patient;
     dtp_study study;
     dtp_actions actions;
@@ -40,7 +40,7 @@ static void leave(deeptepp_session *session)
 
 static size_t logits_count(const deeptepp_model *model)
 {
-    return (size_t)(model->network.n_members * model->recipe.n_views * model->arch.classes);
+    return (size_t)(model->network.n_members * model->recipe.n_views * dtp_arch_outputs(&model->arch));
 }
 
 static size_t input_count(const deeptepp_model *model)
@@ -317,8 +317,8 @@ static double self_test_score(const deeptepp_session *session)
     int members = model->network.n_members;
     double sum = 0;
     for (int m = 0; m < members; m++)
-        sum += dtp_risk_rule(&model->risk, session->logits + m * model->recipe.n_views * model->arch.classes,
-                             model->arch.classes);
+        sum += dtp_risk_rule(&model->risk, session->logits + m * model->recipe.n_views * dtp_arch_outputs(&model->arch),
+                             model->arch.heads, model->arch.classes);
     return sum / members;
 }
 

@@ -130,6 +130,16 @@ static void an_unexpected_tensor_is_named(void **state)
     }
 }
 
+static void a_name_with_a_line_break_stays_one_line(void **state)
+{
+    const tiny_options options = {.seed = 3};
+    const int64_t shape[] = {4, 0};
+    (void)state;
+    arch_subject *s = arch_make(&options);
+    tiny_model_add(&s->model, "two\nlines\x1b[31m", shape);
+    arch_refuse(s, DEEPTEPP_ERR_MODEL_TENSORS, "unexpected tensor two?lines?[31m");
+}
+
 static void set_shape(arch_subject *s, const char *name, const int64_t *shape)
 {
     tiny_model_drop(&s->model, name);
@@ -368,6 +378,7 @@ int main(void)
         cmocka_unit_test(a_missing_tensor_is_named),
         cmocka_unit_test(what_a_missing_block_leaves_behind_is_named),
         cmocka_unit_test(an_unexpected_tensor_is_named),
+        cmocka_unit_test(a_name_with_a_line_break_stays_one_line),
         cmocka_unit_test(a_misshaped_tensor_is_named_with_both_shapes),
         cmocka_unit_test(a_scalar_or_empty_weight_is_misshaped),
         cmocka_unit_test(a_projection_makes_its_blocks_channels),

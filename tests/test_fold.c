@@ -205,10 +205,10 @@ static void bad_weights_are_named(void **state)
 
 static void a_bad_weight_of_any_member_is_named(void **state)
 {
-    const fault nan = {"fold2.layer1.0.conv1.weight", 3, NAN, DEEPTEPP_ERR_MODEL_NONFINITE, "index 3"};
+    const fault bad = {"fold2.layer1.0.conv1.weight", 3, NAN, DEEPTEPP_ERR_MODEL_NONFINITE, "index 3"};
     const tiny_options options = {.seed = 7, .members = 3};
     (void)state;
-    refuse_value(&options, &nan);
+    refuse_value(&options, &bad);
 }
 
 /* Each number finite, and one of them not once they are multiplied. */

@@ -9,6 +9,18 @@ static const struct {
     int rank;
 } ARCHITECTURES[] = {
     {"resnet3d", dtp_build_resnet3d, 5},
+    {"pmg2d", dtp_build_pmg2d, 4},
+};
+enum { PMG2D = 1 };
+
+/* What the published network fixes. */
+static const dtp_network PMG2D_NETWORK = {
+    .architecture = PMG2D,
+    .stem_stride = {1, 2, 2},
+    .stem_pool = true,
+    .layer_strides = {1, 2, 2, 2},
+    .layer_dilations = {1, 1, 1, 1},
+    .activation = DTP_RELU,
 };
 
 static int parse_architecture(dtp_json *json)
@@ -17,8 +29,8 @@ static int parse_architecture(dtp_json *json)
     for (size_t i = 0; i < DTP_COUNT(ARCHITECTURES); i++)
         if (strcmp(name, ARCHITECTURES[i].name) == 0)
             return (int)i;
-    dtp_json_fail(json, "architecture", DEEPTEPP_ERR_MODEL_ARCHITECTURE, "is \"%.60s\", this library has: %s", name,
-                  ARCHITECTURES[0].name);
+    dtp_json_fail(json, "architecture", DEEPTEPP_ERR_MODEL_ARCHITECTURE, "is \"%.60s\", this library has: %s, %s", name,
+                  ARCHITECTURES[0].name, ARCHITECTURES[PMG2D].name);
     return 0;
 }
 
@@ -45,18 +57,25 @@ static void parse_members(dtp_network *out, dtp_json *json)
     }
 }
 
-void dtp_network_parse(dtp_network *out, dtp_json *json)
+static void parse_resnet(dtp_network *out, dtp_json *json)
 {
     static const char *const shortcuts[] = {"B", "A", NULL};
     static const char *const activations[] = {"relu", "leaky_relu", "elu", NULL};
-    *out = (dtp_network){0};
-    out->architecture = parse_architecture(json);
     dtp_json_integers(json, "stem_stride", out->stem_stride, 3, 3, 1, 8);
     out->stem_pool = dtp_json_bool(json, "stem_pool");
     dtp_json_integers(json, "layer_strides", out->layer_strides, 4, 4, 1, 8);
     dtp_json_integers(json, "layer_dilations", out->layer_dilations, 4, 4, 1, 16);
     out->shortcut_a = dtp_json_choice(json, "shortcut", shortcuts) == 1;
     out->activation = (dtp_activation)(DTP_RELU + dtp_json_choice(json, "activation", activations));
+}
+
+void dtp_network_parse(dtp_network *out, dtp_json *json)
+{
+    *out = (dtp_network){.architecture = parse_architecture(json)};
+    if (out->architecture == PMG2D)
+        *out = PMG2D_NETWORK;
+    else
+        parse_resnet(out, json);
     parse_members(out, json);
     dtp_json_close(json);
 }
@@ -64,7 +83,7 @@ void dtp_network_parse(dtp_network *out, dtp_json *json)
 deeptepp_status dtp_arch_build(dtp_arch *out, const dtp_network *network, dtp_safetensors *file, int64_t channels,
                                const int64_t size[3], const deeptepp_callbacks *callbacks, deeptepp_error *error)
 {
-    *out = (dtp_arch){0};
+    *out = (dtp_arch){.heads = 1};
     out->graph.values[0] = (dtp_shape){channels, size[0], size[1], size[2]};
     dtp_build build = {
         .arch = out,
@@ -74,9 +93,13 @@ deeptepp_status dtp_arch_build(dtp_arch *out, const dtp_network *network, dtp_sa
         .rank = ARCHITECTURES[network->architecture].rank,
         .error = error,
     };
+    if ((build.rank == 4) != (size[0] == 1))
+        return dtp_fail(error, DEEPTEPP_ERR_MODEL_VALUE, "model description: input.size: depth is %lld, %s wants %s",
+                        (long long)size[0], ARCHITECTURES[network->architecture].name,
+                        build.rank == 4 ? "1: mosaics" : "a cube");
     ARCHITECTURES[network->architecture].build(&build);
     if (build.status != DEEPTEPP_OK)
         return build.status;
-    out->classes = out->graph.values[out->graph.n_layers].c;
+    out->classes = out->graph.values[out->graph.n_layers].c / out->heads;
     return dtp_tensors_check(out, network, file, callbacks, error);
 }

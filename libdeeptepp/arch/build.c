@@ -53,36 +53,48 @@ int64_t dtp_build_channels(const dtp_build *build, const char *name, const char 
     return found ? found : 1;
 }
 
-static int convolution(dtp_build *build, const char *name, const char *norm, int64_t oc, int rank, dtp_layer layer)
+int dtp_build_convolution(dtp_build *build, const dtp_convolution *c)
 {
+    dtp_layer layer = {.op = DTP_CONVOLUTION, .src = c->src, .add = c->add, .open_end = c->open_end,
+                       .activation = c->activation};
     dtp_layer_source *source = &build->arch->sources[build->arch->graph.n_layers];
-    *source = (dtp_layer_source){.rank = rank};
-    snprintf(layer.name, sizeof layer.name, "%s", name);
-    snprintf(source->weight, sizeof source->weight, "%.56s.weight", name);
-    snprintf(source->norm, sizeof source->norm, "%s", norm ? norm : "");
-    if (!norm || dtp_build_find(build, "%s.bias", name))
-        snprintf(source->bias, sizeof source->bias, "%.56s.bias", name);
-    read_kernel(build, source->weight, rank, layer.kernel);
-    for (int i = 0; i < 3; i++)
-        layer.pad[i] = layer.dilation[i] * (layer.kernel[i] - 1) / 2;
-    return append(build, &layer, oc ? oc : dtp_build_channels(build, name, norm));
-}
-
-int dtp_build_convolution(dtp_build *build, const char *name, const char *norm, int src, int add, int64_t oc,
-                          const int64_t stride[3], int64_t dilation, dtp_activation activation)
-{
-    dtp_layer layer = {.op = DTP_CONVOLUTION, .src = src, .add = add, .activation = activation};
+    if (build->status != DEEPTEPP_OK)
+        return 0;
+    *source = (dtp_layer_source){.rank = build->rank};
+    snprintf(layer.name, sizeof layer.name, "%s", c->name);
+    snprintf(source->weight, sizeof source->weight, "%.56s.weight", c->name);
+    snprintf(source->norm, sizeof source->norm, "%s", c->norm ? c->norm : "");
+    if (!c->norm || dtp_build_find(build, "%s.bias", c->name))
+        snprintf(source->bias, sizeof source->bias, "%.56s.bias", c->name);
+    read_kernel(build, source->weight, build->rank, layer.kernel);
     for (int i = 0; i < 3; i++) {
-        layer.stride[i] = stride[i];
-        layer.dilation[i] = dilation;
+        layer.stride[i] = c->stride[i];
+        layer.dilation[i] = c->dilation;
+        layer.pad[i] = c->dilation * (layer.kernel[i] - 1) / 2;
     }
-    return build->status == DEEPTEPP_OK ? convolution(build, name, norm, oc, build->rank, layer) : 0;
+    return append(build, &layer, c->oc ? c->oc : dtp_build_channels(build, c->name, c->norm));
 }
 
-int dtp_build_linear(dtp_build *build, const char *name, int src)
+int dtp_build_linear(dtp_build *build, const dtp_layer_source *source, int src, int add, int64_t oc,
+                     dtp_activation activation)
 {
-    const dtp_layer layer = {.op = DTP_CONVOLUTION, .src = src, .add = -1, .stride = {1, 1, 1}, .dilation = {1, 1, 1}};
-    return build->status == DEEPTEPP_OK ? convolution(build, name, NULL, 0, 2, layer) : 0;
+    dtp_layer layer = {.op = DTP_CONVOLUTION, .src = src, .add = add, .activation = activation,
+                       .kernel = {1, 1, 1}, .stride = {1, 1, 1}, .dilation = {1, 1, 1}};
+    if (build->status != DEEPTEPP_OK)
+        return 0;
+    build->arch->sources[build->arch->graph.n_layers] = *source;
+    build->arch->sources[build->arch->graph.n_layers].rank = 2;
+    snprintf(layer.name, sizeof layer.name, "%.56s", source->weight);
+    return append(build, &layer, oc);
+}
+
+int dtp_build_crop(dtp_build *build, const char *name, int src, int64_t size)
+{
+    dtp_shape map = build->arch->graph.values[src];
+    dtp_layer layer = {.op = DTP_CROP, .src = src, .add = -1, .stride = {1, 1, 1}, .dilation = {1, 1, 1},
+                       .kernel = {1, map.h - size + 1, map.w - size + 1}};
+    snprintf(layer.name, sizeof layer.name, "%s", name);
+    return append(build, &layer, 0);
 }
 
 int dtp_build_pool(dtp_build *build, dtp_op op, const char *name, int src, const int64_t kernel[3],

@@ -1,4 +1,4 @@
-/* Inference weights: BatchNorm folded into the convolution before it, in double precision. */
+/* Inference weights: BatchNorm and other linear steps folded into the convolution beside them, in double precision. */
 #include <math.h>
 #include <stdio.h>
 
@@ -6,42 +6,74 @@
 
 static const double EPSILON = 1e-5; /* PyTorch's default, which every supported network uses */
 
-typedef struct norm {
-    float *weight, *bias, *mean, *variance;
-} norm;
+/* BatchNorm in inference: y = scale x + shift. */
+typedef struct affine {
+    double *scale, *shift;
+} affine;
 
-static deeptepp_status take(dtp_safetensors *file, const char *prefix, const char *base, const char *part, float **out,
+/* Where a layer's tensors are. */
+typedef struct origin {
+    dtp_safetensors *file;
+    const char *prefix;
+    const dtp_layer_source *source;
+} origin;
+
+static deeptepp_status find(const origin *from, const char *base, const char *part, dtp_tensor **out,
                             deeptepp_error *error)
 {
     char name[256];
-    snprintf(name, sizeof name, "%s%s%s", prefix, base, part);
-    dtp_tensor *tensor = dtp_safetensors_find(file, name);
-    if (!tensor)
-        return dtp_fail(error, DEEPTEPP_ERR_INTERNAL, "tensor %s vanished after the check", name);
-    return dtp_tensor_take_f32(tensor, out, error);
+    snprintf(name, sizeof name, "%s%s%s", from->prefix, base, part);
+    *out = dtp_safetensors_find(from->file, name);
+    return *out ? DEEPTEPP_OK : dtp_fail(error, DEEPTEPP_ERR_INTERNAL, "tensor %s vanished after the check", name);
 }
 
-static void norm_free(norm *n)
+static deeptepp_status copy(const origin *from, const char *base, const char *part, float **out, deeptepp_error *error)
 {
-    free(n->weight);
-    free(n->bias);
-    free(n->mean);
-    free(n->variance);
+    dtp_tensor *tensor;
+    deeptepp_status status = find(from, base, part, &tensor, error);
+    return status == DEEPTEPP_OK ? dtp_tensor_copy_f32(tensor, out, error) : status;
 }
 
-static deeptepp_status norm_take(norm *n, dtp_safetensors *file, const char *prefix, const char *base, int64_t channels,
+static void affine_free(affine *a)
+{
+    free(a->scale);
+    free(a->shift);
+}
+
+/* parts: weight, bias, running mean, running variance */
+static deeptepp_status affine_fill(affine *a, float *const parts[4], const origin *from, const char *norm,
+                                   int64_t channels, deeptepp_error *error)
+{
+    for (int64_t c = 0; c < channels; c++) {
+        if (parts[3][c] < 0)
+            return dtp_fail(error, DEEPTEPP_ERR_MODEL_VARIANCE,
+                            "tensor %s%s.running_var: element %lld is %g, wanted 0 or more", from->prefix, norm,
+                            (long long)c, (double)parts[3][c]);
+        a->scale[c] = parts[0][c] / sqrt(parts[3][c] + EPSILON);
+        a->shift[c] = parts[1][c] - parts[2][c] * a->scale[c];
+    }
+    return DEEPTEPP_OK;
+}
+
+/* The BatchNorm of that name, or with "" the identity. */
+static deeptepp_status affine_of(affine *out, const origin *from, const char *norm, int64_t channels,
                                  deeptepp_error *error)
 {
-    deeptepp_status status;
-    DTP_TRY(take(file, prefix, base, ".weight", &n->weight, error));
-    DTP_TRY(take(file, prefix, base, ".bias", &n->bias, error));
-    DTP_TRY(take(file, prefix, base, ".running_mean", &n->mean, error));
-    DTP_TRY(take(file, prefix, base, ".running_var", &n->variance, error));
+    static const char *const names[] = {".weight", ".bias", ".running_mean", ".running_var"};
+    float *parts[4] = {NULL};
+    deeptepp_status status = DEEPTEPP_OK;
+    out->scale = calloc((size_t)channels, sizeof *out->scale);
+    out->shift = calloc((size_t)channels, sizeof *out->shift);
+    if (!out->scale || !out->shift)
+        return dtp_fail_memory(error, "a BatchNorm", (size_t)channels * sizeof *out->scale);
     for (int64_t c = 0; c < channels; c++)
-        if (n->variance[c] < 0)
-            DTP_FAIL(MODEL_VARIANCE, "tensor %s%s.running_var: element %lld is %g, wanted 0 or more", prefix, base,
-                     (long long)c, (double)n->variance[c]);
-fail:
+        out->scale[c] = 1;
+    for (int i = 0; *norm && i < 4 && status == DEEPTEPP_OK; i++)
+        status = copy(from, norm, names[i], &parts[i], error);
+    if (*norm && status == DEEPTEPP_OK)
+        status = affine_fill(out, parts, from, norm, channels, error);
+    for (int i = 0; i < 4; i++)
+        free(parts[i]);
     return status;
 }
 
@@ -53,62 +85,147 @@ static uint32_t exponent(float value)
     return bits & 0x7f800000u;
 }
 
-/* y = g (w x + b - m) / sqrt(v + eps) + beta. False when a folded weight leaves the range of float32, as a tiny
- * variance under a large weight can make it. */
-static bool fold(float *weights, float *bias, const norm *n, int64_t channels, size_t per_channel)
+/* False when a folded value leaves the range of float32, as a tiny variance under a large weight can make it. */
+static bool is_finite(const float *values, size_t count)
 {
     uint32_t worst = 0;
 #pragma omp parallel for reduction(max : worst) schedule(static)
-    for (int64_t c = 0; c < channels; c++) {
-        double scale = n->weight[c] / sqrt(n->variance[c] + EPSILON);
-        float *w = weights + (size_t)c * per_channel;
-        for (size_t i = 0; i < per_channel; i++) {
-            w[i] = (float)(w[i] * scale);
-            worst = exponent(w[i]) > worst ? exponent(w[i]) : worst;
-        }
-        bias[c] = (float)((bias[c] - (double)n->mean[c]) * scale + n->bias[c]);
-        worst = exponent(bias[c]) > worst ? exponent(bias[c]) : worst;
-    }
+    for (size_t i = 0; i < count; i++)
+        worst = exponent(values[i]) > worst ? exponent(values[i]) : worst;
     return worst != 0x7f800000u;
 }
 
-static deeptepp_status copy_weights(const dtp_graph *graph, int layer, float **weights, float **bias,
-                                    deeptepp_error *error)
+/* y = scale (w x + b) + shift, in place */
+static void fold(float *weights, float *bias, const affine *after, int64_t channels, size_t per_channel)
+{
+#pragma omp parallel for schedule(static)
+    for (int64_t c = 0; c < channels; c++) {
+        float *w = weights + (size_t)c * per_channel;
+        for (size_t i = 0; i < per_channel; i++)
+            w[i] = (float)(w[i] * after->scale[c]);
+        bias[c] = (float)(bias[c] * after->scale[c] + after->shift[c]);
+    }
+}
+
+/* The common case: one tensor, one layer. The tensor's own block becomes the weights. */
+static deeptepp_status fold_whole(const origin *from, int64_t oc, size_t count, float **weights, float **bias,
+                                  deeptepp_error *error)
+{
+    deeptepp_status status;
+    dtp_tensor *tensor;
+    affine after = {0};
+    DTP_TRY(find(from, from->source->weight, "", &tensor, error));
+    DTP_TRY(dtp_tensor_take_f32(tensor, weights, error));
+    if (*from->source->bias)
+        DTP_TRY(copy(from, from->source->bias, "", bias, error));
+    else if (!(*bias = calloc((size_t)oc, sizeof **bias)))
+        return dtp_fail_memory(error, "a bias", (size_t)oc * sizeof **bias);
+    if (*from->source->norm) {
+        DTP_TRY(affine_of(&after, from, from->source->norm, oc, error));
+        fold(*weights, *bias, &after, oc, count / (size_t)oc);
+    }
+fail:
+    affine_free(&after);
+    return status;
+}
+
+static deeptepp_status make_room(float **weights, float **bias, size_t count, int64_t oc, deeptepp_error *error)
+{
+    *weights = calloc(count, sizeof **weights);
+    *bias = calloc((size_t)oc, sizeof **bias);
+    return *weights && *bias ? DEEPTEPP_OK : dtp_fail_memory(error, "a layer's weights", count * sizeof **weights);
+}
+
+/* What placing a part of a tensor needs. */
+typedef struct placing {
+    const dtp_layer_source *source;
+    int64_t ic;         /* the layer's */
+    int64_t tensor_ic;
+    size_t cells;       /* of the kernel */
+    const float *tensor, *tensor_bias;
+    affine before, after;
+} placing;
+
+/* One row of the tensor as one channel of the layer: columns selected or summed, BatchNorms before and after folded. */
+static void place_row(const placing *p, int64_t row, float *weights, float *bias)
+{
+    const dtp_layer_source *source = p->source;
+    int64_t spread = source->sum_inputs ? p->tensor_ic : 1;
+    double b = p->tensor_bias && !source->part ? p->tensor_bias[row] : 0;
+    for (int64_t c = 0; c < p->ic; c++) {
+        for (size_t cell = 0; cell < p->cells; cell++) {
+            double sum = 0;
+            for (int64_t t = source->first_ic + c; t < source->first_ic + c + spread; t++) {
+                double w = p->tensor[(size_t)(row * p->tensor_ic + t) * p->cells + cell];
+                sum += w * p->before.scale[t];
+                b += w * p->before.shift[t];
+            }
+            weights[(size_t)c * p->cells + cell] = (float)(sum * p->after.scale[row]);
+        }
+    }
+    *bias = (float)(b * p->after.scale[row] + (source->part ? 0 : p->after.shift[row]));
+}
+
+/* A layer that is a part of a tensor, or more than it: see dtp_layer_source. */
+static deeptepp_status fold_placed(const origin *from, const dtp_graph *graph, int layer, float **weights, float **bias,
+                                   deeptepp_error *error)
+{
+    deeptepp_status status;
+    const dtp_layer_source *source = from->source;
+    const int64_t *kernel = graph->layers[layer].kernel;
+    int64_t oc = graph->values[layer + 1].c, ic = graph->values[graph->layers[layer].src].c;
+    int64_t rows = source->oc ? source->oc : oc;
+    placing p = {.source = source, .ic = ic, .tensor_ic = source->ic ? source->ic : ic,
+                 .cells = (size_t)(kernel[0] * kernel[1] * kernel[2])};
+    float *tensor = NULL, *tensor_bias = NULL;
+    DTP_TRY(make_room(weights, bias, dtp_layer_weights(graph, layer), oc, error));
+    DTP_TRY(copy(from, source->weight, "", &tensor, error));
+    if (*source->bias)
+        DTP_TRY(copy(from, source->bias, "", &tensor_bias, error));
+    DTP_TRY(affine_of(&p.before, from, source->pre_norm, p.tensor_ic, error));
+    DTP_TRY(affine_of(&p.after, from, source->norm, rows, error));
+    p.tensor = tensor;
+    p.tensor_bias = tensor_bias;
+#pragma omp parallel for schedule(static)
+    for (int64_t row = 0; row < rows; row++) {
+        int64_t channel = source->first_oc + row;
+        place_row(&p, row, *weights + (size_t)(channel * ic) * p.cells, *bias + channel);
+    }
+fail:
+    affine_free(&p.before);
+    affine_free(&p.after);
+    free(tensor);
+    free(tensor_bias);
+    return status;
+}
+
+static deeptepp_status copy_channels(const dtp_graph *graph, int layer, float **weights, float **bias,
+                                     deeptepp_error *error)
 {
     int64_t oc = graph->values[layer + 1].c, ic = graph->values[graph->layers[layer].src].c;
-    *weights = calloc((size_t)(oc * ic), sizeof **weights);
-    *bias = calloc((size_t)oc, sizeof **bias);
-    if (!*weights || !*bias)
-        return dtp_fail_memory(error, "a shortcut", (size_t)(oc * ic) * sizeof **weights);
-    for (int64_t c = 0; c < dtp_min_i64(oc, ic); c++)
+    deeptepp_status status = make_room(weights, bias, (size_t)(oc * ic), oc, error);
+    for (int64_t c = 0; status == DEEPTEPP_OK && c < dtp_min_i64(oc, ic); c++)
         (*weights)[c * ic + c] = 1.0f;
-    return DEEPTEPP_OK;
+    return status;
 }
 
 deeptepp_status dtp_arch_fold(const dtp_arch *arch, const dtp_network *network, dtp_safetensors *file, int member,
                               int layer, float **weights, float **bias, deeptepp_error *error)
 {
-    deeptepp_status status;
     const dtp_layer_source *source = &arch->sources[layer];
-    const char *prefix = network->members[member];
+    const origin from = {file, network->members[member], source};
     int64_t oc = arch->graph.values[layer + 1].c;
     size_t count = dtp_layer_weights(&arch->graph, layer);
-    norm n = {0};
+    deeptepp_status status;
     *weights = *bias = NULL;
     if (source->zero_extended)
-        return copy_weights(&arch->graph, layer, weights, bias, error);
-    DTP_TRY(take(file, prefix, source->weight, "", weights, error));
-    if (*source->bias)
-        DTP_TRY(take(file, prefix, source->bias, "", bias, error));
-    else if (!(*bias = calloc((size_t)oc, sizeof **bias)))
-        return dtp_fail_memory(error, "a bias", (size_t)oc * sizeof **bias);
-    if (*source->norm) {
-        DTP_TRY(norm_take(&n, file, prefix, source->norm, oc, error));
-        if (!fold(*weights, *bias, &n, oc, count / (size_t)oc))
-            DTP_FAIL(MODEL_NONFINITE, "tensor %s%s: infinite once BatchNorm %s is folded in", prefix, source->weight,
-                     source->norm);
-    }
-fail:
-    norm_free(&n);
+        return copy_channels(&arch->graph, layer, weights, bias, error);
+    if (source->oc || source->ic || *source->pre_norm || source->part)
+        status = fold_placed(&from, &arch->graph, layer, weights, bias, error);
+    else
+        status = fold_whole(&from, oc, count, weights, bias, error);
+    if (status == DEEPTEPP_OK && !(is_finite(*weights, count) && is_finite(*bias, (size_t)oc)))
+        status = dtp_fail(error, DEEPTEPP_ERR_MODEL_NONFINITE, "tensor %s%s: infinite once BatchNorm %s is folded in",
+                          from.prefix, source->weight, *source->norm ? source->norm : source->pre_norm);
     return status;
 }

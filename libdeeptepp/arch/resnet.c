@@ -31,7 +31,9 @@ static int shortcut(dtp_build *build, const char *block, int src, int64_t oc, co
     snprintf(norm, sizeof norm, "%.44s.downsample.1", block);
     if (build->network->shortcut_a)
         return zero_extended_shortcut(build, name, src, oc, stride);
-    return dtp_build_convolution(build, name, norm, src, -1, oc, stride, 1, DTP_IDENTITY);
+    dtp_convolution c = {.name = name, .norm = norm, .src = src, .add = -1, .oc = oc, .dilation = 1};
+    memcpy(c.stride, stride, sizeof c.stride);
+    return dtp_build_convolution(build, &c);
 }
 
 static int block_convolution(dtp_build *build, const char *block, int index, int src, int add, const int64_t stride[3],
@@ -40,7 +42,10 @@ static int block_convolution(dtp_build *build, const char *block, int index, int
     char name[64], norm[64];
     snprintf(name, sizeof name, "%.48s.conv%d", block, index);
     snprintf(norm, sizeof norm, "%.48s.bn%d", block, index);
-    return dtp_build_convolution(build, name, norm, src, add, 0, stride, dilation, build->network->activation);
+    dtp_convolution c = {.name = name, .norm = norm, .src = src, .add = add, .dilation = dilation,
+                         .activation = build->network->activation};
+    memcpy(c.stride, stride, sizeof c.stride);
+    return dtp_build_convolution(build, &c);
 }
 
 /* A basic block strides in its first convolution, a bottleneck in its second, the 3x3x3 one. */
@@ -67,21 +72,28 @@ static void spread(int64_t stride, bool flat, int64_t out[3])
     out[1] = out[2] = stride;
 }
 
-static int stem(dtp_build *build, const char *at)
+static int stem(dtp_build *build, const char *at, bool flat)
 {
-    static const int64_t kernel[3] = {3, 3, 3}, stride[3] = {2, 2, 2}, pad[3] = {1, 1, 1};
+    int64_t kernel[3] = {3, 3, 3}, stride[3] = {2, 2, 2}, pad[3] = {1, 1, 1};
     char name[64], norm[64];
     snprintf(name, sizeof name, "%.40sconv1", at);
     snprintf(norm, sizeof norm, "%.40sbn1", at);
-    int value =
-        dtp_build_convolution(build, name, norm, 0, -1, 0, build->network->stem_stride, 1, build->network->activation);
-    return build->network->stem_pool ? dtp_build_pool(build, DTP_MAX_POOL, "maxpool", value, kernel, stride, pad) : value;
+    dtp_convolution c = {.name = name, .norm = norm, .add = -1, .dilation = 1, .activation = build->network->activation};
+    memcpy(c.stride, build->network->stem_stride, sizeof c.stride);
+    int value = dtp_build_convolution(build, &c);
+    if (!build->network->stem_pool)
+        return value;
+    if (flat) {
+        kernel[0] = stride[0] = 1;
+        pad[0] = 0;
+    }
+    return dtp_build_pool(build, DTP_MAX_POOL, "maxpool", value, kernel, stride, pad);
 }
 
-int dtp_build_resnet(dtp_build *build, const char *at)
+void dtp_build_resnet(dtp_build *build, const char *at, int layers[4])
 {
-    bool flat = build->arch->graph.values[0].d == 1;
-    int value = stem(build, at);
+    bool flat = build->rank == 4;
+    int value = stem(build, at, flat);
     for (int layer = 0; layer < 4; layer++) {
         for (int index = 0; build->status == DEEPTEPP_OK; index++) {
             char block[48];
@@ -92,6 +104,6 @@ int dtp_build_resnet(dtp_build *build, const char *at)
             spread(index ? 1 : build->network->layer_strides[layer], flat, stride);
             value = residual_block(build, block, value, stride, build->network->layer_dilations[layer]);
         }
+        layers[layer] = value;
     }
-    return value;
 }

@@ -4,9 +4,11 @@
 void dtp_build_resnet3d(dtp_build *build)
 {
     static const int64_t none[3] = {0, 0, 0};
-    int features = dtp_build_resnet(build, "");
-    dtp_shape map = build->arch->graph.values[features];
+    static const dtp_layer_source fc = {.weight = "fc.weight", .bias = "fc.bias"};
+    int layers[4];
+    dtp_build_resnet(build, "", layers);
+    dtp_shape map = build->arch->graph.values[layers[3]];
     const int64_t all[3] = {map.d, map.h, map.w};
-    int pooled = dtp_build_pool(build, DTP_AVERAGE_POOL, "avgpool", features, all, all, none);
-    dtp_build_linear(build, "fc", pooled);
+    int pooled = dtp_build_pool(build, DTP_AVERAGE_POOL, "avgpool", layers[3], all, all, none);
+    dtp_build_linear(build, &fc, pooled, -1, dtp_build_channels(build, "fc", NULL), DTP_IDENTITY);
 }

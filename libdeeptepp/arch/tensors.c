@@ -17,6 +17,7 @@ static void note(report *r, int *count, const char *kind, const char *name, cons
     char line[400];
     ++*count;
     snprintf(line, sizeof line, "%s tensor %.150s%s", kind, name, detail);
+    dtp_clean_line(line);
     if (r->callbacks && r->callbacks->log)
         r->callbacks->log(r->callbacks->user, line);
     size_t length = strlen(line);
@@ -76,9 +77,10 @@ static void expect_layer(report *r, dtp_safetensors *file, const char *prefix, c
 {
     const dtp_layer *l = &arch->graph.layers[layer];
     const dtp_layer_source *source = &arch->sources[layer];
-    int64_t oc = arch->graph.values[layer + 1].c;
-    int64_t shape[DTP_TENSOR_MAX_RANK] = {oc, arch->graph.values[l->src].c};
-    if (l->op != DTP_CONVOLUTION || source->zero_extended)
+    int64_t oc = source->oc ? source->oc : arch->graph.values[layer + 1].c;
+    int64_t ic = source->ic ? source->ic : arch->graph.values[l->src].c;
+    int64_t shape[DTP_TENSOR_MAX_RANK] = {oc, ic};
+    if (l->op != DTP_CONVOLUTION || source->zero_extended || source->part)
         return;
     for (int i = 2; i < source->rank; i++)
         shape[i] = l->kernel[3 - source->rank + i];
@@ -87,6 +89,19 @@ static void expect_layer(report *r, dtp_safetensors *file, const char *prefix, c
         expect(r, file, prefix, source->bias, &oc, 1);
     if (*source->norm)
         expect_norm(r, file, prefix, source->norm, oc);
+    if (*source->pre_norm)
+        expect_norm(r, file, prefix, source->pre_norm, ic);
+}
+
+static bool is_ignored(const dtp_arch *arch, const dtp_network *network, const char *name)
+{
+    for (int m = 0; arch->ignored && m < network->n_members; m++) {
+        size_t prefix = strlen(network->members[m]);
+        if (strncmp(name, network->members[m], prefix) == 0 &&
+            strncmp(name + prefix, arch->ignored, strlen(arch->ignored)) == 0)
+            return true;
+    }
+    return false;
 }
 
 deeptepp_status dtp_tensors_check(const dtp_arch *arch, const dtp_network *network, dtp_safetensors *file,
@@ -97,7 +112,7 @@ deeptepp_status dtp_tensors_check(const dtp_arch *arch, const dtp_network *netwo
         for (int i = 0; i < arch->graph.n_layers; i++)
             expect_layer(&r, file, network->members[m], arch, i);
     for (size_t i = 0; i < file->count; i++)
-        if (!file->tensors[i].used)
+        if (!file->tensors[i].used && !is_ignored(arch, network, file->tensors[i].name))
             note(&r, &r.unexpected, "unexpected", file->tensors[i].name, "");
     if (r.missing + r.unexpected + r.misshaped == 0)
         return DEEPTEPP_OK;

@@ -1,6 +1,7 @@
 #include "status.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include <deeptepp/version.h>
@@ -101,12 +102,27 @@ const char *deeptepp_status_name(deeptepp_status status)
     return "DEEPTEPP_ERR_UNKNOWN";
 }
 
-/* Names come from files: one line stays one line, and a terminal is not steered. */
-static void clean_line(char *text)
+/* Bytes of the UTF-8 character at `c` (RFC 3629); 0 for a control character and for what is no character. */
+static int character(const unsigned char *c)
 {
-    for (char *c = text; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+    int length = c[0] < 0x80 ? 1 : c[0] < 0xc2 ? 0 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : c[0] < 0xf5 ? 4 : 0;
+    for (int i = 1; i < length; i++)
+        if ((c[i] & 0xc0) != 0x80)
+            return 0;
+    bool control = c[0] < 0x20 || c[0] == 0x7f || (c[0] == 0xc2 && c[1] < 0xa0);
+    bool overlong = (c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xf0 && c[1] < 0x90);
+    bool outside = (c[0] == 0xed && c[1] > 0x9f) || (c[0] == 0xf4 && c[1] > 0x8f);
+    return control || overlong || outside ? 0 : length;
+}
+
+void dtp_clean_line(char *text)
+{
+    int length;
+    for (char *c = text; *c; c += length ? length : 1) {
+        length = character((const unsigned char *)c);
+        if (!length)
             *c = '?';
+    }
 }
 
 void dtp_warn(dtp_warnings *warnings, deeptepp_warning code, const char *format, ...)
@@ -118,7 +134,7 @@ void dtp_warn(dtp_warnings *warnings, deeptepp_warning code, const char *format,
     va_start(arguments, format);
     vsnprintf(message, sizeof warnings->items[0].message, format, arguments);
     va_end(arguments);
-    clean_line(message);
+    dtp_clean_line(message);
     warnings->items[warnings->count++].code = code;
 }
 
@@ -130,7 +146,7 @@ deeptepp_status dtp_fail(deeptepp_error *error, deeptepp_status status, const ch
     va_start(arguments, format);
     vsnprintf(error->message, sizeof error->message, format, arguments);
     va_end(arguments);
-    clean_line(error->message);
+    dtp_clean_line(error->message);
     error->status = status;
     return status;
 }

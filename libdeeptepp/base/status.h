@@ -4,7 +4,11 @@
 
 #include <deeptepp/deeptepp.h>
 
-/* Writes the status and the formatted line (control characters become '?') and returns the status. error may be NULL. */
+/* Names come from files and callers, and may be cut short: control characters and bytes that are no UTF-8 become '?', so
+ * that one line stays one line and no terminal is steered. */
+void dtp_clean_line(char *text);
+
+/* Writes the status and the formatted line, cleaned, and returns the status. error may be NULL. */
 __attribute__((format(printf, 3, 4))) deeptepp_status dtp_fail(deeptepp_error *error, deeptepp_status status,
                                                                const char *format, ...);
 

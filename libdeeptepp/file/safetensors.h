@@ -65,6 +65,9 @@ dtp_tensor *dtp_safetensors_find(const dtp_safetensors *file, const char *name);
  * Errors: MODEL_DTYPE (I64), MODEL_NONFINITE, MEMORY. */
 deeptepp_status dtp_tensor_take_f32(dtp_tensor *tensor, float **out, deeptepp_error *error);
 
+/* The same without giving the tensor's data back, for one that several layers are made from. */
+deeptepp_status dtp_tensor_copy_f32(const dtp_tensor *tensor, float **out, deeptepp_error *error);
+
 void dtp_safetensors_free(dtp_safetensors *file);
 
 #endif

@@ -125,6 +125,14 @@ static deeptepp_status read_tensor(dtp_tensor *tensor, dtp_source *source, deept
     return read_bytes(source, tensor->data, size, error);
 }
 
+static void to_native_order(dtp_tensor *tensor)
+{
+    const size_t size = tensor->end - tensor->begin;
+    if (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ && size > 0)
+        for (size_t i = 0; i < size; i += size / tensor->count)
+            dtp_swap_element((uint8_t *)tensor->data + i, size / tensor->count);
+}
+
 static deeptepp_status read_tensors(dtp_safetensors *out, dtp_source *source, deeptepp_error *error)
 {
     deeptepp_status status = DEEPTEPP_OK;
@@ -136,6 +144,8 @@ static deeptepp_status read_tensors(dtp_safetensors *out, dtp_source *source, de
             dtp_tensor_hash_next(&hash);
     }
     dtp_tensor_hash_finish(&hash, status == DEEPTEPP_OK);
+    for (size_t i = 0; i < out->count && status == DEEPTEPP_OK; i++)
+        to_native_order(&out->tensors[i]);
     return status;
 }
 
@@ -157,14 +167,6 @@ fail:
 }
 
 /* ---- As float32 ---- */
-
-static void to_native_order(dtp_tensor *tensor)
-{
-    const size_t size = tensor->end - tensor->begin;
-    if (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ && size > 0)
-        for (size_t i = 0; i < size; i += size / tensor->count)
-            dtp_swap_element((uint8_t *)tensor->data + i, size / tensor->count);
-}
 
 static float from_bits(uint32_t bits)
 {
@@ -227,7 +229,9 @@ static deeptepp_status convert(const dtp_tensor *tensor, float **out, deeptepp_e
     float *values = dtp_alloc_aligned(count * sizeof *values);
     if (!values)
         return dtp_fail_memory(error, tensor->name, count * sizeof *values);
-    if (tensor->dtype == DTP_F16)
+    if (tensor->dtype == DTP_F32)
+        memcpy(values, tensor->data, count * sizeof *values);
+    else if (tensor->dtype == DTP_F16)
         convert_f16(tensor->data, values, count);
     else if (tensor->dtype == DTP_BF16)
         convert_bf16(tensor->data, values, count);
@@ -237,16 +241,36 @@ static deeptepp_status convert(const dtp_tensor *tensor, float **out, deeptepp_e
     return DEEPTEPP_OK;
 }
 
+static deeptepp_status check_there(const dtp_tensor *tensor, deeptepp_error *error)
+{
+    if (tensor->dtype == DTP_I64)
+        return dtp_fail(error, DEEPTEPP_ERR_MODEL_DTYPE,
+                        "model file: tensor \"%s\": dtype is I64, wanted F32, F16, BF16 or F64", tensor->name);
+    if (!tensor->data)
+        return dtp_fail(error, DEEPTEPP_ERR_INTERNAL, "tensor \"%s\" is taken twice", tensor->name);
+    return DEEPTEPP_OK;
+}
+
+deeptepp_status dtp_tensor_copy_f32(const dtp_tensor *tensor, float **out, deeptepp_error *error)
+{
+    deeptepp_status status;
+    *out = NULL;
+    DTP_TRY(check_there(tensor, error));
+    DTP_TRY(convert(tensor, out, error));
+    DTP_TRY(check_finite(tensor->name, *out, tensor->count, error));
+    return DEEPTEPP_OK;
+fail:
+    free(*out);
+    *out = NULL;
+    return status;
+}
+
 deeptepp_status dtp_tensor_take_f32(dtp_tensor *tensor, float **out, deeptepp_error *error)
 {
     deeptepp_status status;
     float *values = NULL;
     *out = NULL;
-    if (tensor->dtype == DTP_I64)
-        DTP_FAIL(MODEL_DTYPE, "model file: tensor \"%s\": dtype is I64, wanted F32, F16, BF16 or F64", tensor->name);
-    if (!tensor->data)
-        DTP_FAIL(INTERNAL, "tensor \"%s\" is taken twice", tensor->name);
-    to_native_order(tensor);
+    DTP_TRY(check_there(tensor, error));
     if (tensor->dtype == DTP_F32)
         values = tensor->data;
     else

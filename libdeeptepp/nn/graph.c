@@ -3,10 +3,15 @@
 /* 2^31 floats a value: far above any network here, far below any overflow in the arithmetic that follows. */
 static const size_t MAX_VALUE = (size_t)1 << 31;
 
+int64_t dtp_layer_pad_end(const dtp_layer *layer, int axis)
+{
+    return layer->open_end ? 0 : layer->pad[axis];
+}
+
 static int64_t output_size(int64_t size, const dtp_layer *layer, int axis)
 {
     int64_t reach = layer->dilation[axis] * (layer->kernel[axis] - 1) + 1;
-    int64_t room = size + 2 * layer->pad[axis] - reach;
+    int64_t room = size + layer->pad[axis] + dtp_layer_pad_end(layer, axis) - reach;
     return room < 0 ? 0 : room / layer->stride[axis] + 1;
 }
 

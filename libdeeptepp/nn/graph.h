@@ -6,7 +6,8 @@
 #include "../base/base.h"
 
 typedef enum dtp_activation { DTP_IDENTITY, DTP_RELU, DTP_LEAKY_RELU, DTP_ELU } dtp_activation;
-typedef enum dtp_op { DTP_CONVOLUTION, DTP_MAX_POOL, DTP_AVERAGE_POOL } dtp_op;
+/* Crop keeps the first cells of each axis, as many as a 1-strided window of its kernel would leave. */
+typedef enum dtp_op { DTP_CONVOLUTION, DTP_MAX_POOL, DTP_AVERAGE_POOL, DTP_CROP } dtp_op;
 
 typedef struct dtp_shape {
     int64_t c, d, h, w;
@@ -19,6 +20,7 @@ typedef struct dtp_layer {
     int src;
     int add; /* the value added before the activation, consumed by it; -1: none */
     int64_t kernel[3], stride[3], pad[3], dilation[3]; /* depth, height, width; dilation 1 is dense */
+    bool open_end; /* zeros are padded before the first cell only: what lies past the last was cropped off */
     dtp_activation activation;
 } dtp_layer;
 
@@ -33,6 +35,9 @@ typedef struct dtp_graph {
 /* Appends a layer that makes `oc` channels (pools: 0, as many as src has); *value is the number of its result.
  * Padding must be set. Errors: MODEL_VALUE when its output would be empty or too large. */
 deeptepp_status dtp_graph_add(dtp_graph *graph, const dtp_layer *layer, int64_t oc, int *value, deeptepp_error *error);
+
+/* Cells padded after the last one along an axis. */
+int64_t dtp_layer_pad_end(const dtp_layer *layer, int axis);
 
 /* Floats of one image of a value; weights of a layer; multiply-adds of a layer for one image, padding counted. */
 size_t dtp_shape_size(dtp_shape shape);

@@ -35,16 +35,13 @@ static double step_macs(const dtp_net *net, const step *s)
     return image * (double)net->plan->stages[node->stage].chunk;
 }
 
-static dnnl_status_t bind(dtp_net *net, int tensor, int64_t first, int64_t images, dnnl_memory_t *out)
+/* The memory of a tensor from image `first` on, as its primitive describes it. */
+static dnnl_status_t bind(dtp_net *net, int tensor, int64_t first, dtp_const_md md, dnnl_memory_t *out)
 {
     const dtp_plan_tensor *t = &net->plan->tensors[tensor];
     const dtp_buffer *buffer = &net->plan->buffers[t->buffer];
     size_t skip = buffer->whole ? (size_t)first * t->image_bytes : 0;
-    dtp_md md = dtp_plan_md(net->plan, tensor, images);
-    if (!md)
-        return dnnl_out_of_memory;
     dnnl_status_t s = dnnl_memory_create(out, md, net->plan->engine, net->arena + buffer->offset + skip);
-    dtp_md_free(md);
     if (!s)
         net->memories[net->n_memories++] = *out;
     return s;
@@ -53,11 +50,10 @@ static dnnl_status_t bind(dtp_net *net, int tensor, int64_t first, int64_t image
 static dnnl_status_t add_step(dtp_net *net, int index, int64_t first)
 {
     const dtp_node *node = &net->plan->nodes[index];
-    int64_t chunk = net->plan->stages[node->stage].chunk;
     bool weighted = node->layer >= 0 && net->plan->graph->layers[node->layer].op == DTP_CONVOLUTION;
     dnnl_memory_t src = NULL, dst = NULL;
-    dnnl_status_t s = bind(net, node->src, first, chunk, &src);
-    s = s ? s : bind(net, node->dst, first, chunk, &dst);
+    dnnl_status_t s = bind(net, node->src, first, dtp_pd_md(node->pd, dnnl_query_src_md), &src);
+    s = s ? s : bind(net, node->dst, first, dtp_pd_md(node->pd, dnnl_query_dst_md), &dst);
     if (s)
         return s;
     net->steps[net->n_steps++] = (step){

@@ -27,6 +27,14 @@ static inline dtp_md dtp_md_clone(dtp_const_md md)
     return dnnl_memory_desc_clone(&copy, md) == dnnl_success ? copy : NULL;
 }
 
+/* The first `dims` elements along each axis of `parent`, with its strides. */
+static inline dtp_md dtp_md_corner(dtp_const_md parent, const dnnl_dims_t dims)
+{
+    static const dnnl_dims_t origin = {0};
+    dtp_md md = NULL;
+    return dnnl_memory_desc_create_submemory(&md, parent, dims, origin) == dnnl_success ? md : NULL;
+}
+
 static inline void dtp_md_free(dtp_md md)
 {
     if (md)
@@ -80,6 +88,16 @@ static inline dtp_md dtp_md_clone(dtp_const_md md)
     if (copy)
         *copy = *md;
     return copy;
+}
+
+static inline dtp_md dtp_md_corner(dtp_const_md parent, const dnnl_dims_t dims)
+{
+    static const dnnl_dims_t origin = {0};
+    dtp_md md = (dtp_md)calloc(1, sizeof *md);
+    if (md && dnnl_memory_desc_init_submemory(md, parent, dims, origin) == dnnl_success)
+        return md;
+    free(md);
+    return NULL;
 }
 
 static inline void dtp_md_free(dtp_md md)

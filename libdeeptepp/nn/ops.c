@@ -104,7 +104,8 @@ static void set_window(dtp_window *window, const dtp_layer *layer)
         window->kernel[i] = layer->kernel[i];
         window->stride[i] = layer->stride[i];
         window->dilation[i] = layer->dilation[i] - 1;
-        window->pad_l[i] = window->pad_r[i] = layer->pad[i];
+        window->pad_l[i] = layer->pad[i];
+        window->pad_r[i] = dtp_layer_pad_end(layer, i);
     }
 }
 
@@ -137,6 +138,19 @@ static dnnl_status_t pool_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, c
     return dtp_pd_pooling(out, engine, kind, src, dst, &window, attr);
 }
 
+/* Reading the corner of a map in place would leave the fast kernels, which want dense maps: it is copied. */
+static dnnl_status_t crop_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, dtp_const_md src, dtp_shape shape,
+                             int64_t batch, dtp_const_md dst, dnnl_primitive_attr_t attr)
+{
+    const dnnl_dims_t dims = {batch, shape.c, shape.d, shape.h, shape.w};
+    dtp_md corner = dtp_md_corner(src, dims);
+    dnnl_status_t s = dnnl_out_of_memory;
+    if (corner)
+        s = dnnl_reorder_primitive_desc_create(out, corner, engine, dst, engine, attr);
+    dtp_md_free(corner);
+    return s;
+}
+
 deeptepp_status dtp_layer_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, const dtp_graph *graph, int layer,
                              int64_t batch, dnnl_format_tag_t src, dnnl_format_tag_t dst, dtp_const_md weights,
                              deeptepp_error *error)
@@ -148,6 +162,8 @@ deeptepp_status dtp_layer_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, c
     dnnl_status_t s = src_md && dst_md ? make_attr(&attr, l->add >= 0, l->activation) : dnnl_out_of_memory;
     if (!s && l->op == DTP_CONVOLUTION)
         s = convolution_pd(out, engine, graph, layer, src_md, dst_md, weights, attr);
+    else if (!s && l->op == DTP_CROP)
+        s = crop_pd(out, engine, src_md, graph->values[layer + 1], batch, dst_md, attr);
     else if (!s)
         s = pool_pd(out, engine, l, src_md, dst_md, attr);
     if (attr)

@@ -115,10 +115,14 @@ static deeptepp_status choose_pd(dtp_plan *plan, int layer, dtp_const_md weights
     int64_t chunk = plan->stages[plan->n_stages - 1].chunk;
     bool convolution = l->op == DTP_CONVOLUTION;
     dnnl_format_tag_t src_wish = convolution ? dnnl_format_tag_any : plan->tensors[l->src].tag;
-    dnnl_format_tag_t dst_wish = l->add >= 0 ? plan->tensors[l->add].tag : dnnl_format_tag_any;
+    dnnl_format_tag_t dst_wish = l->add >= 0          ? plan->tensors[l->add].tag
+                                 : l->op == DTP_CROP ? src_wish
+                                                     : dnnl_format_tag_any;
     deeptepp_status status =
         dtp_layer_pd(pd, plan->engine, plan->graph, layer, chunk, src_wish, dst_wish, weights, error);
-    if (status != DEEPTEPP_OK || chosen_tags(plan, layer, *pd, chunk, src, dst))
+    *src = src_wish;
+    *dst = dst_wish;
+    if (status != DEEPTEPP_OK || l->op == DTP_CROP || chosen_tags(plan, layer, *pd, chunk, src, dst))
         return status;
     dnnl_primitive_desc_destroy(*pd);
     *src = convolution ? dnnl_acdeb : src_wish;

@@ -21,7 +21,7 @@ static double now(void)
 
 static deeptepp_status time_runs(bench *b, dtp_net *net, dtp_job *job)
 {
-    float *out = calloc((size_t)(b->model->recipe.n_views * b->model->arch.classes), sizeof *out);
+    float *out = calloc((size_t)(b->model->recipe.n_views * dtp_arch_outputs(&b->model->arch)), sizeof *out);
     deeptepp_status status = out ? DEEPTEPP_OK : DEEPTEPP_ERR_MEMORY;
     b->run = 1e9;
     for (int r = 0; r <= b->repeats && status == DEEPTEPP_OK; r++) {

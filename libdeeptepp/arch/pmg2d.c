@@ -1,0 +1,104 @@
+/* The published network: a 2-D ResNet-50 with progressive multi-granularity heads (Du et al. 2020). Block 1, 2 and 3 read
+ * the stride-8, -16 and -32 maps; a fourth head reads all three. Tensor names of the published layout
+ * (docs/model-format.md). */
+#include <stdio.h>
+
+#include "build.h"
+
+enum { HEADS = 4 };
+
+/* The published pools were sized for 448-pixel input: on larger maps each reads its first cells only, and nothing past
+ * what those depend on is computed. */
+static const int64_t POOL[3] = {56, 28, 14};
+
+static void check_map(dtp_build *build, dtp_shape map, int64_t pool)
+{
+    bool fits = map.h >= pool && map.w >= pool && map.h < 2 * pool && map.w < 2 * pool;
+    if (!fits && build->status == DEEPTEPP_OK)
+        build->status = dtp_fail(build->error, DEEPTEPP_ERR_MODEL_VALUE,
+                                 "pmg2d: a map of %lld x %lld under a pool of %lld, wanted an input size of 448 to 511 "
+                                 "or so that each pool gives one cell: 512 is the published one",
+                                 (long long)map.h, (long long)map.w, (long long)pool);
+}
+
+static int block_convolution(dtp_build *build, int block, int part, int src, bool open_end)
+{
+    char name[40], norm[40];
+    snprintf(name, sizeof name, "conv_block%d.%d.conv", block, part);
+    snprintf(norm, sizeof norm, "conv_block%d.%d.bn", block, part);
+    const dtp_convolution c = {.name = name, .norm = norm, .src = src, .add = -1, .stride = {1, 1, 1}, .dilation = 1,
+                               .open_end = open_end, .activation = DTP_RELU};
+    return dtp_build_convolution(build, &c);
+}
+
+/* 1x1, 3x3, max-pool to one cell. The 3x3 window of the pool's last cell reads one cell further. */
+static int granularity(dtp_build *build, int block, int src)
+{
+    static const int64_t none[3] = {0, 0, 0};
+    dtp_shape map = build->arch->graph.values[src];
+    int64_t pool = POOL[block - 1];
+    const int64_t kernel[3] = {1, pool, pool};
+    char name[40];
+    check_map(build, map, pool);
+    bool crop = map.h > pool && map.w > pool;
+    snprintf(name, sizeof name, "conv_block%d.crop", block);
+    int read = crop ? dtp_build_crop(build, name, src, pool + 1) : src;
+    int wide = block_convolution(build, block, 1, block_convolution(build, block, 0, read, false), crop);
+    snprintf(name, sizeof name, "conv_block%d.pool", block);
+    return dtp_build_pool(build, DTP_MAX_POOL, name, wide, kernel, kernel, none);
+}
+
+/* BatchNorm, linear, BatchNorm, ELU over the concatenation of `count` values: one layer a value, each adding to the one
+ * before it. */
+static int hidden(dtp_build *build, const char *head, const int *values, int count)
+{
+    dtp_layer_source source = {.part = count > 1};
+    char name[56], norm[56];
+    int sum = -1;
+    snprintf(name, sizeof name, "%s.1", head);
+    snprintf(norm, sizeof norm, "%s.2", head);
+    snprintf(source.weight, sizeof source.weight, "%s.weight", name);
+    snprintf(source.pre_norm, sizeof source.pre_norm, "%s.0", head);
+    snprintf(source.norm, sizeof source.norm, "%s", norm);
+    source.oc = dtp_build_channels(build, name, norm);
+    for (int i = 0; i < count; i++)
+        source.ic += build->arch->graph.values[values[i]].c;
+    for (int i = 0; i < count; i++) {
+        bool last = i == count - 1;
+        snprintf(source.bias, sizeof source.bias, "%s.bias", name);
+        source.part = !last;
+        sum = dtp_build_linear(build, &source, values[i], sum, source.oc, last ? DTP_ELU : DTP_IDENTITY);
+        source.first_ic += build->arch->graph.values[values[i]].c;
+    }
+    return sum;
+}
+
+/* The last linear layer of a head, its classes placed after those of the heads before it. */
+static int logits(dtp_build *build, const char *head, int index, int src, int before)
+{
+    dtp_layer_source source = {.oc = build->arch->classes, .first_oc = index * build->arch->classes};
+    snprintf(source.weight, sizeof source.weight, "%s.4.weight", head);
+    snprintf(source.bias, sizeof source.bias, "%s.4.bias", head);
+    return dtp_build_linear(build, &source, src, before, HEADS * build->arch->classes, DTP_IDENTITY);
+}
+
+void dtp_build_pmg2d(dtp_build *build)
+{
+    static const char *const heads[HEADS] = {"classifier1", "classifier2", "classifier3", "classifier_concat"};
+    int layers[4], pooled[3], features[HEADS], out = -1;
+    build->arch->heads = HEADS;
+    build->arch->classes = dtp_build_channels(build, "classifier_concat.4", NULL);
+    build->arch->ignored = "features.fc.";
+    dtp_build_resnet(build, "features.", layers);
+    build->arch->sources[0].ic = 3;
+    build->arch->sources[0].sum_inputs = true;
+    for (int i = 0; i < 3 && build->status == DEEPTEPP_OK; i++) {
+        pooled[i] = granularity(build, i + 1, layers[i + 1]);
+        features[i] = hidden(build, heads[i], &pooled[i], 1);
+    }
+    if (build->status != DEEPTEPP_OK)
+        return;
+    features[3] = hidden(build, heads[3], pooled, 3);
+    for (int i = 0; i < HEADS; i++)
+        out = logits(build, heads[i], i, features[i], out);
+}

@@ -1,0 +1,141 @@
+/* This library's side of compare.py: the network of a model file on a seeded input, run once for each line on the
+ * standard input. Usage: bench_network MODEL THREADS
+ *   at the start       prints "logits" and all of them
+ *   line "run"         prints the seconds of one run
+ *   line "convolutions" prints the seconds of all convolutions together, each timed alone
+ *   end of input       prints "peak" and the process's largest resident set in KiB */
+#include <stdio.h>
+#include <time.h>
+
+#include "model.h"
+
+enum { REPEATS = 3 };
+
+typedef struct bench {
+    deeptepp_model *model;
+    dtp_net *net;
+    float *logits;
+    size_t n_logits;
+    dtp_step_info steps[2 * DTP_MAX_LAYERS];
+} bench;
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* The model format's self-test input, the view's number from 1 as its seed. */
+static void fill_view(float *out, size_t count, uint64_t state)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint64_t z = state += UINT64_C(0x9E3779B97F4A7C15);
+        z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+        z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+        z ^= z >> 31;
+        out[i] = (float)(z >> 40) / 8388608.0f - 1.0f;
+    }
+}
+
+static deeptepp_status prepare(bench *b, dtp_job *job)
+{
+    const deeptepp_model *model = b->model;
+    dtp_plan *plan;
+    deeptepp_status status;
+    b->n_logits = (size_t)(model->recipe.n_views * model->arch.classes);
+    b->logits = calloc(b->n_logits, sizeof *b->logits);
+    if (!b->logits)
+        return dtp_fail_memory(&job->error, "logits", b->n_logits * sizeof *b->logits);
+    DTP_TRY(dtp_plan_new(&plan, &model->arch.graph, model->recipe.n_views, model->members[0], &job->error));
+    status = dtp_net_new(&b->net, plan, NULL, &job->error);
+    if (status != DEEPTEPP_OK) {
+        dtp_plan_free(plan);
+        return status;
+    }
+    size_t view = dtp_shape_size(model->arch.graph.values[0]);
+    for (int v = 0; v < model->recipe.n_views; v++)
+        fill_view(dtp_net_input(b->net) + view * (size_t)v, view, (uint64_t)v + 1);
+fail:
+    return status;
+}
+
+static deeptepp_status run(bench *b, dtp_job *job, double *seconds)
+{
+    double start = now();
+    deeptepp_status status = dtp_net_run(b->net, b->model->members[0], b->logits, job, 0, 1000, &job->error);
+    *seconds = now() - start;
+    return status;
+}
+
+static deeptepp_status convolutions(bench *b, dtp_job *job, double *seconds)
+{
+    int count = 0;
+    deeptepp_status status = dtp_net_profile(b->net, b->model->members[0], REPEATS, b->steps, &count, &job->error);
+    *seconds = 0;
+    for (int i = 0; i < count; i++)
+        *seconds += b->steps[i].convolution ? b->steps[i].seconds : 0;
+    return status;
+}
+
+static void tell_logits(const bench *b)
+{
+    printf("logits");
+    for (size_t i = 0; i < b->n_logits; i++)
+        printf(" %.9g", (double)b->logits[i]);
+    puts("");
+    fflush(stdout);
+}
+
+static deeptepp_status serve(void *argument, dtp_job *job)
+{
+    bench *b = argument;
+    char line[32];
+    double seconds;
+    deeptepp_status status;
+    DTP_TRY(prepare(b, job));
+    DTP_TRY(run(b, job, &seconds));
+    tell_logits(b);
+    while (fgets(line, sizeof line, stdin)) {
+        DTP_TRY(strcmp(line, "run\n") == 0 ? run(b, job, &seconds) : convolutions(b, job, &seconds));
+        printf("%.9f\n", seconds);
+        fflush(stdout);
+    }
+fail:
+    dtp_net_free(b->net);
+    free(b->logits);
+    return status;
+}
+
+static void tell_peak(void)
+{
+    char line[256];
+    long kib;
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "VmHWM: %ld", &kib) == 1)
+            printf("peak %ld\n", kib);
+    if (file)
+        fclose(file);
+}
+
+int main(int argc, char **argv)
+{
+    static bench b;
+    deeptepp_error error;
+    dtp_worker *worker = NULL;
+    if (argc != 3) {
+        fprintf(stderr, "usage: %s MODEL THREADS\n", argv[0]);
+        return 1;
+    }
+    deeptepp_status status = deeptepp_model_open(&b.model, argv[1], NULL, &error);
+    status = status ? status : dtp_worker_start(&worker, atoi(argv[2]), &error);
+    status = status ? status : dtp_worker_run(worker, serve, &b, NULL, &error);
+    if (status)
+        fprintf(stderr, "%s\n", error.message);
+    else
+        tell_peak();
+    dtp_worker_stop(worker);
+    deeptepp_model_free(b.model);
+    return status ? 2 : 0;
+}
