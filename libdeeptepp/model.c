@@ -179,9 +179,10 @@ static deeptepp_status open_model(deeptepp_model **out, opening o, const deeptep
 {
     deeptepp_model_options read;
     deeptepp_callbacks callbacks;
+    if (out)
+        *out = NULL;
     if (!out || (!o.path && !o.bytes))
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "%s is NULL", out ? "the model file" : "out");
-    *out = NULL;
     deeptepp_status status = read_options(options, &read, &callbacks, error);
     if (status != DEEPTEPP_OK)
         return status;

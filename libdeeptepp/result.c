@@ -24,6 +24,15 @@ static void average(deeptepp_result *r, const dtp_run *run)
     }
 }
 
+/* One that is not finite may vanish in the rule: a softmax divides by it. */
+static bool all_finite(const float *values, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (!isfinite(values[i]))
+            return false;
+    return true;
+}
+
 static double deviation(const double *values, int count, double mean)
 {
     double squares = 0;
@@ -72,7 +81,8 @@ deeptepp_status dtp_result_make(deeptepp_result **out, const dtp_run *run, deept
     }
     average(r, run);
     r->sd = deviation(r->views, r->n_views, r->score);
-    if (!isfinite(r->score))
+    if (!isfinite(r->score) ||
+        !all_finite(run->logits, (int64_t)r->n_members * r->n_views * dtp_arch_outputs(&run->model->arch)))
         DTP_FAIL(SCORE_NONFINITE, "score: the network's output overflowed: the input is far from what it was trained on");
     DTP_TRY(judge(r, run, error));
     r->json = dtp_result_json(r, run);

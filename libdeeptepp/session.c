@@ -1,6 +1,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/floats.h"
 #include "result.h"
 
 /* What the compute thread works on lives here and not on the caller's stack: after a cancelled call it may still be
@@ -137,6 +138,7 @@ static deeptepp_status self_test_job(void *argument, dtp_job *job)
     deeptepp_session *session = argument;
     size_t count = input_count(session->model);
     float *input = dtp_net_input(session->net);
+    atomic_store(&job->detached_ok, true);
     memset(input, 0, count * sizeof *input);
     fill_seeded(input, count / (size_t)session->model->recipe.n_views, (uint64_t)session->model->risk.self_test_seed);
     return run_members(session, job);
@@ -199,9 +201,10 @@ deeptepp_status deeptepp_session_new(deeptepp_session **out, deeptepp_model *mod
 {
     deeptepp_session *session = NULL;
     deeptepp_status status;
+    if (out)
+        *out = NULL;
     if (!out || !model)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "%s is NULL", out ? "model" : "out");
-    *out = NULL;
     DTP_TRY(make(&session, model, options, error));
     session->logits = calloc(logits_count(model), sizeof *session->logits);
     if (!session->logits) {
@@ -247,6 +250,7 @@ deeptepp_status deeptepp_session_estimate(deeptepp_model *model, const deeptepp_
 
 static deeptepp_status make_result(deeptepp_session *session, deeptepp_result **out, double term, deeptepp_error *error)
 {
+    fenv_t host;
     const dtp_run run = {
         .model = session->model,
         .study = &session->study,
@@ -257,14 +261,20 @@ static deeptepp_status make_result(deeptepp_session *session, deeptepp_result **
         .threads = dtp_worker_threads(session->worker),
         .guidance = session->guidance,
     };
-    return dtp_result_make(out, &run, error);
+    dtp_floats_enter(&host);
+    deeptepp_status status = dtp_result_make(out, &run, error);
+    dtp_floats_leave(&host);
+    return status;
 }
 
 static deeptepp_status score(deeptepp_session *session, deeptepp_result **out, deeptepp_error *error)
 {
     double term;
+    fenv_t host;
     dtp_warnings filled = {.count = 0};
+    dtp_floats_enter(&host);
     deeptepp_status status = dtp_risk_covariates(&session->model->risk, session->patient, &term, &filled, error);
+    dtp_floats_leave(&host);
     if (status == DEEPTEPP_OK)
         status = dtp_worker_run(session->worker, score_job, session, &session->callbacks, error);
     if (status != DEEPTEPP_OK)
@@ -277,9 +287,10 @@ static deeptepp_status score(deeptepp_session *session, deeptepp_result **out, d
 deeptepp_status deeptepp_session_score(deeptepp_session *session, const deeptepp_case *patient, deeptepp_result **out,
                                        deeptepp_error *error)
 {
+    if (out)
+        *out = NULL;
     if (!session || !patient || !out)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "%s is NULL", !session ? "session" : !patient ? "patient" : "out");
-    *out = NULL;
     deeptepp_status status = enter(session, error);
     if (status != DEEPTEPP_OK)
         return status;
@@ -346,9 +357,12 @@ deeptepp_status deeptepp_session_self_test(deeptepp_session *session, double *ex
         return status;
     status = dtp_worker_run(session->worker, self_test_job, session, &session->callbacks, error);
     if (status == DEEPTEPP_OK) {
+        fenv_t host;
+        dtp_floats_enter(&host);
         *expected = session->model->risk.self_test_score;
         *found = self_test_score(session);
         status = compare_self_test(session, *expected, *found, error);
+        dtp_floats_leave(&host);
     }
     leave(session);
     return status;

@@ -1,6 +1,9 @@
 """Model files with seeded weights, byte by byte, with NumPy alone: docs/model-format.md from the writer's side.
 
     python3 tests/make_model.py OUT [--depth 18] [--width 64] [--set input.axes='"SAR"'] ...
+    python3 tests/make_model.py OUT --architecture pmg2d [--width 64] [--members 5] ...
+
+A pmg2d of the published width, 64, takes some seconds a member with PyTorch, several times that without.
 """
 
 import argparse
@@ -10,6 +13,8 @@ import struct
 import numpy as np
 
 import numpy_resnet
+import seeded_pmg
+from seeded import as_float32, batch_norm, convolution, phantom, residual_block, under
 
 # Depth: block, blocks a layer.
 DEPTHS = {
@@ -30,18 +35,26 @@ PHANTOMS = 8
 PHANTOM_EDGE = 32
 
 DEFAULTS = {
-    "depth": 18, "width": 64, "shortcut": "B", "stem_stride": (2, 2, 2), "pool": True, "layer_strides": (1, 2, 2, 2),
-    "layer_dilations": (1, 1, 1, 1), "stem_kernel": (7, 7, 7), "downsample_bias": False, "activation": "relu",
-    "channels": ("t1c",), "classes": 2, "members": 0, "size": (64, 64, 64), "views": 10, "seed": 1, "dtype": "F32",
-    "self_test": True, "overrides": {},
+    "architecture": "resnet3d", "depth": 18, "width": 64, "shortcut": "B", "stem_stride": (2, 2, 2), "pool": True,
+    "layer_strides": (1, 2, 2, 2), "layer_dilations": (1, 1, 1, 1), "stem_kernel": (7, 7, 7), "downsample_bias": False,
+    "activation": "relu", "channels": ("t1c",), "classes": 2, "members": 0, "size": (64, 64, 64), "views": 10, "seed": 1,
+    "dtype": "F32", "self_test": True, "overrides": {},
 }
 
 
+# What else a pmg2d can be asked for; its input is fixed.
+PMG2D_OPTIONS = {"architecture", "width", "channels", "classes", "members", "views", "seed", "dtype", "self_test",
+                 "overrides"}
+PMG2D_SIZE = (1, seeded_pmg.SIZE, seeded_pmg.SIZE)
+
+
 def options_with_defaults(options):
-    unknown = set(options) - set(DEFAULTS)
+    pmg2d = options.get("architecture") == "pmg2d"
+    unknown = {key for key in set(options) - (PMG2D_OPTIONS if pmg2d else set(DEFAULTS))
+               if options[key] != DEFAULTS.get(key) and (key, options[key]) != ("size", PMG2D_SIZE)}
     if unknown:
         raise TypeError(f"unknown options: {sorted(unknown)}")
-    full = {**DEFAULTS, **options}
+    full = {**DEFAULTS, **options, **({"size": PMG2D_SIZE} if pmg2d else {})}
     for key in ("stem_stride", "stem_kernel", "size"):
         full[key] = (full[key],) * 3 if isinstance(full[key], int) else tuple(full[key])
     return full
@@ -50,49 +63,19 @@ def options_with_defaults(options):
 # ---- Weights ----
 
 
-def convolution(random, channels_out, channels_in, kernel, scale=1.0):
-    """He's scale: the second moment of what comes in goes out."""
-    fan_in = channels_in * np.prod(kernel)
-    return random.standard_normal((channels_out, channels_in, *kernel)) * (scale * np.sqrt(2 / fan_in))
-
-
-def batch_norm(random, channels):
-    """Far from 0 and 1, so that a fold which forgets one of them is seen."""
-    return {
-        "weight": random.uniform(0.5, 1.5, channels), "bias": random.uniform(-0.2, 0.2, channels),
-        "running_mean": random.uniform(-0.2, 0.2, channels), "running_var": random.uniform(0.5, 2, channels),
-        "num_batches_tracked": np.array(random.integers(1, 1000), dtype=np.int64),
-    }
-
-
-def residual_block(random, name, kernels, channels_in, planes, expansion, branch_scale, downsample):
-    """downsample: None, or whether its convolution has a bias."""
-    parts, channels = {}, channels_in
-    for i, kernel in enumerate(kernels, 1):
-        last = i == len(kernels)
-        out = planes * expansion if last else planes
-        parts[f"conv{i}.weight"] = convolution(random, out, channels, (kernel,) * 3, branch_scale if last else 1)
-        parts.update({f"bn{i}.{key}": value for key, value in batch_norm(random, out).items()})
-        channels = out
-    if downsample is not None:
-        parts["downsample.0.weight"] = convolution(random, channels, channels_in, (1, 1, 1), np.sqrt(0.5))
-        if downsample:
-            parts["downsample.0.bias"] = random.uniform(-0.2, 0.2, channels)
-        parts.update({f"downsample.1.{key}": value for key, value in batch_norm(random, channels).items()})
-    return {f"{name}.{key}": value for key, value in parts.items()}
-
-
 def state_dict(random=None, **options):
-    """One member's tensors, float32 (counters int64), by MONAI's names."""
+    """One member's tensors, float32 (counters int64), by MONAI's or the published network's names."""
     o = options_with_defaults(options)
     random = random or np.random.Generator(np.random.PCG64(o["seed"]))
+    if o["architecture"] == "pmg2d":
+        return seeded_pmg.state_dict(random, o["width"], o["classes"])
     block, layers = DEPTHS[o["depth"]]
     kernels, expansion = ((3, 3), 1) if block == "basic" else ((1, 3, 1), 4)
     # Each block adds at most this share to the second moment: activations stay of order 1 through 66 blocks.
     branch_scale = np.sqrt(min(0.25, 2 / sum(layers)))
     channels = o["width"]
     tensors = {"conv1.weight": convolution(random, channels, len(o["channels"]), o["stem_kernel"])}
-    tensors.update({f"bn1.{key}": value for key, value in batch_norm(random, channels).items()})
+    tensors.update(under("bn1", batch_norm(random, channels)))
     for layer, blocks in enumerate(layers):
         planes = o["width"] << layer
         for i in range(blocks):
@@ -103,24 +86,14 @@ def state_dict(random=None, **options):
             channels = planes * expansion
     tensors["fc.weight"] = random.standard_normal((o["classes"], channels)) / np.sqrt(channels)
     tensors["fc.bias"] = random.uniform(-0.2, 0.2, o["classes"])
-    return {name: value if value.dtype == np.int64 else value.astype(np.float32) for name, value in tensors.items()}
-
-
-def phantom(random, channels, shape):
-    """A few soft blobs in noise, z-scored: what a view of a breast looks like to a seeded network."""
-    grid = np.stack(np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij"))
-    image = np.zeros((channels, *shape))
-    for _ in range(random.integers(2, 6)):
-        centre = random.uniform(-0.7, 0.7, 3)[:, None, None, None]
-        blob = np.exp(-((grid - centre) ** 2).sum(axis=0) / (2 * random.uniform(0.1, 0.6) ** 2))
-        image += random.uniform(-1, 2, channels)[:, None, None, None] * blob
-    image += random.uniform(0.02, 0.3) * random.standard_normal(image.shape)
-    return (image - image.mean()) / image.std()
+    return as_float32(tensors)
 
 
 def centre(network, tensors, size, random):
     """Scales and shifts the last layer so that logits over phantoms have mean 0 and standard deviation 1: scores
     differ between cases and fall on both sides of the cut-points. Rounded, so that every machine gets the same file."""
+    if network["architecture"] == "pmg2d":
+        return seeded_pmg.centre(tensors, random)
     member = numpy_resnet.Member(network, tensors)
     shape = tuple(min(n, PHANTOM_EDGE) for n in size)
     channels = tensors["conv1.weight"].shape[1]
@@ -140,7 +113,7 @@ def whole(value):
 
 
 def network_section(o):
-    section = {
+    section = {"architecture": o["architecture"]} if o["architecture"] == "pmg2d" else {
         "architecture": "resnet3d", "stem_stride": list(o["stem_stride"]), "stem_pool": o["pool"],
         "layer_strides": list(o["layer_strides"]), "layer_dilations": list(o["layer_dilations"]),
         "shortcut": o["shortcut"], "activation": o["activation"],
@@ -151,9 +124,12 @@ def network_section(o):
 
 
 def input_section(o):
+    angles = [whole(360 * k / o["views"]) for k in range(1, o["views"] + 1)]
+    if o["architecture"] == "pmg2d":
+        return {"recipe": "mosaic", "channels": list(o["channels"]), "axes": "LPS", "size": list(o["size"]),
+                "angles_deg": angles, "slices": "first"}
     return {
-        "channels": list(o["channels"]), "axes": "RAS", "size": list(o["size"]),
-        "angles_deg": [whole(360 * k / o["views"]) for k in range(1, o["views"] + 1)],
+        "channels": list(o["channels"]), "axes": "RAS", "size": list(o["size"]), "angles_deg": angles,
         "region": {"rule": "fixed", "spacing_mm": [1, 1, 1]}, "outside": {"rule": "warn", "fill": "edge"},
         "intensity": {"rule": "zscore", "over": "view"},
     }
@@ -173,8 +149,9 @@ def override(section, path, value):
 def description(**options):
     """Everything but the self-test, whose score depends on the weights."""
     o = options_with_defaults(options)
+    network = "pmg2d" if o["architecture"] == "pmg2d" else f"resnet3d-{o['depth']}"
     result = {
-        "schema": 1, "name": f"seeded resnet3d-{o['depth']} of width {o['width']}, seed {o['seed']}", "version": "1",
+        "schema": 1, "name": f"seeded {network} of width {o['width']}, seed {o['seed']}", "version": "1",
         "licence": "CC0-1.0", "authors": "tests/make_model.py", "weights": "seeded",
         "training_cohort": "none: the weights are seeded random numbers",
         "intended_use": "testing software: the score means nothing",
@@ -189,12 +166,17 @@ def description(**options):
     return result
 
 
+def logits(network, tensors, view):
+    """One member's, of one view (channels, depth, height, width)."""
+    if network["architecture"] == "pmg2d":
+        return seeded_pmg.forward(tensors)(view[0, 0]).sum(axis=0)
+    return numpy_resnet.Member(network, tensors).logits(view)
+
+
 def self_test(model, members, seed):
     """members: each one's tensors as the file stores them. The score is rounded for the same reason as in `centre`."""
-    channels = members[0]["conv1.weight"].shape[1]
-    view = numpy_resnet.self_test_input(seed, (channels, *model["input"]["size"]))
-    scores = [numpy_resnet.score(model["score"], numpy_resnet.Member(model["network"], tensors).logits(view))
-              for tensors in members]
+    view = numpy_resnet.self_test_input(seed, (len(model["input"]["channels"]), *model["input"]["size"]))
+    scores = [numpy_resnet.score(model["score"], logits(model["network"], tensors, view)) for tensors in members]
     return {"seed": seed, "score": float(f"{np.mean(scores):.9g}")}
 
 
@@ -307,6 +289,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description="Write a model file with seeded weights.")
     add = parser.add_argument
     add("out")
+    add("--architecture", choices=("resnet3d", "pmg2d"))
     add("--depth", type=int, choices=DEPTHS)
     for key in ("width", "classes", "members", "views", "seed"):
         add(f"--{key}", type=int)

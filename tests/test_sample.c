@@ -137,8 +137,8 @@ static void outside_begins_where_the_last_voxel_ends(void **state)
     static const struct {
         double first;
         int inside; /* samples along each axis */
-    } rows[] = {{0, 8},    {-0.5, 8},  {-0.4999, 8}, {0.5, 8},  {-0.50001, 7}, {0.50001, 7},
-                {-3.5, 5}, {-3.51, 4}, {7.5, 1},     {7.51, 0}, {-7.5, 1},     {-7.51, 0}};
+    } rows[] = {{0, 8},        {-0.5, 8},  {-0.4999, 8}, {0.5, 8}, {-0.5000000001, 8}, {0.5000000001, 8}, {-0.50001, 7},
+                {0.50001, 7},  {-3.5, 5},  {-3.51, 4},   {7.5, 1}, {7.51, 0},          {-7.5, 1},         {-7.51, 0}};
     for (size_t i = 0; i < DTP_COUNT(rows); i++) {
         float cube[512];
         dtp_grid grid = lattice(rows[i].first);

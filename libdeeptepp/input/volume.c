@@ -171,27 +171,30 @@ void deeptepp_volume_free(deeptepp_volume *volume)
 
 void deeptepp_volume_dims(const deeptepp_volume *volume, int64_t dims[3])
 {
-    memcpy(dims, volume->dims, sizeof volume->dims);
+    if (volume && dims)
+        memcpy(dims, volume->dims, sizeof volume->dims);
 }
 
 void deeptepp_volume_spacing(const deeptepp_volume *volume, double spacing[3])
 {
-    memcpy(spacing, volume->spacing, sizeof volume->spacing);
+    if (volume && spacing)
+        memcpy(spacing, volume->spacing, sizeof volume->spacing);
 }
 
 void deeptepp_volume_affine(const deeptepp_volume *volume, double affine[16])
 {
-    memcpy(affine, volume->affine, sizeof volume->affine);
+    if (volume && affine)
+        memcpy(affine, volume->affine, sizeof volume->affine);
 }
 
 const char *deeptepp_volume_orientation(const deeptepp_volume *volume)
 {
-    return volume->orientation;
+    return volume ? volume->orientation : NULL;
 }
 
 const char *deeptepp_volume_sha256(const deeptepp_volume *volume)
 {
-    return volume->sha256;
+    return volume ? volume->sha256 : NULL;
 }
 
 /* The volume with its axes renamed and turned round, so that they run nearest to R, A and S; only its description. */

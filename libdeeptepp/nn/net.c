@@ -7,11 +7,12 @@
 
 /* A primitive on one chunk of images, with its memory bound. */
 typedef struct step {
-    dnnl_primitive_t primitive; /* its node's; not owned */
+    dnnl_primitive_t primitive; /* its node's; not owned; NULL: the node's Winograd convolution on src and dst */
     dnnl_exec_arg_t args[5];
     int n_args;
     int node;
     int layer; /* whose weights go into args[2] and args[3]; -1: none */
+    float *src, *dst;
 } step;
 
 struct dtp_net {
@@ -35,42 +36,52 @@ static double step_macs(const dtp_net *net, const step *s)
     return image * (double)net->plan->stages[node->stage].chunk;
 }
 
-/* The memory of a tensor from image `first` on, as its primitive describes it. */
-static dnnl_status_t bind(dtp_net *net, int tensor, int64_t first, dtp_const_md md, dnnl_memory_t *out)
+/* The memory of a tensor from image `first` on. */
+static float *address(const dtp_net *net, int tensor, int64_t first)
 {
     const dtp_plan_tensor *t = &net->plan->tensors[tensor];
     const dtp_buffer *buffer = &net->plan->buffers[t->buffer];
     size_t skip = buffer->whole ? (size_t)first * t->image_bytes : 0;
-    dnnl_status_t s = dnnl_memory_create(out, md, net->plan->engine, net->arena + buffer->offset + skip);
+    return (float *)(void *)(net->arena + buffer->offset + skip);
+}
+
+/* The same as the primitive describes it. */
+static dnnl_status_t bind(dtp_net *net, float *data, dtp_const_md md, dnnl_memory_t *out)
+{
+    dnnl_status_t s = dnnl_memory_create(out, md, net->plan->engine, data);
     if (!s)
         net->memories[net->n_memories++] = *out;
     return s;
 }
 
+static dnnl_status_t bind_primitive(dtp_net *net, step *s, const dtp_node *node)
+{
+    dnnl_memory_t src = NULL, dst = NULL;
+    dnnl_status_t status = bind(net, s->src, dtp_pd_md(node->pd, dnnl_query_src_md), &src);
+    status = status ? status : bind(net, s->dst, dtp_pd_md(node->pd, dnnl_query_dst_md), &dst);
+    s->primitive = net->primitives[s->node];
+    s->args[s->n_args++] = (dnnl_exec_arg_t){DNNL_ARG_SRC, src};
+    s->args[s->n_args++] = (dnnl_exec_arg_t){DNNL_ARG_DST, dst};
+    if (s->layer >= 0) {
+        s->args[s->n_args++].arg = DNNL_ARG_WEIGHTS;
+        s->args[s->n_args++].arg = DNNL_ARG_BIAS;
+    }
+    s->args[s->n_args++] = (dnnl_exec_arg_t){DNNL_ARG_SCRATCHPAD, net->scratchpads[s->node]};
+    return status;
+}
+
 static dnnl_status_t add_step(dtp_net *net, int index, int64_t first)
 {
     const dtp_node *node = &net->plan->nodes[index];
-    bool weighted = node->layer >= 0 && net->plan->graph->layers[node->layer].op == DTP_CONVOLUTION;
-    dnnl_memory_t src = NULL, dst = NULL;
-    dnnl_status_t s = bind(net, node->src, first, dtp_pd_md(node->pd, dnnl_query_src_md), &src);
-    s = s ? s : bind(net, node->dst, first, dtp_pd_md(node->pd, dnnl_query_dst_md), &dst);
-    if (s)
-        return s;
-    net->steps[net->n_steps++] = (step){
-        .primitive = net->primitives[index],
-        .args = {{DNNL_ARG_SRC, src}, {DNNL_ARG_DST, dst}},
-        .n_args = weighted ? 5 : 3,
+    step *s = &net->steps[net->n_steps++];
+    *s = (step){
         .node = index,
-        .layer = weighted ? node->layer : -1,
+        .layer = dtp_node_weights_md(net->plan, node) ? node->layer : -1,
+        .src = address(net, node->src, first),
+        .dst = address(net, node->dst, first),
     };
-    step *added = &net->steps[net->n_steps - 1];
-    if (weighted) {
-        added->args[2].arg = DNNL_ARG_WEIGHTS;
-        added->args[3].arg = DNNL_ARG_BIAS;
-    }
-    added->args[added->n_args - 1] = (dnnl_exec_arg_t){DNNL_ARG_SCRATCHPAD, net->scratchpads[index]};
-    net->macs += step_macs(net, added);
-    return dnnl_success;
+    net->macs += step_macs(net, s);
+    return node->winograd ? dnnl_success : bind_primitive(net, s, node);
 }
 
 /* Unrolls stages into steps: all layers of a stage for one chunk, then for the next. */
@@ -111,9 +122,12 @@ static deeptepp_status allocate(dtp_net *net, deeptepp_error *error)
 
 static dnnl_status_t make_primitive(dtp_net *net, int i)
 {
-    const_dnnl_primitive_desc_t pd = net->plan->nodes[i].pd;
-    dnnl_status_t s = dnnl_primitive_create(&net->primitives[i], pd);
-    return s ? s : dnnl_memory_create(&net->scratchpads[i], dtp_pd_md(pd, dnnl_query_scratchpad_md), net->plan->engine, net->scratchpad);
+    const dtp_node *node = &net->plan->nodes[i];
+    if (node->winograd)
+        return dtp_winograd_prepare(node->winograd, net->scratchpad);
+    dtp_const_md scratchpad = dtp_pd_md(node->pd, dnnl_query_scratchpad_md);
+    dnnl_status_t s = dnnl_primitive_create(&net->primitives[i], node->pd);
+    return s ? s : dnnl_memory_create(&net->scratchpads[i], scratchpad, net->plan->engine, net->scratchpad);
 }
 
 static void destroy_memories(dnnl_memory_t *memories, size_t count)
@@ -124,7 +138,7 @@ static void destroy_memories(dnnl_memory_t *memories, size_t count)
     free(memories);
 }
 
-/* All but the plan, which a net that could not be made leaves to its caller. */
+/* All but the plan. */
 static void release(dtp_net *net)
 {
     if (!net)
@@ -180,19 +194,17 @@ void dtp_net_free(dtp_net *net)
     dtp_plan_free(plan);
 }
 
-static float *tensor_data(const dtp_net *net, int tensor)
-{
-    return (float *)(void *)(net->arena + net->plan->buffers[net->plan->tensors[tensor].buffer].offset);
-}
-
 float *dtp_net_input(dtp_net *net)
 {
-    return tensor_data(net, 0);
+    return address(net, 0, 0);
 }
 
 static dnnl_status_t execute(dtp_net *net, const dtp_weights *weights, int index)
 {
     step *s = &net->steps[index];
+    if (!s->primitive)
+        return dtp_winograd_run(net->plan->nodes[s->node].winograd, net->stream, dtp_weights_memory(weights, s->layer),
+                                dtp_weights_bias_data(weights, s->layer), s->src, s->dst);
     if (s->layer >= 0) {
         s->args[2].memory = dtp_weights_memory(weights, s->layer);
         s->args[3].memory = dtp_weights_bias(weights, s->layer);
@@ -218,7 +230,7 @@ deeptepp_status dtp_net_run(dtp_net *net, const dtp_weights *weights, float *out
     if (s)
         return dtp_backend_fail(error, s, "waiting for the network");
     size_t classes = dtp_shape_size(plan->graph->values[plan->graph->n_layers]);
-    memcpy(out, tensor_data(net, plan->output), (size_t)plan->batch * classes * sizeof *out);
+    memcpy(out, address(net, plan->output, 0), (size_t)plan->batch * classes * sizeof *out);
     return DEEPTEPP_OK;
 }
 
@@ -253,7 +265,7 @@ deeptepp_status dtp_net_profile(dtp_net *net, const dtp_weights *weights, int re
         const dtp_node *node = &plan->nodes[n];
         out[n] = (dtp_step_info){
             .layer = node->layer < 0 ? "reorder" : plan->graph->layers[node->layer].name,
-            .implementation = dtp_pd_implementation(node->pd),
+            .implementation = dtp_node_implementation(node),
             .seconds = 1e9,
             .macs = node->layer < 0 ? 0 : dtp_layer_macs(plan->graph, node->layer) * (double)plan->batch,
             .chunk = plan->stages[node->stage].chunk,
@@ -274,7 +286,7 @@ const char *dtp_net_slow_layer(const dtp_net *net, int index, const char **imple
 {
     for (int n = 0; n < net->plan->n_nodes; n++) {
         const dtp_node *node = &net->plan->nodes[n];
-        *implementation = dtp_pd_implementation(node->pd);
+        *implementation = dtp_node_implementation(node);
         bool slow = strncmp(*implementation, "ref", 3) == 0 || strncmp(*implementation, "gemm", 4) == 0;
         if (node->layer >= 0 && slow && index-- == 0)
             return net->plan->graph->layers[node->layer].name;

@@ -16,9 +16,8 @@ deeptepp_status dtp_plan_new(dtp_plan **out, const dtp_graph *graph, int64_t bat
                              deeptepp_error *error);
 void dtp_plan_free(dtp_plan *plan);
 
-/* Bytes a net of this plan allocates (input, arena, scratchpad), and packed weights of it. */
+/* Bytes a net of this plan allocates: input, arena, scratchpad. */
 size_t dtp_plan_bytes(const dtp_plan *plan);
-size_t dtp_plan_weight_bytes(const dtp_plan *plan);
 
 /* Room for the weights of every layer, in the plan's layouts. They outlive the plan. */
 deeptepp_status dtp_weights_new(dtp_weights **out, const dtp_plan *plan, deeptepp_error *error);

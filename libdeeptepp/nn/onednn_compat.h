@@ -58,6 +58,12 @@ static inline dnnl_status_t dtp_pd_pooling(dnnl_primitive_desc_t *pd, dnnl_engin
                                                       w->kernel, w->dilation, w->pad_l, w->pad_r, attr);
 }
 
+static inline dnnl_status_t dtp_pd_matmul(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dtp_const_md src,
+                                          dtp_const_md weights, dtp_const_md dst, dnnl_primitive_attr_t attr)
+{
+    return dnnl_matmul_primitive_desc_create(pd, engine, src, weights, NULL, dst, attr);
+}
+
 static inline dnnl_status_t dtp_post_sum(dnnl_post_ops_t ops)
 {
     return dnnl_post_ops_append_sum(ops, 1.0f, 0, dnnl_f32);
@@ -123,6 +129,14 @@ static inline dnnl_status_t dtp_pd_pooling(dnnl_primitive_desc_t *pd, dnnl_engin
     dnnl_pooling_v2_desc_t desc;
     dnnl_status_t status = dnnl_pooling_v2_forward_desc_init(&desc, dnnl_forward_inference, kind, src, dst, w->stride,
                                                              w->kernel, w->dilation, w->pad_l, w->pad_r);
+    return status == dnnl_success ? dnnl_primitive_desc_create(pd, &desc, attr, engine, NULL) : status;
+}
+
+static inline dnnl_status_t dtp_pd_matmul(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dtp_const_md src,
+                                          dtp_const_md weights, dtp_const_md dst, dnnl_primitive_attr_t attr)
+{
+    dnnl_matmul_desc_t desc;
+    dnnl_status_t status = dnnl_matmul_desc_init(&desc, src, weights, NULL, dst);
     return status == dnnl_success ? dnnl_primitive_desc_create(pd, &desc, attr, engine, NULL) : status;
 }
 

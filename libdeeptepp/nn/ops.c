@@ -81,15 +81,14 @@ static dnnl_status_t append_activation(dnnl_post_ops_t ops, dtp_activation activ
     return dnnl_success;
 }
 
-/* Scratchpad of the session's own, so that any thread may run the primitive; strict f32, whatever the environment says. */
-static dnnl_status_t make_attr(dnnl_primitive_attr_t *attr, bool sum, dtp_activation activation)
+dnnl_status_t dtp_attr_new(dnnl_primitive_attr_t *attr, bool add, dtp_activation activation)
 {
     dnnl_post_ops_t ops = NULL;
     dnnl_status_t s = dnnl_primitive_attr_create(attr);
     s = s ? s : dnnl_primitive_attr_set_scratchpad_mode(*attr, dnnl_scratchpad_mode_user);
     s = s ? s : dnnl_primitive_attr_set_fpmath_mode(*attr, dnnl_fpmath_mode_strict);
     s = s ? s : dnnl_post_ops_create(&ops);
-    if (!s && sum)
+    if (!s && add)
         s = dtp_post_sum(ops);
     s = s ? s : append_activation(ops, activation);
     s = s ? s : dnnl_primitive_attr_set_post_ops(*attr, ops);
@@ -159,7 +158,7 @@ deeptepp_status dtp_layer_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, c
     dnnl_primitive_attr_t attr = NULL;
     dtp_md src_md = dtp_value_md(graph->values[l->src], batch, src);
     dtp_md dst_md = dtp_value_md(graph->values[layer + 1], batch, dst);
-    dnnl_status_t s = src_md && dst_md ? make_attr(&attr, l->add >= 0, l->activation) : dnnl_out_of_memory;
+    dnnl_status_t s = src_md && dst_md ? dtp_attr_new(&attr, l->add >= 0, l->activation) : dnnl_out_of_memory;
     if (!s && l->op == DTP_CONVOLUTION)
         s = convolution_pd(out, engine, graph, layer, src_md, dst_md, weights, attr);
     else if (!s && l->op == DTP_CROP)
@@ -177,7 +176,7 @@ deeptepp_status dtp_reorder_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine,
                                deeptepp_error *error)
 {
     dnnl_primitive_attr_t attr = NULL;
-    dnnl_status_t s = make_attr(&attr, false, DTP_IDENTITY);
+    dnnl_status_t s = dtp_attr_new(&attr, false, DTP_IDENTITY);
     s = s ? s : dnnl_reorder_primitive_desc_create(out, from, engine, to, engine, attr);
     if (attr)
         dnnl_primitive_attr_destroy(attr);

@@ -32,15 +32,27 @@ static void enter_stage(dtp_plan *plan, int layer)
     plan->stages[plan->n_stages++] = (dtp_stage){.first = plan->n_nodes, .last = plan->n_nodes, .chunk = chunk};
 }
 
-static int add_node(dtp_plan *plan, dnnl_primitive_desc_t pd, int layer, int src, int dst)
+static void add_node(dtp_plan *plan, dtp_node node)
 {
-    int stage = plan->n_stages - 1;
-    plan->nodes[plan->n_nodes] = (dtp_node){.pd = pd, .layer = layer, .src = src, .dst = dst, .stage = stage};
-    plan->stages[stage].last = plan->n_nodes;
-    size_t scratchpad = dtp_pd_scratchpad(pd);
+    node.stage = plan->n_stages - 1;
+    plan->stages[node.stage].last = plan->n_nodes;
+    size_t scratchpad = node.winograd ? dtp_winograd_scratch_bytes(node.winograd) : dtp_pd_scratchpad(node.pd);
     if (scratchpad > plan->scratchpad_bytes)
         plan->scratchpad_bytes = scratchpad;
-    return plan->n_nodes++;
+    plan->nodes[plan->n_nodes++] = node;
+}
+
+dtp_const_md dtp_node_weights_md(const dtp_plan *plan, const dtp_node *node)
+{
+    if (node->winograd)
+        return dtp_winograd_weights_md(node->winograd);
+    bool weighted = node->layer >= 0 && plan->graph->layers[node->layer].op == DTP_CONVOLUTION;
+    return weighted ? dtp_pd_md(node->pd, dnnl_query_weights_md) : NULL;
+}
+
+const char *dtp_node_implementation(const dtp_node *node)
+{
+    return node->winograd ? dtp_winograd_implementation(node->winograd) : dtp_pd_implementation(node->pd);
 }
 
 static deeptepp_status set_tensor(dtp_plan *plan, int tensor, int value, dnnl_format_tag_t tag, deeptepp_error *error)
@@ -92,7 +104,7 @@ static deeptepp_status in_layout(dtp_plan *plan, int value, dnnl_format_tag_t ta
     dtp_md_free(to);
     if (status == DEEPTEPP_OK) {
         plan->n_tensors++;
-        add_node(plan, pd, -1, value, *tensor);
+        add_node(plan, (dtp_node){.pd = pd, .layer = -1, .src = value, .dst = *tensor});
     }
     return status;
 }
@@ -130,23 +142,50 @@ static deeptepp_status choose_pd(dtp_plan *plan, int layer, dtp_const_md weights
     return dtp_layer_pd(pd, plan->engine, plan->graph, layer, chunk, *src, *dst, weights, error);
 }
 
+/* Channels-last all around, or the changes of layout would eat what the transform saves. */
+static bool wants_winograd(const dtp_plan *plan, int layer, const dtp_weights *weights)
+{
+    const dtp_layer *l = &plan->graph->layers[layer];
+    if (weights)
+        return dtp_weights_winograd(weights, layer);
+    bool src = plan->tensors[l->src].tag == dnnl_acdeb, add = l->add < 0 || plan->tensors[l->add].tag == dnnl_acdeb;
+    return src && add && dtp_winograd_suits(plan->graph, layer);
+}
+
+static deeptepp_status choose_node(dtp_plan *plan, int layer, const dtp_weights *weights, dtp_node *node,
+                                   dnnl_format_tag_t *src, dnnl_format_tag_t *dst, deeptepp_error *error)
+{
+    dtp_const_md fixed = weights ? dtp_weights_md(weights, layer) : NULL;
+    *node = (dtp_node){.layer = layer, .dst = layer + 1};
+    if (!wants_winograd(plan, layer, weights))
+        return choose_pd(plan, layer, fixed, &node->pd, src, dst, error);
+    *src = *dst = dnnl_acdeb;
+    int64_t chunk = plan->stages[plan->n_stages - 1].chunk;
+    return dtp_winograd_new(&node->winograd, plan->engine, plan->graph, layer, chunk, fixed, error);
+}
+
+static void free_node(dtp_node *node)
+{
+    dtp_winograd_free(node->winograd);
+    if (node->pd)
+        dnnl_primitive_desc_destroy(node->pd);
+}
+
 static deeptepp_status plan_layer(dtp_plan *plan, int layer, const dtp_weights *weights, deeptepp_error *error)
 {
-    dnnl_primitive_desc_t pd = NULL;
+    dtp_node node;
     dnnl_format_tag_t src_tag, dst_tag;
-    int src;
     enter_stage(plan, layer);
-    dtp_const_md fixed = weights ? dtp_weights_md(weights, layer) : NULL;
-    deeptepp_status status = choose_pd(plan, layer, fixed, &pd, &src_tag, &dst_tag, error);
+    deeptepp_status status = choose_node(plan, layer, weights, &node, &src_tag, &dst_tag, error);
     if (status != DEEPTEPP_OK)
         return status;
-    status = in_layout(plan, plan->graph->layers[layer].src, src_tag, &src, error);
+    status = in_layout(plan, plan->graph->layers[layer].src, src_tag, &node.src, error);
     if (status == DEEPTEPP_OK)
         status = set_tensor(plan, layer + 1, layer + 1, dst_tag, error);
     if (status == DEEPTEPP_OK)
-        add_node(plan, pd, layer, src, layer + 1);
+        add_node(plan, node);
     else
-        dnnl_primitive_desc_destroy(pd);
+        free_node(&node);
     return status;
 }
 
@@ -184,7 +223,7 @@ void dtp_plan_free(dtp_plan *plan)
     if (!plan)
         return;
     for (int i = 0; i < plan->n_nodes; i++)
-        dnnl_primitive_desc_destroy(plan->nodes[i].pd);
+        free_node(&plan->nodes[i]);
     if (plan->engine)
         dnnl_engine_destroy(plan->engine);
     free(plan);

@@ -4,11 +4,13 @@
 
 #include "net.h"
 #include "ops.h"
+#include "winograd.h"
 
-/* One primitive, run batch / chunk times. Consecutive nodes of one stage run chunk by chunk, so that a chunk's
+/* One primitive or Winograd convolution, run batch / chunk times. Consecutive nodes of one stage run chunk by chunk, so that a chunk's
  * activations stay in cache from layer to layer. */
 typedef struct dtp_node {
-    dnnl_primitive_desc_t pd;
+    dnnl_primitive_desc_t pd; /* NULL: winograd */
+    dtp_winograd *winograd;
     int layer; /* -1: a change of layout */
     int src, dst; /* tensors */
     int stage;
@@ -50,7 +52,11 @@ struct dtp_plan {
     size_t arena_bytes, scratchpad_bytes;
 };
 
-/* Images a tensor's primitive sees in that stage; the bytes of `images` images of it. */
+/* The layout a node's weights are packed in; NULL: it has none. Its implementation's name. */
+dtp_const_md dtp_node_weights_md(const dtp_plan *plan, const dtp_node *node);
+const char *dtp_node_implementation(const dtp_node *node);
+
+/* The descriptor of `images` images of a tensor. */
 dtp_md dtp_plan_md(const dtp_plan *plan, int tensor, int64_t images);
 
 /* Assigns buffers and their offsets once all nodes stand. */

@@ -4,6 +4,7 @@
 
 typedef struct packed {
     dtp_md md; /* NULL: the layer has no weights */
+    bool winograd;
     dnnl_memory_t memory, bias;
     void *data;
     float *bias_data;
@@ -16,6 +17,11 @@ struct dtp_weights {
     packed layers[DTP_MAX_LAYERS];
     size_t bytes;
 };
+
+bool dtp_weights_winograd(const dtp_weights *weights, int layer)
+{
+    return weights->layers[layer].winograd;
+}
 
 dtp_const_md dtp_weights_md(const dtp_weights *weights, int layer)
 {
@@ -32,18 +38,14 @@ dnnl_memory_t dtp_weights_bias(const dtp_weights *weights, int layer)
     return weights->layers[layer].bias;
 }
 
+const float *dtp_weights_bias_data(const dtp_weights *weights, int layer)
+{
+    return weights->layers[layer].bias_data;
+}
+
 size_t dtp_weights_bytes(const dtp_weights *weights)
 {
     return weights->bytes;
-}
-
-size_t dtp_plan_weight_bytes(const dtp_plan *plan)
-{
-    size_t bytes = 0;
-    for (int i = 0; i < plan->n_nodes; i++)
-        if (plan->nodes[i].layer >= 0 && plan->graph->layers[plan->nodes[i].layer].op == DTP_CONVOLUTION)
-            bytes += dnnl_memory_desc_get_size(dtp_pd_md(plan->nodes[i].pd, dnnl_query_weights_md));
-    return bytes;
 }
 
 static deeptepp_status make_room(dtp_weights *weights, int layer, dtp_const_md md, deeptepp_error *error)
@@ -79,8 +81,11 @@ deeptepp_status dtp_weights_new(dtp_weights **out, const dtp_plan *plan, deeptep
         status = dtp_backend_fail(error, s, "CPU engine");
     for (int i = 0; i < plan->n_nodes && status == DEEPTEPP_OK; i++) {
         const dtp_node *node = &plan->nodes[i];
-        if (node->layer >= 0 && plan->graph->layers[node->layer].op == DTP_CONVOLUTION)
-            status = make_room(weights, node->layer, dtp_pd_md(node->pd, dnnl_query_weights_md), error);
+        dtp_const_md md = dtp_node_weights_md(plan, node);
+        if (md) {
+            weights->layers[node->layer].winograd = node->winograd != NULL;
+            status = make_room(weights, node->layer, md, error);
+        }
     }
     if (status != DEEPTEPP_OK)
         dtp_weights_free(weights);
@@ -125,27 +130,41 @@ static dnnl_status_t reorder(dnnl_engine_t engine, dnnl_memory_t from, dnnl_memo
     return s;
 }
 
-deeptepp_status dtp_weights_set(dtp_weights *weights, int layer, const float *plain, const float *bias,
-                                deeptepp_error *error)
+static dtp_md plain_md(const dtp_graph *graph, int layer)
 {
-    const dtp_graph *graph = weights->graph;
     const dtp_layer *l = &graph->layers[layer];
-    packed *p = &weights->layers[layer];
-    int64_t oc = graph->values[layer + 1].c, ic = graph->values[l->src].c;
-    const dnnl_dims_t dims = {oc, ic, l->kernel[0], l->kernel[1], l->kernel[2]};
+    const dnnl_dims_t dims = {graph->values[layer + 1].c, graph->values[l->src].c, l->kernel[0], l->kernel[1],
+                              l->kernel[2]};
+    return dtp_md_new(5, dims, dnnl_abcde);
+}
+
+static dnnl_status_t pack(const dtp_weights *weights, const packed *to, dtp_const_md md, const float *plain)
+{
     dnnl_primitive_desc_t pd = NULL;
     dnnl_memory_t from = NULL;
-    dtp_md md = dtp_md_new(5, dims, dnnl_abcde);
-    dnnl_status_t s = md ? dnnl_success : dnnl_out_of_memory;
     /* The default scratchpad serves here: the primitive lives for this call, on this thread. */
-    s = s ? s : dnnl_reorder_primitive_desc_create(&pd, md, weights->engine, p->md, weights->engine, NULL);
+    dnnl_status_t s = dnnl_reorder_primitive_desc_create(&pd, md, weights->engine, to->md, weights->engine, NULL);
     s = s ? s : dnnl_memory_create(&from, md, weights->engine, (void *)(uintptr_t)plain);
-    s = s ? s : reorder(weights->engine, from, p->memory, pd);
+    s = s ? s : reorder(weights->engine, from, to->memory, pd);
     if (from)
         dnnl_memory_destroy(from);
     if (pd)
         dnnl_primitive_desc_destroy(pd);
+    return s;
+}
+
+deeptepp_status dtp_weights_set(dtp_weights *weights, int layer, const float *plain, const float *bias,
+                                deeptepp_error *error)
+{
+    const dtp_graph *graph = weights->graph;
+    packed *p = &weights->layers[layer];
+    float *transformed = p->winograd ? dtp_winograd_weights(graph, layer, plain) : NULL;
+    dtp_md md = p->winograd ? dtp_winograd_plain_md(graph, layer) : plain_md(graph, layer);
+    dnnl_status_t s = dnnl_out_of_memory;
+    if (md && (transformed || !p->winograd))
+        s = pack(weights, p, md, transformed ? transformed : plain);
     dtp_md_free(md);
-    memcpy(p->bias_data, bias, (size_t)oc * sizeof *bias);
-    return s ? dtp_backend_fail(error, s, l->name) : DEEPTEPP_OK;
+    free(transformed);
+    memcpy(p->bias_data, bias, (size_t)graph->values[layer + 1].c * sizeof *bias);
+    return s ? dtp_backend_fail(error, s, graph->layers[layer].name) : DEEPTEPP_OK;
 }

@@ -5,8 +5,12 @@
 #include "net.h"
 #include "ops.h"
 
+/* Whether a layer's weights are packed for the Winograd form. */
+bool dtp_weights_winograd(const dtp_weights *weights, int layer);
+
 dtp_const_md dtp_weights_md(const dtp_weights *weights, int layer);
 dnnl_memory_t dtp_weights_memory(const dtp_weights *weights, int layer);
 dnnl_memory_t dtp_weights_bias(const dtp_weights *weights, int layer);
+const float *dtp_weights_bias_data(const dtp_weights *weights, int layer);
 
 #endif

@@ -1,8 +1,8 @@
 /* This library's side of compare.py: the network of a model file on a seeded input, run once for each line on the
  * standard input. Usage: bench_network MODEL THREADS
  *   at the start       prints "logits" and all of them
- *   line "run"         prints the seconds of one run
- *   line "convolutions" prints the seconds of all convolutions together, each timed alone
+ *   line "run"         prints "seconds" and those of one run
+ *   line "convolutions" prints "seconds" and those of all convolutions together, each timed alone
  *   end of input       prints "peak" and the process's largest resident set in KiB */
 #include <stdio.h>
 #include <time.h>
@@ -98,7 +98,7 @@ static deeptepp_status serve(void *argument, dtp_job *job)
     tell_logits(b);
     while (fgets(line, sizeof line, stdin)) {
         DTP_TRY(strcmp(line, "run\n") == 0 ? run(b, job, &seconds) : convolutions(b, job, &seconds));
-        printf("%.9f\n", seconds);
+        printf("seconds %.9f\n", seconds);
         fflush(stdout);
     }
 fail:

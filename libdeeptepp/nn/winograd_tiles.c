@@ -1,0 +1,274 @@
+#include "winograd_tiles.h"
+
+#include "winograd.h"
+
+enum { LANES = DTP_TILE_CHANNELS, MAX_POINTS = 64 };
+
+/* Channels side by side: the compiler splits them into the registers the machine has. */
+typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
+typedef int32_t lane_mask __attribute__((vector_size(LANES * sizeof(int32_t))));
+
+/* The transforms are sums over a few vectors: worth the widest registers the machine has. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#define WIDEST __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define WIDEST
+#endif
+
+static void axis_make(dtp_tile_axis *axis, const dtp_layer *layer, int index, int64_t in, int64_t out, bool flat)
+{
+    bool filtered = layer->kernel[index] == 3;
+    axis->m = !filtered ? 1 : flat ? 4 : 2;
+    axis->alpha = filtered ? axis->m + 2 : 1;
+    axis->pad = layer->pad[index];
+    axis->in = in;
+    axis->out = out;
+    axis->tiles = (out + axis->m - 1) / axis->m;
+}
+
+void dtp_tiling_make(dtp_tiling *out, const dtp_graph *graph, int layer, int64_t images)
+{
+    const dtp_layer *l = &graph->layers[layer];
+    dtp_shape from = graph->values[l->src], to = graph->values[layer + 1];
+    bool flat = l->kernel[0] == 1 || l->kernel[1] == 1 || l->kernel[2] == 1;
+    *out = (dtp_tiling){.ic = from.c, .oc = to.c};
+    axis_make(&out->axis[0], l, 0, from.d, to.d, flat);
+    axis_make(&out->axis[1], l, 1, from.h, to.h, flat);
+    axis_make(&out->axis[2], l, 2, from.w, to.w, flat);
+    out->points = out->axis[0].alpha * out->axis[1].alpha * out->axis[2].alpha;
+    out->tiles = images * out->axis[0].tiles * out->axis[1].tiles * out->axis[2].tiles;
+}
+
+/* Where a tile lies. */
+typedef struct place {
+    int64_t image, at[3]; /* its first output cell */
+} place;
+
+static place place_of(const dtp_tiling *t, int64_t tile)
+{
+    place p;
+    for (int i = 2; i >= 0; i--) {
+        p.at[i] = tile % t->axis[i].tiles * t->axis[i].m;
+        tile /= t->axis[i].tiles;
+    }
+    p.image = tile;
+    return p;
+}
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* B^T along one axis, in place: `s` places from one cell to the next. */
+INLINE void input_axis(lanes *x, int64_t s, int64_t m)
+{
+    if (m == 2) {
+        lanes a = x[0], b = x[s], c = x[2 * s], d = x[3 * s];
+        x[0] = a - c;
+        x[s] = b + c;
+        x[2 * s] = c - b;
+        x[3 * s] = b - d;
+    } else if (m == 4) {
+        lanes a = x[0], b = x[s], c = x[2 * s], d = x[3 * s], e = x[4 * s], f = x[5 * s];
+        x[0] = 4 * a - 5 * c + e;
+        x[s] = (d + e) - 4 * (b + c);
+        x[2 * s] = (e - d) + 4 * (b - c);
+        x[3 * s] = (e - c) + 2 * (d - b);
+        x[4 * s] = (e - c) - 2 * (d - b);
+        x[5 * s] = 4 * b - 5 * d + f;
+    }
+}
+
+/* A^T along one axis, in place: the first m cells become the output. */
+INLINE void output_axis(lanes *x, int64_t s, int64_t m)
+{
+    if (m == 2) {
+        lanes a = x[0], b = x[s], c = x[2 * s], d = x[3 * s];
+        x[0] = a + b + c;
+        x[s] = b - c - d;
+    } else if (m == 4) {
+        lanes sum = x[s] + x[2 * s], difference = x[s] - x[2 * s];
+        lanes sum2 = x[3 * s] + x[4 * s], difference2 = x[3 * s] - x[4 * s];
+        lanes first = x[0], last = x[5 * s];
+        x[0] = first + sum + sum2;
+        x[s] = difference + 2 * difference2;
+        x[2 * s] = sum + 4 * sum2;
+        x[3 * s] = difference + 8 * difference2 + last;
+    }
+}
+
+/* The same transform along all three axes of a tile. */
+#define FOR_EACH_AXIS(transform, x, t)                                                                                 \
+    do {                                                                                                               \
+        const int64_t ad = (t)->axis[0].alpha, ah = (t)->axis[1].alpha, aw = (t)->axis[2].alpha;                        \
+        for (int64_t i = 0; i < ad * ah; i++)                                                                          \
+            transform((x) + i * aw, 1, (t)->axis[2].m);                                                                \
+        for (int64_t i = 0; i < ad; i++)                                                                               \
+            for (int64_t j = 0; j < aw; j++)                                                                           \
+                transform((x) + i * ah * aw + j, aw, (t)->axis[1].m);                                                  \
+        for (int64_t i = 0; i < ah * aw; i++)                                                                          \
+            transform((x) + i, ah * aw, (t)->axis[0].m);                                                               \
+    } while (0)
+
+INLINE bool inside(int64_t at, int64_t size)
+{
+    return at >= 0 && at < size;
+}
+
+/* A tile's input cells of one channel block; zeros outside the map. */
+INLINE void load_tile(const dtp_tiling *t, const float *image, const place *p, int64_t channel, lanes *x)
+{
+    const dtp_tile_axis *a = t->axis;
+    for (int64_t d = 0; d < a[0].alpha; d++) {
+        for (int64_t h = 0; h < a[1].alpha; h++) {
+            int64_t id = p->at[0] + d - a[0].pad, ih = p->at[1] + h - a[1].pad;
+            bool row = inside(id, a[0].in) && inside(ih, a[1].in);
+            for (int64_t w = 0; w < a[2].alpha; w++, x++) {
+                int64_t iw = p->at[2] + w - a[2].pad;
+                if (row && inside(iw, a[2].in))
+                    memcpy(x, image + ((id * a[1].in + ih) * a[2].in + iw) * t->ic + channel, sizeof *x);
+                else
+                    memset(x, 0, sizeof *x);
+            }
+        }
+    }
+}
+
+WIDEST static void gather_tile(const dtp_tiling *t, const float *src, int64_t tile, int64_t row, float *v)
+{
+    lanes x[MAX_POINTS];
+    place p = place_of(t, tile);
+    const float *image = src + p.image * t->axis[0].in * t->axis[1].in * t->axis[2].in * t->ic;
+    for (int64_t channel = 0; channel < t->ic; channel += LANES) {
+        load_tile(t, image, &p, channel, x);
+        FOR_EACH_AXIS(input_axis, x, t);
+        for (int64_t point = 0; point < t->points; point++)
+            memcpy(v + (point * t->block + row) * t->ic + channel, &x[point], sizeof *x);
+    }
+}
+
+void dtp_tiles_gather(const dtp_tiling *tiling, const float *src, int64_t first, int64_t last, float *v)
+{
+#pragma omp parallel for schedule(static)
+    for (int64_t tile = first; tile < last; tile++)
+        gather_tile(tiling, src, tile, tile - first, v);
+}
+
+INLINE void finish_cell(float *dst, const lanes *x, const float *bias, bool add, float slope)
+{
+    lanes y = *x, term;
+    memcpy(&term, bias, sizeof term);
+    y += term;
+    if (add) {
+        memcpy(&term, dst, sizeof term);
+        y += term;
+    }
+    lane_mask positive = y > 0;
+    y = (lanes)((positive & (lane_mask)y) | (~positive & (lane_mask)(slope * y)));
+    memcpy(dst, &y, sizeof y);
+}
+
+/* A tile's output cells of one channel block, those inside the map. */
+INLINE void store_tile(const dtp_tiling *t, float *image, const place *p, int64_t channel, const lanes *x,
+                       const float *bias, bool add, float slope)
+{
+    const dtp_tile_axis *a = t->axis;
+    for (int64_t d = 0; d < a[0].m && p->at[0] + d < a[0].out; d++)
+        for (int64_t h = 0; h < a[1].m && p->at[1] + h < a[1].out; h++)
+            for (int64_t w = 0; w < a[2].m && p->at[2] + w < a[2].out; w++) {
+                int64_t cell = ((p->at[0] + d) * a[1].out + p->at[1] + h) * a[2].out + p->at[2] + w;
+                finish_cell(image + cell * t->oc + channel, x + (d * a[1].alpha + h) * a[2].alpha + w, bias + channel,
+                            add, slope);
+            }
+}
+
+WIDEST static void scatter_tile(const dtp_tiling *t, const float *m, int64_t tile, int64_t row, const float *bias,
+                                bool add, dtp_activation activation, float *dst)
+{
+    const float slope = activation == DTP_RELU ? 0.0f : activation == DTP_LEAKY_RELU ? 0.01f : 1.0f;
+    lanes x[MAX_POINTS];
+    place p = place_of(t, tile);
+    float *image = dst + p.image * t->axis[0].out * t->axis[1].out * t->axis[2].out * t->oc;
+    for (int64_t channel = 0; channel < t->oc; channel += LANES) {
+        for (int64_t point = 0; point < t->points; point++)
+            memcpy(&x[point], m + (point * t->block + row) * t->oc + channel, sizeof *x);
+        FOR_EACH_AXIS(output_axis, x, t);
+        store_tile(t, image, &p, channel, x, bias, add, slope);
+    }
+}
+
+void dtp_tiles_scatter(const dtp_tiling *tiling, const float *m, int64_t first, int64_t last, const float *bias,
+                       bool add, dtp_activation activation, float *dst)
+{
+#pragma omp parallel for schedule(static)
+    for (int64_t tile = first; tile < last; tile++)
+        scatter_tile(tiling, m, tile, tile - first, bias, add, activation, dst);
+}
+
+/* G along one axis: three weights to alpha points; `s` doubles from one to the next. */
+static void weight_axis(const double g[3], double *out, int64_t m)
+{
+    if (m == 1) {
+        out[0] = g[0];
+    } else if (m == 2) {
+        out[0] = g[0];
+        out[1] = (g[0] + g[1] + g[2]) / 2;
+        out[2] = (g[0] - g[1] + g[2]) / 2;
+        out[3] = g[2];
+    } else {
+        out[0] = g[0] / 4;
+        out[1] = -(g[0] + g[1] + g[2]) / 6;
+        out[2] = -(g[0] - g[1] + g[2]) / 6;
+        out[3] = g[0] / 24 + g[1] / 12 + g[2] / 6;
+        out[4] = g[0] / 24 - g[1] / 12 + g[2] / 6;
+        out[5] = g[2];
+    }
+}
+
+/* One filter: kernel cells to points, axis by axis; the array keeps 6 places an axis. */
+static void transform_filter(const dtp_tiling *t, const int64_t kernel[3], const float *filter, double x[6][6][6])
+{
+    double g[3] = {0}, out[6] = {0};
+    for (int64_t d = 0; d < kernel[0]; d++)
+        for (int64_t h = 0; h < kernel[1]; h++) {
+            for (int64_t w = 0; w < kernel[2]; w++)
+                g[w] = filter[(d * kernel[1] + h) * kernel[2] + w];
+            weight_axis(g, x[d][h], t->axis[2].m);
+        }
+    for (int64_t d = 0; d < kernel[0]; d++)
+        for (int64_t w = 0; w < t->axis[2].alpha; w++) {
+            for (int64_t h = 0; h < kernel[1]; h++)
+                g[h] = x[d][h][w];
+            weight_axis(g, out, t->axis[1].m);
+            for (int64_t h = 0; h < t->axis[1].alpha; h++)
+                x[d][h][w] = out[h];
+        }
+    for (int64_t h = 0; h < t->axis[1].alpha; h++)
+        for (int64_t w = 0; w < t->axis[2].alpha; w++) {
+            for (int64_t d = 0; d < kernel[0]; d++)
+                g[d] = x[d][h][w];
+            weight_axis(g, out, t->axis[0].m);
+            for (int64_t d = 0; d < t->axis[0].alpha; d++)
+                x[d][h][w] = out[d];
+        }
+}
+
+float *dtp_winograd_weights(const dtp_graph *graph, int layer, const float *plain)
+{
+    dtp_tiling tiling, *t = &tiling;
+    const int64_t *kernel = graph->layers[layer].kernel, cells = kernel[0] * kernel[1] * kernel[2];
+    dtp_tiling_make(t, graph, layer, 1);
+    float *out = dtp_alloc_aligned((size_t)(t->points * t->ic * t->oc) * sizeof *out);
+    if (!out)
+        return NULL;
+#pragma omp parallel for schedule(static)
+    for (int64_t ic = 0; ic < t->ic; ic++)
+        for (int64_t oc = 0; oc < t->oc; oc++) {
+            double x[6][6][6];
+            float *to = out + ic * t->oc + oc;
+            transform_filter(t, kernel, plain + (oc * t->ic + ic) * cells, x);
+            for (int64_t d = 0; d < t->axis[0].alpha; d++)
+                for (int64_t h = 0; h < t->axis[1].alpha; h++)
+                    for (int64_t w = 0; w < t->axis[2].alpha; w++, to += t->ic * t->oc)
+                        *to = (float)x[d][h][w];
+        }
+    return out;
+}

@@ -1,0 +1,212 @@
+"""Side by side, in one run: this library and the others on the same network, weights and input, in turn.
+
+    compare.py [--size 64] [--views 10] [--threads 2] [--rounds 9] [--all] [--build FOLDER] [--peers KIND,...]
+
+Prints a table in Markdown. README.md says how to read it.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import peer
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+OURS = "deeptepp"
+TOLERANCE = 1e-4
+
+# Long enough for every library's threads to give up spinning: each in turn has the processors to itself.
+PAUSE = 0.05
+
+
+# ---- Processors ----
+
+
+def ticks_used(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def ticks_busy():
+    user, nice, system, _, _, irq, softirq, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
+    return user + nice + system + irq + softirq + steal
+
+
+class Load:
+    """How many processors were busy, on average, with anything but these processes."""
+
+    def __init__(self, pids):
+        self.pids = [*pids, os.getpid()]
+        self.start, self.began = self.foreign(), time.monotonic()
+
+    def foreign(self):
+        return ticks_busy() - sum(map(ticks_used, self.pids))
+
+    def processors(self):
+        ticks = (time.monotonic() - self.began) * os.sysconf("SC_CLK_TCK")
+        return max(0.0, (self.foreign() - self.start) / ticks)
+
+
+# ---- Contestants ----
+
+
+class Contestant:
+    """A process that runs the network when told to."""
+
+    def __init__(self, name, command, environment):
+        self.name, self.seconds = name, []
+        start = time.perf_counter()
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        stderr=subprocess.DEVNULL, env=environment)
+        self.logits = [float(word) for word in self.answer("logits")]
+        self.first = time.perf_counter() - start
+
+    def answer(self, keyword):
+        """The words after the keyword; what a library prints of its own accord is passed over."""
+        for line in self.process.stdout:
+            word, *others = line.split() or [""]
+            if word == keyword:
+                return others
+        raise RuntimeError(f"{self.name}: ended with {self.process.wait()}")
+
+    def ask(self, command):
+        self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
+        return float(self.answer("seconds")[0])
+
+    def turn(self):
+        """The first run only brings this process back into the caches."""
+        time.sleep(PAUSE)
+        self.ask("run")
+        self.seconds.append(min(self.ask("run") for _ in range(2)))
+
+    def finish(self):
+        self.process.stdin.close()
+        self.peak = int(self.answer("peak")[0]) / 1024
+        self.process.wait()
+
+
+def start_all(arguments, model):
+    environment = {**os.environ, "OMP_NUM_THREADS": str(arguments.threads),
+                   "TORCHINDUCTOR_CACHE_DIR": str(Path(model).parent / "inductor")}
+    commands = {OURS: [str(arguments.build / "tests" / "bench_network")]}
+    for kind in arguments.peers:
+        commands[kind] = [sys.executable, str(HERE / "peer.py"), kind]
+    return [Contestant(name, [*command, model, str(arguments.threads)], environment)
+            for name, command in commands.items()]
+
+
+def largest_difference(contestants):
+    """Of any logit, relative to the largest."""
+    ours = contestants[0].logits
+    scale = max(map(abs, ours))
+    worst = 0.0
+    for other in contestants[1:]:
+        difference = max(abs(a - b) for a, b in zip(ours, other.logits, strict=True)) / scale
+        if not difference <= TOLERANCE:
+            raise SystemExit(f"{other.name}: logits differ by {difference:.2g} of the largest")
+        worst = max(worst, difference)
+    return worst
+
+
+# ---- Measuring ----
+
+
+def ratio(numerators, denominators):
+    """Round by round: neighbours in time share the machine's state."""
+    ratios = [a / b for a, b in zip(numerators, denominators, strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
+    return f"{middle:.3f} ({low:.3f} to {high:.3f})"
+
+
+def measure(arguments, model):
+    """The contestants, this library first, and what a table says besides their times."""
+    contestants = start_all(arguments, model)
+    facts = {"difference": largest_difference(contestants)}
+    load = Load(contestant.process.pid for contestant in contestants)
+    convolutions = []
+    for _ in range(arguments.rounds):
+        for contestant in contestants:
+            contestant.turn()
+        convolutions.append(contestants[0].ask("convolutions"))
+    facts.update(load=load.processors(), convolutions=ratio(contestants[0].seconds, convolutions))
+    for contestant in contestants:
+        contestant.finish()
+    return contestants, facts
+
+
+def row(contestant, ours):
+    theirs = "" if contestant is ours else ratio(ours.seconds, contestant.seconds)
+    return (f"| {contestant.name} | {1e3 * statistics.median(contestant.seconds):.1f} | "
+            f"{1e3 * min(contestant.seconds):.1f} | {theirs} | {contestant.peak:.0f} | {contestant.first:.2f} |")
+
+
+def show(arguments, contestants, facts):
+    ours, *others = contestants
+    others.sort(key=lambda contestant: statistics.median(contestant.seconds))
+    views = "1 view" if arguments.views == 1 else f"{arguments.views} views"
+    threads = "1 thread" if arguments.threads == 1 else f"{arguments.threads} threads"
+    print(f"### {views} of {arguments.size}³, {threads}\n")
+    print(f"| | median, ms | best, ms | {OURS} / it | peak, MiB | start to logits, s |\n|---|--:|--:|--:|--:|--:|")
+    for contestant in [ours, *others]:
+        print(row(contestant, ours))
+    if others:
+        print(f"\n{OURS} / {others[0].name}, the best of the others: **{ratio(ours.seconds, others[0].seconds)}**.")
+    print(f"The network / the sum of its convolutions, each timed alone: {facts['convolutions']}.")
+    print(f"Logits differ by {facts['difference']:.1e} at most; {arguments.rounds} rounds; "
+          f"{facts['load']:.2f} processors busy with other things.\n", flush=True)
+
+
+def compare(arguments):
+    import make_model
+    with tempfile.TemporaryDirectory() as folder:
+        model = str(Path(folder) / "model.safetensors")
+        make_model.make_model(model, size=arguments.size, views=arguments.views, self_test=False)
+        if {"onnxruntime", "openvino"} & set(arguments.peers):
+            subprocess.run([sys.executable, HERE / "peer.py", "export", model], check=True, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
+        show(arguments, *measure(arguments, model))
+
+
+# ---- Command ----
+
+
+def kinds(text):
+    found = [kind for kind in text.split(",") if kind]
+    unknown = set(found) - set(peer.KINDS)
+    if unknown:
+        raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(peer.KINDS)}")
+    return found
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description="Time this library and others on the same network, in turn.")
+    add = parser.add_argument
+    add("--size", type=int, default=64, help="edge of a view")
+    add("--views", type=int, default=10)
+    add("--threads", type=int, default=2)
+    add("--rounds", type=int, default=9)
+    add("--all", action="store_true", help="64 and 96, one view and ten, 2 threads and 1")
+    add("--build", type=Path, default=HERE.parent.parent / "build" / "bench", help="folder that Meson built in")
+    add("--peers", type=kinds, default=list(peer.KINDS), help="with commas between, of: " + ", ".join(peer.KINDS))
+    return parser.parse_args()
+
+
+def main():
+    arguments = parse_arguments()
+    cases = [(size, views, threads) for size in (64, 96) for views in (10, 1) for threads in (2, 1)]
+    if not arguments.all:
+        cases = [(arguments.size, arguments.views, arguments.threads)]
+    for arguments.size, arguments.views, arguments.threads in cases:
+        compare(arguments)
+
+
+if __name__ == "__main__":
+    main()

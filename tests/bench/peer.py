@@ -1,0 +1,150 @@
+"""The other libraries' side of compare.py: the same network on the same seeded input, by the same protocol as
+bench_network.c.
+
+    peer.py KIND MODEL THREADS      KIND: see KINDS
+    peer.py export MODEL            writes MODEL with the suffix .onnx, which onnxruntime and openvino read
+"""
+
+import json
+import math
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+# Each library is imported where it is used: its import belongs to its time to the first score.
+
+
+def describe(model):
+    from safetensors import safe_open
+    with safe_open(model, framework="np") as file:
+        return json.loads(file.metadata()["deeptepp"])
+
+
+def seeded_input(description):
+    """Each view the model format's self-test input, with its number from 1 as the seed."""
+    from numpy_resnet import self_test_input
+    section = description["input"]
+    shape = (len(section["channels"]), *section["size"])
+    views = np.empty((len(section["angles_deg"]), *shape), np.float32)
+    for number, view in enumerate(views, 1):
+        view[:] = self_test_input(number, shape)
+    return views
+
+
+# ---- PyTorch ----
+
+
+def torch_network(model):
+    """The weights stay where the file is mapped: as little time and memory as PyTorch needs."""
+    import torch
+    from safetensors.torch import load_file
+
+    from reference_resnet import ResNet
+    tensors = load_file(model)
+    with torch.device("meta"):
+        network = ResNet(describe(model)["network"], tensors)
+    network.load_state_dict(tensors, assign=True)
+    return network.eval().requires_grad_(False)
+
+
+def torch_run(prepare):
+    def make(model, threads):
+        import torch
+        torch.set_num_threads(threads)
+        torch.set_grad_enabled(False)
+        network, x = prepare(torch, torch_network(model), torch.from_numpy(seeded_input(describe(model))))
+        return lambda: network(x).numpy()
+    return make
+
+
+def eager(torch, network, x):
+    return network, x
+
+
+def channels_last(torch, network, x):
+    return network.to(memory_format=torch.channels_last_3d), x.to(memory_format=torch.channels_last_3d)
+
+
+def frozen(torch, network, x):
+    return torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(network, x))), x
+
+
+def compiled(torch, network, x):
+    """Freezing lets the compiler fold BatchNorm and pack the weights."""
+    from torch._inductor import config
+    config.freezing = True
+    return torch.compile(network), x
+
+
+# ---- ONNX ----
+
+
+def onnx_path(model):
+    return Path(model).with_suffix(".onnx")
+
+
+def export(model):
+    import torch
+    x = torch.from_numpy(seeded_input(describe(model)))
+    torch.onnx.export(torch_network(model), (x,), onnx_path(model), input_names=["x"], dynamo=False)
+
+
+def onnxruntime(model, threads):
+    import onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(onnx_path(model), options, providers=["CPUExecutionProvider"])
+    x = seeded_input(describe(model))
+    return lambda: session.run(None, {"x": x})[0]
+
+
+def openvino(model, threads):
+    """float32: on a processor with bfloat16 OpenVINO would otherwise compute in that."""
+    import openvino
+    core = openvino.Core()
+    config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
+    request = core.compile_model(core.read_model(onnx_path(model)), "CPU", config).create_infer_request()
+    x = seeded_input(describe(model))
+    request.set_input_tensor(openvino.Tensor(x, shared_memory=True))
+
+    def run():
+        request.infer()
+        return request.get_output_tensor().data
+    return run
+
+
+KINDS = {
+    "torch-eager": torch_run(eager), "torch-channels-last": torch_run(channels_last), "torch-frozen": torch_run(frozen),
+    "torch-compile": torch_run(compiled), "onnxruntime": onnxruntime, "openvino": openvino,
+}
+
+
+# ---- Protocol ----
+
+
+def tell(*words):
+    print(*words, flush=True)
+
+
+def serve(run):
+    logits = run().ravel()
+    if not all(map(math.isfinite, logits)):
+        raise ValueError("logits are not finite")
+    tell("logits", *(f"{value:.9g}" for value in logits))
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        run()
+        tell(f"seconds {time.perf_counter() - start:.9f}")
+    status = Path("/proc/self/status").read_text()
+    tell("peak", status.split("VmHWM:")[1].split()[0])
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "export":
+        export(sys.argv[2])
+    else:
+        serve(KINDS[sys.argv[1]](sys.argv[2], int(sys.argv[3])))
