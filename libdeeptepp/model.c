@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/floats.h"
 #include "base/worker.h"
 #include "file/model_file.h"
 
@@ -93,7 +94,8 @@ static deeptepp_status pack(void *argument, dtp_job *job)
             break;
         model->weight_bytes += dtp_weights_bytes(model->members[m]);
         status = pack_member(o, m, job);
-        atomic_store(&job->permille, 1000 * (m + 1) / model->network.n_members);
+        if (status == DEEPTEPP_OK)
+            atomic_store(&job->permille, 1000 * (m + 1) / model->network.n_members);
     }
     dtp_plan_free(plan);
     return status;
@@ -110,12 +112,15 @@ static json_int_t count_parameters(const deeptepp_model *model, const dtp_safete
 
 static deeptepp_status describe(deeptepp_model *model, const dtp_safetensors *file, deeptepp_error *error)
 {
+    fenv_t host;
     json_t *json = json_copy(model->description);
     bool made = json && json_object_set_new(json, "sha256", json_string(model->sha256)) == 0 &&
                 json_object_set_new(json, "parameters", json_integer(count_parameters(model, file))) == 0 &&
                 json_object_set_new(json, "members", json_integer(model->network.n_members)) == 0 &&
                 json_object_set_new(json, "views", json_integer(model->recipe.n_views)) == 0;
+    dtp_floats_enter(&host);
     model->json = made ? json_dumps(json, JSON_INDENT(2)) : NULL;
+    dtp_floats_leave(&host);
     json_decref(json);
     return model->json ? DEEPTEPP_OK : dtp_fail_memory(error, "the model's description", 0);
 }

@@ -73,11 +73,27 @@ static json_t *mask_json(const dtp_study *study)
     return json;
 }
 
+static json_t *mosaic_json(const dtp_recipe *recipe, const dtp_mosaic_counts *counts)
+{
+    json_t *vanished = json_array();
+    for (int v = 0; v < recipe->n_views; v++)
+        json_array_append_new(vanished, json_boolean(counts->vanished[v]));
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "recipe",
+                     recipe->kind == DTP_RECIPE_MOSAIC ? "mosaic" : "mosaic_cube", "axes",
+                     recipe->stored_order ? "stored" : recipe->axes, "size", integers(recipe->size, 3), "angles_deg",
+                     numbers(recipe->angles_deg, recipe->n_views), "slices", integers(counts->slices, recipe->n_views),
+                     "slices_dropped", integers(counts->dropped, recipe->n_views), "slices_constant",
+                     integers(counts->constant, recipe->n_views), "slices_faded",
+                     integers(counts->faded, recipe->n_views), "mask_vanished", vanished);
+}
+
 /* What was done to the images before the network saw them. */
 static json_t *geometry_json(const dtp_run *run)
 {
     const dtp_recipe *recipe = &run->model->recipe;
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "axes", recipe->axes, "size", integers(recipe->size, 3),
+    if (recipe->kind != DTP_RECIPE_CUBE)
+        return mosaic_json(recipe, &run->actions->mosaic);
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "recipe", "cube", "axes", recipe->axes, "size", integers(recipe->size, 3),
                      "centre_ras_mm", numbers(run->actions->centre_ras, 3), "spacing_mm",
                      numbers(run->actions->cube.step, 3), "angles_deg", numbers(recipe->angles_deg, recipe->n_views),
                      "samples_outside", integers(run->actions->outside, recipe->n_views));

@@ -53,12 +53,51 @@ static inline deeptepp_status parse_recipe(dtp_recipe *out, const json_t *json, 
     return check.status;
 }
 
-/* The plain recipe with changes: {path, value, path, value, ..., NULL}. Give back with dtp_recipe_free. */
-static inline dtp_recipe recipe_with(const char *const *changes)
+/* All keys of mosaics. */
+static inline json_t *plain_mosaic_json(void)
+{
+    return json_of("{'recipe': 'mosaic_cube', 'channels': ['t1c'], 'axes': 'LPS', 'size': [64, 64, 64],"
+                   " 'slices': 'first', 'angles_deg': [360]}");
+}
+
+typedef struct change_row {
+    const char *path, *value; /* value NULL: the key is taken away */
+    deeptepp_status status;
+} change_row;
+
+/* Applies one change to what `make` gives, after those of `base` (ended by a path of NULL; or NULL), and checks status
+ * and, on failure, that the key is named. */
+static inline void check_row_of(json_t *(*make)(void), const change_row *base, const change_row *row)
 {
     dtp_recipe recipe;
     deeptepp_error error = {0};
-    json_t *json = plain_recipe_json();
+    json_t *json = make();
+    for (; base && base->path; base++)
+        change(json, base->path, base->value);
+    change(json, row->path, row->value);
+    deeptepp_status status = parse_recipe(&recipe, json, &error);
+    if (status != row->status)
+        fail_msg("%s = %s: status %s (%s), wanted %s", row->path, row->value ? row->value : "(none)",
+                 deeptepp_status_name(status), error.message, deeptepp_status_name(row->status));
+    char named[96];
+    snprintf(named, sizeof named, "input.%s: ", row->path);
+    if (status != DEEPTEPP_OK && !strstr(error.message, named))
+        fail_msg("\"%s\" does not name %s", error.message, named);
+    dtp_recipe_free(&recipe);
+    json_decref(json);
+}
+
+static inline void check_rows_of(json_t *(*make)(void), const change_row *base, const change_row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        check_row_of(make, base, &rows[i]);
+}
+
+/* The recipe with changes: {path, value, path, value, ..., NULL}. Give back with dtp_recipe_free. */
+static inline dtp_recipe changed_recipe(json_t *json, const char *const *changes)
+{
+    dtp_recipe recipe;
+    deeptepp_error error = {0};
     for (; changes && *changes; changes += 2)
         change(json, changes[0], changes[1]);
     deeptepp_status status = parse_recipe(&recipe, json, &error);
@@ -68,6 +107,12 @@ static inline dtp_recipe recipe_with(const char *const *changes)
     return recipe;
 }
 
+static inline dtp_recipe recipe_with(const char *const *changes)
+{
+    return changed_recipe(plain_recipe_json(), changes);
+}
+
 #define RECIPE_WITH(...) recipe_with((const char *const[]){__VA_ARGS__, NULL})
+#define MOSAIC_WITH(...) changed_recipe(plain_mosaic_json(), (const char *const[]){__VA_ARGS__, NULL})
 
 #endif

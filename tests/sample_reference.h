@@ -1,5 +1,5 @@
-/* Trilinear sampling by its formula - eight voxels, eight weights, in double, over a plain array - and pictures stored in
- * every type and with every kind of stride. */
+/* Trilinear sampling by its formula - eight voxels, eight weights, in double, over a plain array - and pictures stored
+ * in every type and with every kind of stride. */
 #ifndef SAMPLE_REFERENCE_H
 #define SAMPLE_REFERENCE_H
 
@@ -105,7 +105,8 @@ typedef struct stored {
     uint8_t *block;
 } stored;
 
-static inline stored store_picture(const picture *p, deeptepp_type type, int64_t gap, int backwards, double slope, double inter)
+static inline stored store_picture(const picture *p, deeptepp_type type, int64_t gap, int backwards, double slope,
+                                   double inter)
 {
     stored s;
     deeptepp_error error = {0};

@@ -9,8 +9,9 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 NAMES = sorted(p.stem for p in HERE.glob("test_*.c"))
-# Valgrind knows no AVX-512 and is slow: rooms that run whole networks at length are left to the sanitizers.
-HEAVY = {"test_session", "test_ops", "test_worker"}
+# Valgrind knows no AVX-512 and is slow: rooms that run whole networks, and laws over many volumes, are left to the
+# sanitizers.
+HEAVY = ("net", "ops", "session", "worker", "winograd", "intensity", "preprocess", "mosaic")
 
 
 def run(command, **environment):
@@ -37,7 +38,7 @@ def test_sanitized(name):
         LSAN_OPTIONS=f"suppressions={HERE}/lsan.supp:print_suppressions=0", UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n not in HEAVY])
+@pytest.mark.parametrize("name", [n for n in NAMES if not n.removeprefix("test_").startswith(HEAVY)])
 def test_valgrind(name):
     assert shutil.which("valgrind"), "valgrind is not installed (tests/run installs it)"
     run(["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite",

@@ -123,7 +123,6 @@ static void what_was_folded_is_given_back(void **state)
     folded f = fold(s, 0, "layer1.0.conv1");
     folded_free(&f);
     assert_null(dtp_safetensors_find(&s->file, "layer1.0.conv1.weight")->data);
-    assert_null(dtp_safetensors_find(&s->file, "layer1.0.bn1.running_var")->data);
     assert_non_null(dtp_safetensors_find(&s->file, "layer1.0.conv2.weight")->data);
     arch_free(s);
 }

@@ -41,7 +41,8 @@ static void assert_mapped(const dtp_recipe *r, const double *values, size_t coun
     for (size_t i = 0; i < count; i += 1 + count / 50) {
         double wanted = expected(r, values, count, values[i]);
         if (!(fabs(floats[i] - wanted) <= tolerance))
-            fail_msg("value %zu of %zu, %.9g, became %.9g, wanted %.9g", i, count, values[i], (double)floats[i], wanted);
+            fail_msg("value %zu of %zu, %.9g, became %.9g, wanted %.9g", i, count, values[i],
+                     (double)floats[i], wanted);
     }
     free(floats);
 }
@@ -50,9 +51,14 @@ static void assert_mapped(const dtp_recipe *r, const double *values, size_t coun
     "{'rule': 'percentile', 'over': 'view', 'range': [-1, 3], 'percentiles': [" low ", " high "]}"
 
 static const char *const RULES[] = {
-    "{'rule': 'none'}",        "{'rule': 'zscore', 'over': 'view'}", "{'rule': 'minmax', 'over': 'view', 'range': [0, 255]}",
-    PERCENTILE("0.5", "99.5"), PERCENTILE("0", "100"),               PERCENTILE("25", "75"),
-    PERCENTILE("0", "1"),      PERCENTILE("99", "100"),
+    "{'rule': 'none'}",
+    "{'rule': 'zscore', 'over': 'view'}",
+    "{'rule': 'minmax', 'over': 'view', 'range': [0, 255]}",
+    PERCENTILE("0.5", "99.5"),
+    PERCENTILE("0", "100"),
+    PERCENTILE("25", "75"),
+    PERCENTILE("0", "1"),
+    PERCENTILE("99", "100"),
 };
 
 /* ---- Over values ---- */

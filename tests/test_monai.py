@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch", reason="PyTorch is not here")
 pytest.importorskip("monai", reason="MONAI is not here")
 nibabel = pytest.importorskip("nibabel", reason="nibabel is not here")
 from monai.data import MetaTensor  # noqa: E402
-from monai.transforms import (NormalizeIntensity, Orientation, ScaleIntensity, ScaleIntensityRangePercentiles,  # noqa: E402
-                              Spacing, SpatialCrop)
+from monai.transforms import (  # noqa: E402
+    NormalizeIntensity, Orientation, ScaleIntensity, ScaleIntensityRangePercentiles, Spacing, SpatialCrop)
 
 pytestmark = pytest.mark.usefixtures("library")
 
@@ -50,7 +50,8 @@ SYNTHETIC = {
     "flipped": synthetic(2, (60, 50, 40), (1, 1.2, 1.5), flips=(-1, -1, 1)),
     "permuted": synthetic(3, (40, 60, 50), (1.5, 1, 1.2), order=(2, 0, 1), flips=(1, -1, 1)),
     "oblique": synthetic(4, (50, 50, 40), (1.1, 0.8, 2), turn=(10, -15, 20)),
-    "oblique and permuted": synthetic(5, (40, 50, 50), (2, 1.1, 0.8), turn=(-20, 5, 30), order=(2, 1, 0), flips=(-1, 1, -1)),
+    "oblique and permuted": synthetic(5, (40, 50, 50), (2, 1.1, 0.8), turn=(-20, 5, 30), order=(2, 1, 0),
+                                      flips=(-1, 1, -1)),
 }
 
 

@@ -42,16 +42,16 @@ static void one_tensor_for_all_48_axis_orders(void **state)
     }
 }
 
-static void oblique_volumes_keep_that_law(void **state)
+/* Turned about two axes and stored in every order. */
+static void assert_one_tensor(double about_x, double about_z)
 {
-    (void)state;
     float *first = NULL;
     for (int order = 0; order < 48; order++) {
         bench *b = make_bench(RECIPE_WITH(LARGE, VIEW_ZSCORE));
         picture *both[] = {&b->images[0], &b->mask};
         for (int n = 0; n < 2; n++) {
-            picture_turn(both[n], 0, 21);
-            picture_turn(both[n], 2, -33);
+            picture_turn(both[n], 0, about_x);
+            picture_turn(both[n], 2, about_z);
             reorder(both[n], order);
         }
         run_well(b);
@@ -61,6 +61,25 @@ static void oblique_volumes_keep_that_law(void **state)
         free_bench(b);
     }
     free(first);
+}
+
+static void oblique_volumes_keep_that_law(void **state)
+{
+    (void)state;
+    assert_one_tensor(21, -33);
+    assert_one_tensor(50, 65);
+}
+
+/* Two axes are then as near to R as each other, and any answer will do, but for all orders the same. */
+static void so_do_volumes_at_45_degrees(void **state)
+{
+    (void)state;
+    assert_one_tensor(0, 45);
+    assert_one_tensor(0, -45);
+    assert_one_tensor(45, 0);
+    assert_one_tensor(135, 0);
+    assert_one_tensor(45, 45);
+    assert_one_tensor(-45, 45);
 }
 
 /* Voxels mirrored, header as before: another patient. */
@@ -241,6 +260,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_tensor_for_all_48_axis_orders),
         cmocka_unit_test(oblique_volumes_keep_that_law),
+        cmocka_unit_test(so_do_volumes_at_45_degrees),
         cmocka_unit_test(mirrored_voxels_give_another_tensor),
         cmocka_unit_test(moving_the_patient_changes_nothing_but_the_place),
         cmocka_unit_test(turning_the_patient_changes_nothing),

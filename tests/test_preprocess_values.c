@@ -69,7 +69,8 @@ static void over_says_of_which_values(void **state)
     (void)state;
     static const char *const overs[] = {"'view'", "'view_together'", "'image'", "'images_together'"};
     for (int o = 0; o < 4; o++) {
-        bench *b = make_bench(RECIPE_WITH(LARGE, "channels", "['pre', 'post']", VIEW_ZSCORE, "intensity.over", overs[o]));
+        bench *b = make_bench(RECIPE_WITH(LARGE, "channels", "['pre', 'post']", VIEW_ZSCORE, "intensity.over",
+                                          overs[o]));
         run_well(b);
         size_t each = b->count / 20;
         for (int view = 0; view < 10; view++) {
@@ -174,6 +175,24 @@ static void voxels_that_became_nan_are_refused(void **state)
     free_bench(b);
 }
 
+/* Beyond it, overflow within the network could not be seen in its score. */
+static void values_the_network_would_overflow_on_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        double value;
+        deeptepp_status status;
+    } rows[] = {{0.99e18, DEEPTEPP_OK}, {-0.99e18, DEEPTEPP_OK}, {1.01e18, DEEPTEPP_ERR_SCORE_NONFINITE},
+                {-1e37, DEEPTEPP_ERR_SCORE_NONFINITE}};
+    for (size_t i = 0; i < DTP_COUNT(rows); i++) {
+        bench *b = make_bench(RECIPE_WITH("size", "[8, 8, 8]"));
+        for (size_t n = 0; n < picture_count(&b->images[0]); n++)
+            b->images[0].values[n] = rows[i].value;
+        assert_int_equal(run(b), rows[i].status);
+        free_bench(b);
+    }
+}
+
 /* ---- Stopping ---- */
 
 static void a_cancelled_run_says_so(void **state)
@@ -199,6 +218,7 @@ int main(void)
         cmocka_unit_test(a_range_is_filled_and_not_left),
         cmocka_unit_test(a_constant_crop_is_refused_by_name),
         cmocka_unit_test(voxels_that_became_nan_are_refused),
+        cmocka_unit_test(values_the_network_would_overflow_on_are_refused),
         cmocka_unit_test(a_cancelled_run_says_so),
     };
     return cmocka_run_group_tests_name("preprocess values", tests, NULL, NULL);

@@ -9,39 +9,8 @@
 
 #include "recipe_maker.h"
 
-typedef struct change_row {
-    const char *path, *value; /* value NULL: the key is taken away */
-    deeptepp_status status;
-} change_row;
-
-/* Applies one change to `base` (another change, or none) and checks status and, on failure, that the key is named. */
-static void check_row(const change_row *base, const change_row *row)
-{
-    dtp_recipe recipe;
-    deeptepp_error error = {0};
-    json_t *json = plain_recipe_json();
-    for (; base && base->path; base++)
-        change(json, base->path, base->value);
-    change(json, row->path, row->value);
-    deeptepp_status status = parse_recipe(&recipe, json, &error);
-    if (status != row->status)
-        fail_msg("%s = %s: status %s (%s), wanted %s", row->path, row->value ? row->value : "(none)",
-                 deeptepp_status_name(status), error.message, deeptepp_status_name(row->status));
-    char named[96];
-    snprintf(named, sizeof named, "input.%s: ", row->path);
-    if (status != DEEPTEPP_OK && !strstr(error.message, named))
-        fail_msg("\"%s\" does not name %s", error.message, named);
-    dtp_recipe_free(&recipe);
-    json_decref(json);
-}
-
-static void check_rows(const change_row *base, const change_row *rows, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        check_row(base, &rows[i]);
-}
-
-#define CHECK_ROWS(base, rows) check_rows(base, rows, DTP_COUNT(rows))
+#define check_row(base, row) check_row_of(plain_recipe_json, base, row)
+#define CHECK_ROWS(base, rows) check_rows_of(plain_recipe_json, base, rows, DTP_COUNT(rows))
 
 static void assert_numbers(const double *found, const double *wanted, int count)
 {
@@ -186,15 +155,11 @@ static void channel_names_outlive_the_description(void **state)
 static void a_missing_key_is_named(void **state)
 {
     (void)state;
-    static const change_row plain[] = {
-        {"channels", NULL, DEEPTEPP_ERR_MODEL_METADATA},     {"axes", NULL, DEEPTEPP_ERR_MODEL_METADATA},
-        {"size", NULL, DEEPTEPP_ERR_MODEL_METADATA},         {"angles_deg", NULL, DEEPTEPP_ERR_MODEL_METADATA},
-        {"region", NULL, DEEPTEPP_ERR_MODEL_METADATA},       {"region.rule", NULL, DEEPTEPP_ERR_MODEL_METADATA},
-        {"region.spacing_mm", NULL, DEEPTEPP_ERR_MODEL_METADATA}, {"outside", NULL, DEEPTEPP_ERR_MODEL_METADATA},
-        {"outside.rule", NULL, DEEPTEPP_ERR_MODEL_METADATA}, {"outside.fill", NULL, DEEPTEPP_ERR_MODEL_METADATA},
-        {"intensity", NULL, DEEPTEPP_ERR_MODEL_METADATA},    {"intensity.rule", NULL, DEEPTEPP_ERR_MODEL_METADATA},
-    };
-    CHECK_ROWS(NULL, plain);
+    static const char *const paths[] = {"channels", "axes", "size", "angles_deg", "region", "region.rule",
+                                        "region.spacing_mm", "outside", "outside.rule", "outside.fill", "intensity",
+                                        "intensity.rule"};
+    for (size_t i = 0; i < DTP_COUNT(paths); i++)
+        check_row(NULL, &(change_row){paths[i], NULL, DEEPTEPP_ERR_MODEL_METADATA});
 }
 
 static void a_rule_s_own_keys_are_required(void **state)
@@ -206,13 +171,11 @@ static void a_rule_s_own_keys_are_required(void **state)
         {"intensity", "{'rule': 'percentile', 'over': 'view', 'range': [0, 1], 'percentiles': [1, 99]}", 0},
         {"spacing_mm", "{'hard': [0.1, 9], 'usual': [0.5, 4]}", 0},
         {NULL, NULL, 0}};
-    static const change_row rows[] = {
-        {"region.margin_mm", NULL, DEEPTEPP_ERR_MODEL_METADATA}, {"region.keep_aspect", NULL, DEEPTEPP_ERR_MODEL_METADATA},
-        {"outside.value", NULL, DEEPTEPP_ERR_MODEL_METADATA},    {"intensity.over", NULL, DEEPTEPP_ERR_MODEL_METADATA},
-        {"intensity.range", NULL, DEEPTEPP_ERR_MODEL_METADATA},  {"intensity.percentiles", NULL, DEEPTEPP_ERR_MODEL_METADATA},
-        {"spacing_mm.hard", NULL, DEEPTEPP_ERR_MODEL_METADATA},  {"spacing_mm.usual", NULL, DEEPTEPP_ERR_MODEL_METADATA},
-    };
-    CHECK_ROWS(rich, rows);
+    static const char *const paths[] = {"region.margin_mm", "region.keep_aspect", "outside.value", "intensity.over",
+                                        "intensity.range", "intensity.percentiles", "spacing_mm.hard",
+                                        "spacing_mm.usual"};
+    for (size_t i = 0; i < DTP_COUNT(paths); i++)
+        check_row(rich, &(change_row){paths[i], NULL, DEEPTEPP_ERR_MODEL_METADATA});
 }
 
 static void a_key_that_is_not_listed_is_refused(void **state)

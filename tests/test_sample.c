@@ -250,8 +250,8 @@ static void offsets_pass_four_gigabytes(void **state)
         skip();
     dtp_recipe r = RECIPE_WITH("size", "[8, 8, 8]");
     float cube[512];
-    deeptepp_volume volume = {.type = DEEPTEPP_UINT8, .dims = {2, 2, 2}, .strides = {1, 2, (int64_t)apart}, .data = block,
-                              .slope = 1};
+    deeptepp_volume volume = {.type = DEEPTEPP_UINT8, .dims = {2, 2, 2}, .strides = {1, 2, (int64_t)apart},
+                              .data = block, .slope = 1};
     block[0] = 10;
     block[apart] = 30;
     dtp_grid grid = {{0, 0, 0}, {{0, 0, 1.0 / 7}, {0, 0, 0}, {0, 0, 0}}};

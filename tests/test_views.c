@@ -254,7 +254,8 @@ static void starts(const char *spacing, const char *size, double edge, const tum
 static void ties_go_to_the_later_start_whatever_the_rounding(void **state)
 {
     (void)state;
-    static const char *const edges[] = {"0.05", "0.1", "0.3", "0.333333333333333", "0.664", "0.7", "1", "1.1", "2.1", "3.3"};
+    static const char *const edges[] = {"0.05", "0.1", "0.3", "0.333333333333333", "0.664",
+                                        "0.7", "1", "1.1", "2.1", "3.3"};
     static const struct {
         const char *size;
         tumour t;

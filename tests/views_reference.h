@@ -79,7 +79,8 @@ typedef struct tumour {
 
 /* Along axis `unit` (edge mm long): mm from the image's first voxel centre in that sense to the tumour's middle, and
  * the tumour's size from outer edge to outer edge. */
-static inline void project(const picture *p, const tumour *t, const double unit[3], double edge, double *middle, double *size)
+static inline void project(const picture *p, const tumour *t, const double unit[3], double edge, double *middle,
+                           double *size)
 {
     double first = INFINITY, low = INFINITY, high = -INFINITY, ras[3];
     for (int corner = 0; corner < 8; corner++) {

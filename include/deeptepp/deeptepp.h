@@ -402,6 +402,10 @@ typedef enum deeptepp_warning {
     DEEPTEPP_WARN_COVARIATE_FILLED = 7,    /* a missing covariate got the model's stated substitute */
     DEEPTEPP_WARN_GEOMETRY_TOLERATED = 8,  /* volumes of the case differ in geometry, within the tolerance */
     DEEPTEPP_WARN_SEEDED_WEIGHTS = 9,      /* the model says its weights are not trained: the score means nothing */
+    DEEPTEPP_WARN_STORED_ORDER = 10,       /* the model ignores orientation: the score depends on how the file is stored */
+    DEEPTEPP_WARN_SLICES_DROPPED = 11,     /* more slices carry the mask than a mosaic holds; the last were left out */
+    DEEPTEPP_WARN_CONSTANT_SLICE = 12,     /* slices of one value only: their tiles are 0 */
+    DEEPTEPP_WARN_MASK_FADED = 13,         /* a mask so thin that interpolation leaves nothing of it in some slices or views */
     DEEPTEPP_WARNING_FORCE_INT32 = 0x7fffffff
 } deeptepp_warning;
 

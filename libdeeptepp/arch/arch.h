@@ -59,7 +59,8 @@ deeptepp_status dtp_arch_build(dtp_arch *out, const dtp_network *network, dtp_sa
                                const int64_t size[3], const deeptepp_callbacks *callbacks, deeptepp_error *error);
 
 /* The weights (oc, ic, kd, kh, kw) and bias (oc) of a convolution with its BatchNorm folded in, in new blocks, the
- * caller's also after an error; the tensors they come from are given back. Errors: MODEL_NONFINITE, MODEL_VARIANCE, MEMORY. */
+ * caller's also after an error; a weight tensor that only this layer is made from is given back. Errors:
+ * MODEL_NONFINITE, MODEL_VARIANCE, MEMORY. */
 deeptepp_status dtp_arch_fold(const dtp_arch *arch, const dtp_network *network, dtp_safetensors *file, int member,
                               int layer, float **weights, float **bias, deeptepp_error *error);
 

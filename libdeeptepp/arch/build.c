@@ -84,7 +84,7 @@ int dtp_build_linear(dtp_build *build, const dtp_layer_source *source, int src, 
         return 0;
     build->arch->sources[build->arch->graph.n_layers] = *source;
     build->arch->sources[build->arch->graph.n_layers].rank = 2;
-    snprintf(layer.name, sizeof layer.name, "%.56s", source->weight);
+    snprintf(layer.name, sizeof layer.name, "%.*s", (int)(strlen(source->weight) - strlen(".weight")), source->weight);
     return append(build, &layer, oc);
 }
 

@@ -271,6 +271,19 @@ fail:
     return status;
 }
 
+/* At 45 degrees two answers are as near, and libnifti's first depends on the order of the axes in storage: the same
+ * patient, stored otherwise, would be seen otherwise. A turn of the patient by some 1e-5 radians, which no order
+ * changes, decides. */
+static void turn_slightly(nifti_dmat44 *m)
+{
+    static const double turn[3] = {1.1e-5, 1.3e-5, 1.7e-5};
+    for (int c = 0; c < 3; c++) {
+        const double v[3] = {m->m[0][c], m->m[1][c], m->m[2][c]};
+        for (int r = 0, a = 1, b = 2; r < 3; r++, a = (a + 1) % 3, b = (b + 1) % 3)
+            m->m[r][c] += turn[a] * v[b] - turn[b] * v[a];
+    }
+}
+
 void dtp_nifti_orientation(const double affine[16], char letters[4])
 {
     static const char names[] = {[NIFTI_L2R] = 'R', [NIFTI_R2L] = 'L', [NIFTI_P2A] = 'A',
@@ -278,6 +291,7 @@ void dtp_nifti_orientation(const double affine[16], char letters[4])
     int code[3] = {0};
     nifti_dmat44 m;
     memcpy(m.m, affine, sizeof m.m);
+    turn_slightly(&m);
     nifti_dmat44_to_orientation(m, &code[0], &code[1], &code[2]);
     for (int a = 0; a < 3; a++)
         letters[a] = names[code[a]];

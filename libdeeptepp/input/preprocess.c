@@ -97,15 +97,25 @@ static deeptepp_status normalise_view(const dtp_recipe *recipe, float *view, int
     return DEEPTEPP_OK;
 }
 
-/* A backend turns NaN into 0 in places: a finite score would prove nothing. */
-static deeptepp_status check_finite(const float *values, size_t count, deeptepp_error *error)
+/* Within the network ReLU turns NaN and minus infinity into 0, so that after an overflow the score can look fine. Half
+ * of float32's exponents are the input's, half the weights'. */
+static const float INPUT_MAX = 1e18f;
+
+static deeptepp_status check_range(const float *values, size_t count, deeptepp_error *error)
 {
-    for (size_t i = 0; i < count; i++)
-        if (!isfinite(values[i]))
-            return dtp_fail(error, DEEPTEPP_ERR_VOLUME_NONFINITE,
-                            "network input: value %zu of %zu is not finite: voxels beyond float32, or changed while "
-                            "they were read",
-                            i, count);
+    for (size_t i = 0; i < count; i++) {
+        if (fabsf(values[i]) <= INPUT_MAX)
+            continue;
+        if (isfinite(values[i]))
+            return dtp_fail(error, DEEPTEPP_ERR_SCORE_NONFINITE,
+                            "network input: value %zu of %zu is %g, wanted %g either way at most: the network would "
+                            "overflow",
+                            i, count, (double)values[i], (double)INPUT_MAX);
+        return dtp_fail(error, DEEPTEPP_ERR_VOLUME_NONFINITE,
+                        "network input: value %zu of %zu is not finite: voxels beyond float32, or changed while "
+                        "they were read",
+                        i, count);
+    }
     return DEEPTEPP_OK;
 }
 
@@ -125,7 +135,7 @@ static deeptepp_status normalise(const dtp_study *study, float *out, dtp_job *jo
         for (int v = 0; v < recipe->n_views; v++) {
             results[v] = normalise_view(recipe, out + view * (size_t)v, v, mappings, &errors[v]);
             if (results[v] == DEEPTEPP_OK)
-                results[v] = check_finite(out + view * (size_t)v, view, &errors[v]);
+                results[v] = check_range(out + view * (size_t)v, view, &errors[v]);
         }
     }
     for (int v = 0; v < recipe->n_views && status == DEEPTEPP_OK; v++) {
@@ -137,11 +147,10 @@ static deeptepp_status normalise(const dtp_study *study, float *out, dtp_job *jo
     return status;
 }
 
-deeptepp_status dtp_preprocess(const dtp_study *study, float *out, dtp_actions *actions, dtp_warnings *warnings,
-                               dtp_job *job, deeptepp_error *error)
+static deeptepp_status make_cubes(const dtp_study *study, float *out, dtp_actions *actions, dtp_warnings *warnings,
+                                  dtp_job *job, deeptepp_error *error)
 {
     deeptepp_status status;
-    *actions = (dtp_actions){0};
     dtp_cube_place(&actions->cube, study);
     dtp_frame_to_ras(&study->mask_frame, actions->cube.centre, actions->centre_ras);
     DTP_TRY(sample_views(study, out, actions, job, error));
@@ -149,4 +158,13 @@ deeptepp_status dtp_preprocess(const dtp_study *study, float *out, dtp_actions *
     DTP_TRY(normalise(study, out, job, error));
 fail:
     return status;
+}
+
+deeptepp_status dtp_preprocess(const dtp_study *study, float *out, dtp_actions *actions, dtp_warnings *warnings,
+                               dtp_job *job, deeptepp_error *error)
+{
+    *actions = (dtp_actions){0};
+    if (study->recipe->kind == DTP_RECIPE_CUBE)
+        return make_cubes(study, out, actions, warnings, job, error);
+    return dtp_mosaic_make(study, out, &actions->mosaic, warnings, job, error);
 }

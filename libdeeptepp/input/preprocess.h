@@ -3,17 +3,19 @@
 #define DTP_PREPROCESS_H
 
 #include "../base/worker.h"
+#include "mosaic.h"
 #include "views.h"
 
-/* What was done, for the result. */
+/* What was done, for the result: for a cube, or for mosaics. */
 typedef struct dtp_actions {
     dtp_cube cube;
-    double centre_ras[3];             /* of the cube, mm */
-    int64_t outside[DTP_MAX_VIEWS];   /* samples of each view outside the image (of one channel) */
+    double centre_ras[3];           /* of the cube, mm */
+    int64_t outside[DTP_MAX_VIEWS]; /* samples of each view outside the image (of one channel) */
+    dtp_mosaic_counts mosaic;
 } dtp_actions;
 
 /* Fills out[views][channels][d][h][w]. Runs on a compute thread; the last reader of the caller's voxels.
- * Errors: REGION_OUTSIDE, IMAGE_CONSTANT, VOLUME_NONFINITE, MEMORY, CANCELLED. */
+ * Errors: REGION_OUTSIDE, IMAGE_CONSTANT, MASK_SMALL, VOLUME_NONFINITE, MEMORY, CANCELLED. */
 deeptepp_status dtp_preprocess(const dtp_study *study, float *out, dtp_actions *actions, dtp_warnings *warnings,
                                dtp_job *job, deeptepp_error *error);
 

@@ -36,9 +36,9 @@ static bool is_repeated(const dtp_recipe *recipe, const char *name)
     return false;
 }
 
-static void parse_channels(dtp_recipe *out, dtp_json *json)
+static void parse_channels(dtp_recipe *out, dtp_json *json, int most)
 {
-    const json_t *array = dtp_json_array(json, "channels", 1, DTP_MAX_CHANNELS);
+    const json_t *array = dtp_json_array(json, "channels", 1, most);
     size_t count = array ? json_array_size(array) : 0;
     for (size_t i = 0; i < count; i++) {
         const char *name = json_string_value(json_array_get(array, i));
@@ -59,7 +59,8 @@ static void parse_axes(dtp_recipe *out, dtp_json *json)
         memcpy(out->axes, axes, sizeof out->axes);
     else
         dtp_json_fail(json, "axes", DEEPTEPP_ERR_MODEL_VALUE,
-                      "is \"%.20s\", wanted 3 letters of R L A P S I, one of each pair", axes);
+                      "is \"%.20s\", wanted 3 letters of R L A P S I, one of each pair%s", axes,
+                      out->kind == DTP_RECIPE_CUBE ? "" : ", or \"stored\"");
 }
 
 static void parse_region(dtp_recipe *out, dtp_json region)
@@ -119,19 +120,53 @@ static void parse_spacing(dtp_recipe *out, dtp_json *json)
     dtp_json_close(&spacing);
 }
 
-void dtp_recipe_parse(dtp_recipe *out, dtp_json *json)
+static void parse_cube(dtp_recipe *out, dtp_json *json)
 {
     static const char *const axes[] = {"LR", "AP", "SI", NULL};
-    *out = (dtp_recipe){.rotation_axis = 1, .min_mask_voxels = 1};
-    parse_channels(out, json);
+    parse_channels(out, json, DTP_MAX_CHANNELS);
     parse_axes(out, json);
     dtp_json_integers(json, "size", out->size, 3, 3, 8, 512);
-    out->n_views = dtp_json_numbers(json, "angles_deg", out->angles_deg, 1, DTP_MAX_VIEWS, -3600, 3600);
     if (dtp_json_has(json, "rotation_axis"))
         out->rotation_axis = dtp_json_choice(json, "rotation_axis", axes);
     parse_region(out, dtp_json_child(json, "region"));
     parse_outside(out, dtp_json_child(json, "outside"));
     parse_intensity(out, dtp_json_child(json, "intensity"));
+}
+
+/* The published sizes are no choice; they are written so that the file says what its network gets. */
+static void parse_mosaic_size(dtp_recipe *out, dtp_json *json)
+{
+    static const int64_t mosaic[3] = {1, 512, 512}, cube[3] = {64, 64, 64};
+    const int64_t *wanted = out->kind == DTP_RECIPE_MOSAIC ? mosaic : cube;
+    dtp_json_integers(json, "size", out->size, 3, 3, 1, 512);
+    if (json->object && memcmp(out->size, wanted, sizeof out->size) != 0)
+        dtp_json_fail(json, "size", DEEPTEPP_ERR_MODEL_VALUE, "is [%lld, %lld, %lld], this recipe's is [%lld, %lld, %lld]",
+                      (long long)out->size[0], (long long)out->size[1], (long long)out->size[2], (long long)wanted[0],
+                      (long long)wanted[1], (long long)wanted[2]);
+}
+
+static void parse_mosaic(dtp_recipe *out, dtp_json *json)
+{
+    static const char *const slices[] = {"first", "spaced", NULL};
+    parse_channels(out, json, 1);
+    out->stored_order = strcmp(dtp_json_text(json, "axes"), "stored") == 0;
+    if (!out->stored_order)
+        parse_axes(out, json);
+    parse_mosaic_size(out, json);
+    out->spaced = dtp_json_choice(json, "slices", slices) == 1;
+}
+
+void dtp_recipe_parse(dtp_recipe *out, dtp_json *json)
+{
+    static const char *const kinds[] = {"cube", "mosaic", "mosaic_cube", NULL};
+    *out = (dtp_recipe){.rotation_axis = 1, .min_mask_voxels = 1};
+    if (dtp_json_has(json, "recipe"))
+        out->kind = (dtp_recipe_kind)dtp_json_choice(json, "recipe", kinds);
+    if (out->kind == DTP_RECIPE_CUBE)
+        parse_cube(out, json);
+    else
+        parse_mosaic(out, json);
+    out->n_views = dtp_json_numbers(json, "angles_deg", out->angles_deg, 1, DTP_MAX_VIEWS, -3600, 3600);
     if (dtp_json_has(json, "min_mask_voxels"))
         out->min_mask_voxels = dtp_json_integer(json, "min_mask_voxels", 1, INT32_MAX);
     parse_spacing(out, json);

@@ -6,6 +6,7 @@
 
 enum { DTP_MAX_CHANNELS = 16, DTP_MAX_VIEWS = 64 };
 
+typedef enum dtp_recipe_kind { DTP_RECIPE_CUBE, DTP_RECIPE_MOSAIC, DTP_RECIPE_MOSAIC_CUBE } dtp_recipe_kind;
 typedef enum dtp_region_rule { DTP_REGION_FIXED, DTP_REGION_BOX } dtp_region_rule;
 typedef enum dtp_intensity_rule {
     DTP_INTENSITY_NONE,
@@ -16,9 +17,12 @@ typedef enum dtp_intensity_rule {
 typedef enum dtp_over { DTP_OVER_VIEW, DTP_OVER_VIEW_TOGETHER, DTP_OVER_IMAGE, DTP_OVER_IMAGES_TOGETHER } dtp_over;
 
 typedef struct dtp_recipe {
+    dtp_recipe_kind kind;
     char *channels[DTP_MAX_CHANNELS];
     int n_channels;
-    char axes[4]; /* where depth, height, width run to */
+    char axes[4];      /* where depth, height, width run to; a mosaic's index axes 0, 1, 2 */
+    bool stored_order; /* mosaics: whatever order the file has, axes is "" */
+    bool spaced;       /* mosaics: of too many slices evenly spaced ones, else the first */
     int64_t size[3];
     double angles_deg[DTP_MAX_VIEWS];
     int n_views;

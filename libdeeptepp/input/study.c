@@ -55,12 +55,14 @@ static deeptepp_status collect_channels(dtp_study *out, const deeptepp_case *pat
             return dtp_fail(error, DEEPTEPP_ERR_CHANNEL_MISSING, "channel \"%s\": the model wants it, the case has none",
                             recipe->channels[c]);
         out->images[c] = channel->image;
-        dtp_frame_of(&out->frames[c], channel->image, recipe->axes);
+        if (c == 0)
+            memcpy(out->axes, recipe->stored_order ? channel->image->orientation : recipe->axes, sizeof out->axes);
+        dtp_frame_of(&out->frames[c], channel->image, out->axes);
     }
     if (!patient->mask)
         return dtp_fail(error, DEEPTEPP_ERR_MASK_MISSING, "mask: the case has none, wanted one");
     out->mask = patient->mask;
-    dtp_frame_of(&out->mask_frame, patient->mask, recipe->axes);
+    dtp_frame_of(&out->mask_frame, patient->mask, out->axes);
     return DEEPTEPP_OK;
 }
 
@@ -179,6 +181,15 @@ static void warn_of_headers(const deeptepp_volume *volume, const char *name,
                  volume->orientation);
 }
 
+static void warn_of_order(const dtp_study *study, dtp_warnings *warnings)
+{
+    if (study->recipe->stored_order)
+        dtp_warn(warnings, DEEPTEPP_WARN_STORED_ORDER,
+                 "axes: the model takes them as the file stores them (here %s), whatever they mean: the same patient stored "
+                 "otherwise gets another score",
+                 study->axes);
+}
+
 static deeptepp_status check_mask(dtp_study *study, int64_t label, dtp_warnings *warnings,
                                   const atomic_bool *cancelled, deeptepp_error *error)
 {
@@ -195,9 +206,9 @@ static deeptepp_status check_mask(dtp_study *study, int64_t label, dtp_warnings 
         if (study->recipe->outside_error)
             return dtp_fail(error, DEEPTEPP_ERR_REGION_OUTSIDE,
                             "mask touches the image's border along %c: the model forbids a cut tumour",
-                            study->recipe->axes[f]);
+                            study->axes[f]);
         dtp_warn(warnings, DEEPTEPP_WARN_MASK_AT_BORDER, "mask touches the image's border along %c: the tumour may be cut",
-                 study->recipe->axes[f]);
+                 study->axes[f]);
     }
     return DEEPTEPP_OK;
 }
@@ -213,6 +224,7 @@ deeptepp_status dtp_study_make(dtp_study *out, const deeptepp_case *patient, con
     for (int c = 0; c < recipe->n_channels; c++)
         warn_of_headers(out->images[c], recipe->channels[c], warnings);
     warn_of_headers(out->mask, "mask", warnings);
+    warn_of_order(out, warnings);
     DTP_TRY(check_mask(out, patient->label, warnings, cancelled, error));
 fail:
     return status;

@@ -37,7 +37,7 @@ void dtp_cube_place(dtp_cube *out, const dtp_study *study)
 }
 
 /* Quarter turns exactly, so that they map voxels onto voxels. */
-static void sine_cosine(double degrees, double *s, double *c)
+void dtp_sine_cosine(double degrees, double *s, double *c)
 {
     static const double sines[] = {0, 1, 0, -1};
     double turn = fmod(degrees, 360.0);
@@ -59,7 +59,7 @@ static void frame_rotation(double out[3][3], const dtp_recipe *recipe, int view)
 {
     double s, c, ras[3][3] = {{0}};
     int k = recipe->rotation_axis, i = (k + 1) % 3, j = (k + 2) % 3;
-    sine_cosine(recipe->angles_deg[view], &s, &c);
+    dtp_sine_cosine(recipe->angles_deg[view], &s, &c);
     ras[k][k] = 1;
     ras[i][i] = ras[j][j] = c;
     ras[i][j] = -s;

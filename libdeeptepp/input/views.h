@@ -16,6 +16,9 @@ typedef struct dtp_grid {
     double step[3][3];
 } dtp_grid;
 
+/* Exact for quarter turns. */
+void dtp_sine_cosine(double degrees, double *s, double *c);
+
 void dtp_cube_place(dtp_cube *out, const dtp_study *study);
 void dtp_grid_make(dtp_grid *out, const dtp_cube *cube, const dtp_recipe *recipe, int view, const dtp_frame *frame);
 

@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "../base/floats.h"
 #include "nifti.h"
 #include "voxels.h"
 
@@ -81,8 +82,11 @@ deeptepp_status dtp_volume_make(deeptepp_volume **out, const deeptepp_volume *dr
 {
     dtp_layout memory;
     double spacing[3];
+    fenv_t host;
     *out = NULL;
+    dtp_floats_enter(&host);
     deeptepp_status status = dtp_volume_check_affine(draft->affine, spacing, error);
+    dtp_floats_leave(&host);
     if (status == DEEPTEPP_OK)
         status = dtp_voxels_layout(draft, &memory, error);
     if (status == DEEPTEPP_OK)
@@ -230,14 +234,17 @@ deeptepp_status deeptepp_volume_copy_ras(const deeptepp_volume *volume, float *o
 {
     if (!volume)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "volume: NULL, wanted a volume");
+    fenv_t host;
     deeptepp_volume ras = as_ras(volume);
     const int64_t *n = ras.dims;
     size_t voxels = (size_t)(n[0] * n[1] * n[2]);
     if (out && count != voxels)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "count: %zu floats, wanted %zu", count, voxels);
+    dtp_floats_enter(&host);
     for (int64_t k = 0; out && k < n[2]; k++)
         for (int64_t j = 0; j < n[1]; j++)
             copy_row(&ras, j, k, out + (k * n[1] + j) * n[0]);
+    dtp_floats_leave(&host);
     if (dims)
         memcpy(dims, ras.dims, sizeof ras.dims);
     if (spacing)

@@ -1,6 +1,7 @@
 /* A volume from a file: header first, all of it checked, and only then memory for the voxels. */
 #include <math.h>
 
+#include "../base/floats.h"
 #include "nifti.h"
 
 typedef unsigned long long ull;
@@ -195,10 +196,12 @@ static void describe(deeptepp_volume *draft, const dtp_nifti *h)
 static deeptepp_status load(deeptepp_volume **out, dtp_stream *stream, const options *o, deeptepp_error *error)
 {
     dtp_nifti h;
+    fenv_t host;
     deeptepp_volume draft = {0};
     deeptepp_status status = DEEPTEPP_OK;
     size_t size = 0;
     uint64_t begin = 0;
+    dtp_floats_enter(&host);
     DTP_TRY(dtp_nifti_read(&h, stream, error));
     DTP_TRY(check_volume_number(&h, o, error));
     DTP_TRY(check_extent(&h, o, stream, &size, &begin, error));
@@ -209,8 +212,10 @@ static deeptepp_status load(deeptepp_volume **out, dtp_stream *stream, const opt
     if (h.swapped)
         swap_voxels(draft.owned, size, dtp_type_size(h.type));
     DTP_TRY(dtp_volume_make(out, &draft, error));
+    dtp_floats_leave(&host);
     return status;
 fail:
+    dtp_floats_leave(&host);
     free(draft.owned);
     return status;
 }

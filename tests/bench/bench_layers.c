@@ -1,5 +1,5 @@
-/* The network of a model file, layer by layer: time, speed and implementation of each primitive, their sum, and the
- * whole run. Usage: bench_layers MODEL [THREADS [REPEATS]] */
+/* The network of a model file, layer by layer: the backend, then time, speed and implementation of each primitive, their
+ * sum, and the whole run. Usage: bench_layers MODEL [THREADS [REPEATS]] */
 #include <stdio.h>
 #include <time.h>
 
@@ -55,6 +55,9 @@ fail:
 static void report(const bench *b)
 {
     double sum = 0, convolutions = 0, macs = 0;
+    char backend[64];
+    dtp_backend_version(backend, sizeof backend);
+    printf("%s, %s\n", backend, dtp_backend_isa());
     printf("%-28s %-28s %5s %9s %9s\n", "layer", "implementation", "batch", "ms", "GFLOP/s");
     for (int i = 0; i < b->count; i++) {
         const dtp_step_info *s = &b->steps[i];

@@ -34,7 +34,8 @@ MODELS = {
     "medicalnet18": {**SMALL, "depth": 18, "seed": 12, "size": (16, 24, 20), "layer_strides": (1, 2, 1, 1),
                      "layer_dilations": (1, 1, 2, 4), "overrides": {"input.axes": "SAR"}},
     "ensemble50": {**SMALL, "depth": 50, "seed": 13, "shortcut": "A", "members": 3, "dtype": "F16",
-                   "overrides": {"score.rule": "softmax", "input.region": {"rule": "fixed", "spacing_mm": [0.8, 1.1, 1.6]}}},
+                   "overrides": {"score.rule": "softmax",
+                                 "input.region": {"rule": "fixed", "spacing_mm": [0.8, 1.1, 1.6]}}},
     "two_channels": {**SMALL, "depth": 10, "seed": 14, "channels": ("pre", "post"), "stem_stride": (1, 2, 2),
                      "overrides": {"input.rotation_axis": "SI"}},
 }
@@ -104,7 +105,8 @@ def vector(options, images, mask, affine):
 
 
 def main():
-    folder = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("DEEPTEPP_TEST_DATA", HERE.parents[2] / "shared" / "data")
+    default = os.environ.get("DEEPTEPP_TEST_DATA", HERE.parents[2] / "shared" / "data")
+    folder = sys.argv[1] if len(sys.argv) > 1 else default
     versions = {"torch": torch.__version__, "monai": monai.__version__, "numpy": np.__version__}
     for kind, (images, mask, affine) in inputs(Path(folder)).items():
         for name, options in MODELS.items():

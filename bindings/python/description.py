@@ -1,0 +1,214 @@
+"""A model's description, read from JSON or YAML and checked as far as converting needs it (docs/convert.md)."""
+
+import json
+
+SCHEMA = 1
+TEXTS = ("name", "version", "licence", "authors", "training_cohort", "intended_use", "limitations")
+REQUIRED = (*TEXTS, "weights", "input", "score")
+OPTIONAL = ("schema", "network", "covariates", "tiers", "calibration", "self_test")
+WEIGHTS = ("trained", "seeded")
+ACTIVATIONS = ("relu", "leaky_relu", "elu")
+MAX_MEMBERS = 64
+MAX_PREFIX = 100
+MAX_SEED = 2**53
+DEFAULT_SEED = 1
+DEFAULT_TOLERANCE = 1e-4
+
+# What a ResNet's shapes do not tell: what its key means in MONAI's ResNet and in MedicalNet.
+UNTOLD = {
+    "stem_stride": ("conv1_t_stride, by default [1, 1, 1]", "[2, 2, 2]"),
+    "stem_pool": ("true unless no_max_pool", "true"),
+    "layer_strides": ("[1, 2, 2, 2]", "[1, 2, 1, 1]"),
+    "layer_dilations": ("[1, 1, 1, 1]", "[1, 1, 2, 4]"),
+    "shortcut": ('shortcut_type, by default "B"', '"A" in depth 18 and 34, else "B"'),
+    "activation": ('act, by default "relu"', '"relu"'),
+}
+
+
+class ConversionError(Exception):
+    """What was found and what was wanted, in one line."""
+
+
+def plural(count, noun):
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+# ---- Reading ----
+
+
+def unique(pairs):
+    result = {}
+    for key, value in pairs:
+        if key in result:
+            raise ConversionError(f"key {key!r} stands twice")
+        result[key] = value
+    return result
+
+
+def no_constant(text):
+    raise ConversionError(f"{text} is no JSON")
+
+
+def read_yaml(text):
+    try:
+        import yaml
+    except ImportError:
+        raise ConversionError("reading YAML needs the PyYAML package; JSON needs nothing") from None
+
+    class Loader(yaml.SafeLoader):
+        """Refuses a key that stands twice, of which SafeLoader takes the last."""
+
+        def construct_mapping(self, node, deep=False):
+            return unique((self.construct_object(key, deep=True), self.construct_object(value, deep=True))
+                          for key, value in node.value)
+    Loader.add_constructor("tag:yaml.org,2002:map", lambda loader, node: loader.construct_mapping(node))
+    try:
+        return yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        raise ConversionError("is not YAML: " + " ".join(str(error).split())) from error
+
+
+def read_json(text):
+    try:
+        return json.loads(text, object_pairs_hook=unique, parse_constant=no_constant)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ConversionError(f"is not JSON: {error}") from error
+
+
+def read(path):
+    """The description as it stands in a .json, .yaml or .yml file."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        result = read_yaml(text) if str(path).endswith((".yaml", ".yml")) else read_json(text)
+        json.dumps(result, allow_nan=False)
+    except UnicodeDecodeError as error:
+        raise ConversionError(f"{path}: is not UTF-8: {error.reason} at byte {error.start}") from error
+    except (TypeError, ValueError) as error:
+        raise ConversionError(f"{path}: holds a value JSON has not: {error}") from error
+    except ConversionError as error:
+        raise ConversionError(f"{path}: {error}") from error
+    return result
+
+
+# ---- Checking ----
+
+
+def is_integer(value, low, high):
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def is_integers(value, count, low, high):
+    return isinstance(value, list) and len(value) == count and all(is_integer(item, low, high) for item in value)
+
+
+def want(condition, key, value, wanted):
+    if not condition:
+        raise ConversionError(f"{key} is {json.dumps(value)[:80]}, wanted {wanted}")
+
+
+def want_keys(section, name, required, optional):
+    """Names every missing and every unknown key at once."""
+    want(isinstance(section, dict), name, section, "an object")
+    missing = [key for key in required if key not in section]
+    unknown = [str(key) for key in section if key not in (*required, *optional)]
+    parts = ([f"lacks {', '.join(missing)}"] if missing else []) + \
+        ([f"has unknown keys {', '.join(unknown)}"] if unknown else [])
+    if parts:
+        raise ConversionError(f"{name} {' and '.join(parts)}")
+
+
+def check_texts(given):
+    for key in TEXTS:
+        want(isinstance(given[key], str) and given[key].strip(), key, given[key], "text, in quotes")
+    want(given["weights"] in WEIGHTS, "weights", given["weights"], '"trained" or "seeded"')
+    want(given.get("schema", SCHEMA) == SCHEMA, "schema", given.get("schema"), SCHEMA)
+
+
+def check_input(section):
+    """What the self-test needs to know; the library checks the rest of it when it opens the model."""
+    want(isinstance(section, dict), "input", section, "an object")
+    for key in ("channels", "size"):
+        want(key in section, "input", sorted(section), f"a key {key}")
+    channels = section["channels"]
+    fits = isinstance(channels, list) and 1 <= len(channels) <= 16 and all(isinstance(c, str) and c for c in channels)
+    want(fits and len(set(channels)) == len(channels), "input.channels", channels, "1 to 16 different names")
+    want(is_integers(section["size"], 3, 1, 512), "input.size", section["size"], "3 integers: depth, height, width")
+
+
+def check_score(section):
+    want_keys(section, "score", ("rule", "class"), ())
+    want(section["rule"] in ("logit", "softmax"), "score.rule", section["rule"], '"logit" or "softmax"')
+    want(is_integer(section["class"], 0, 2**31 - 1), "score.class", section["class"], "an integer from 0")
+
+
+def check_self_test(section):
+    want_keys(section, "self_test", (), ("seed", "tolerance"))
+    seed, tolerance = section.get("seed", DEFAULT_SEED), section.get("tolerance", DEFAULT_TOLERANCE)
+    want(is_integer(seed, 0, MAX_SEED), "self_test.seed", seed, "an integer from 0 to 2^53")
+    fits = isinstance(tolerance, (int, float)) and not isinstance(tolerance, bool) and 0 < tolerance <= 1
+    want(fits, "self_test.tolerance", tolerance, "a number above 0, at most 1")
+
+
+def check(given):
+    """Everything that does not need the checkpoints."""
+    want_keys(given, "the description", REQUIRED, OPTIONAL)
+    check_texts(given)
+    check_input(given["input"])
+    check_score(given["score"])
+    check_self_test(given.get("self_test", {}))
+    want(isinstance(given.get("network", {}), dict), "network", given.get("network"), "an object")
+
+
+# ---- Completing ----
+
+
+def untold(missing):
+    """What to write for a key, for the two families that share these names."""
+    texts = [f"{key} (MONAI: {UNTOLD[key][0]}; MedicalNet: {UNTOLD[key][1]})" for key in missing]
+    return f"network lacks what shapes do not tell, and what the training code did must be said: {', '.join(texts)}"
+
+
+def check_resnet3d(section):
+    missing = [key for key in UNTOLD if key not in section]
+    if missing:
+        raise ConversionError(untold(missing))
+    for key, count, most in (("stem_stride", 3, 8), ("layer_strides", 4, 8), ("layer_dilations", 4, 16)):
+        want(is_integers(section[key], count, 1, most), f"network.{key}", section[key], f"{count} integers, 1 to {most}")
+    want(isinstance(section["stem_pool"], bool), "network.stem_pool", section["stem_pool"], "true or false")
+    want(section["shortcut"] in ("A", "B"), "network.shortcut", section["shortcut"], '"A" or "B"')
+    want(section["activation"] in ACTIVATIONS, "network.activation", section["activation"], ", ".join(ACTIVATIONS))
+
+
+def members_of(section, count):
+    """The prefix of each member's tensors: none for a single one, fold0., fold1., ... for several, unless given."""
+    if "members" not in section:
+        return [""] if count == 1 else [f"fold{i}." for i in range(count)]
+    members = section["members"]
+    fits = isinstance(members, list) and all(isinstance(m, str) and len(m.encode()) <= MAX_PREFIX for m in members)
+    want(fits and len(members) == len(set(members)) == count, "network.members", members,
+         f"{count} different texts of at most {MAX_PREFIX} bytes, one a checkpoint")
+    return members
+
+
+def network_section(given, architecture, count):
+    """The section as the model file has it."""
+    section = {"architecture": architecture, **given.get("network", {})}
+    want(section["architecture"] == architecture, "network.architecture", section["architecture"],
+         f'"{architecture}", which the tensors\' names say')
+    optional = ("members",) + (() if architecture == "pmg2d" else tuple(UNTOLD))
+    want_keys(section, "network", ("architecture",), optional)
+    if architecture == "resnet3d":
+        check_resnet3d(section)
+    if count > MAX_MEMBERS:
+        raise ConversionError(f"{count} checkpoints, wanted at most {MAX_MEMBERS}")
+    members = members_of(section, count)
+    return {**section, "members": members} if members != [""] else {k: v for k, v in section.items() if k != "members"}
+
+
+def complete(given, network, score):
+    """The model file's description. score: the self-test's."""
+    test = given.get("self_test", {})
+    test = {"seed": test.get("seed", DEFAULT_SEED), "score": score, **test}
+    return {"schema": SCHEMA, **{key: value for key, value in given.items() if key not in ("schema", "self_test")},
+            "network": network, "self_test": test}

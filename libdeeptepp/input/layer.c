@@ -1,0 +1,180 @@
+#include "layer.h"
+
+#include "voxels.h"
+
+/* ---- Making ---- */
+
+/* What a reader of the file would make of it: scaled integers are no integers any more. */
+static dtp_rounding rounding_of(const deeptepp_volume *volume)
+{
+    if (volume->type == DEEPTEPP_FLOAT32 || volume->type == DEEPTEPP_FLOAT64 || volume->slope != 1 || volume->inter != 0)
+        return DTP_ROUND_NONE;
+    return volume->type == DEEPTEPP_UINT8 ? DTP_ROUND_HALF_UP : DTP_ROUND_HALF_EVEN;
+}
+
+void dtp_layer_of_image(dtp_layer *out, const deeptepp_volume *volume, const dtp_frame *frame)
+{
+    *out = (dtp_layer){.data = volume->data,
+                       .type = volume->type,
+                       .slope = volume->slope,
+                       .inter = volume->inter,
+                       .rounding = rounding_of(volume)};
+    for (int f = 0; f < 3; f++) {
+        int64_t stride = volume->strides[frame->axis[f]];
+        out->dims[f] = frame->dims[f];
+        out->stride[f] = frame->flip[f] ? -stride : stride;
+        if (frame->flip[f])
+            out->data += stride * (frame->dims[f] - 1);
+    }
+}
+
+static void copy_mask_row(const dtp_layer *mask, const uint8_t *at, int64_t n, double label, uint8_t *out)
+{
+    enum { BLOCK = 256 };
+    double block[BLOCK];
+    for (int64_t begin = 0; begin < n; begin += BLOCK) {
+        int64_t count = dtp_min_i64(BLOCK, n - begin);
+        dtp_voxels_take(at + begin * mask->stride[0], mask->type, count, mask->stride[0], mask->slope, mask->inter, block);
+        for (int64_t i = 0; i < count; i++)
+            out[begin + i] = block[i] == label;
+    }
+}
+
+static void copy_mask(const dtp_layer *box, const dtp_layer *mask, double label, const atomic_bool *cancelled)
+{
+    int64_t rows = box->dims[1] * box->dims[2];
+    uint8_t *out = box->owned;
+#pragma omp parallel for schedule(static)
+    for (int64_t row = 0; row < rows; row++) {
+        int64_t y = box->first[1] + row % box->dims[1], z = box->first[2] + row / box->dims[1];
+        const uint8_t *at = mask->data + box->first[0] * mask->stride[0] + y * mask->stride[1] + z * mask->stride[2];
+        if (!atomic_load_explicit(cancelled, memory_order_relaxed))
+            copy_mask_row(mask, at, box->dims[0], label, out + row * box->dims[0]);
+    }
+}
+
+deeptepp_status dtp_layer_of_mask(dtp_layer *out, const dtp_study *study, const atomic_bool *cancelled,
+                                  deeptepp_error *error)
+{
+    dtp_layer mask;
+    size_t size = 0;
+    dtp_layer_of_image(&mask, study->mask, &study->mask_frame);
+    *out = (dtp_layer){.type = DEEPTEPP_UINT8, .slope = 1, .rounding = mask.rounding};
+    for (int f = 0; f < 3; f++) {
+        out->first[f] = study->low[f];
+        out->dims[f] = study->high[f] - study->low[f] + 1;
+        out->stride[f] = f == 0 ? 1 : out->stride[f - 1] * out->dims[f - 1];
+    }
+    if (!dtp_product(out->dims, 3, PTRDIFF_MAX, &size) || !(out->owned = malloc(size)))
+        return dtp_fail_memory(error, "the mask's box", size);
+    out->data = out->owned;
+    copy_mask(out, &mask, (double)study->label, cancelled);
+    return atomic_load(cancelled) ? dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled") : DEEPTEPP_OK;
+}
+
+void dtp_layer_free(dtp_layer *layer)
+{
+    free(layer->owned);
+    layer->owned = NULL;
+}
+
+/* ---- Interpolation ---- */
+
+bool dtp_tap_make(dtp_tap *out, const dtp_layer *layer, int64_t row, int64_t column)
+{
+    const int64_t row_part = row & (DTP_TAP_STEPS - 1), column_part = column & (DTP_TAP_STEPS - 1);
+    const int64_t first_row = (row - row_part) / DTP_TAP_STEPS - layer->first[0];
+    const int64_t first_column = (column - column_part) / DTP_TAP_STEPS - layer->first[2];
+    bool any = false;
+    for (int corner = 0; corner < 4; corner++) {
+        int64_t r = first_row + corner / 2, c = first_column + corner % 2;
+        int64_t weight = (corner / 2 ? row_part : DTP_TAP_STEPS - row_part) *
+                         (corner % 2 ? column_part : DTP_TAP_STEPS - column_part);
+        bool inside = r >= 0 && r < layer->dims[0] && c >= 0 && c < layer->dims[2];
+        out->offset[corner] = inside ? r * layer->stride[0] + c * layer->stride[2] : 0;
+        out->weight[corner] = inside ? (float)weight / (DTP_TAP_STEPS * DTP_TAP_STEPS) : 0;
+        any |= inside && weight > 0;
+    }
+    return any;
+}
+
+/* One function a voxel type, so that the type is not decided anew for each voxel. Sums of integers are exact. */
+#define DEFINE_GATHER(name, voxel)                                                                                     \
+    static void gather_##name(const uint8_t *data, const dtp_tap *taps, int64_t n, double *out)                        \
+    {                                                                                                                  \
+        for (int64_t t = 0; t < n; t++) {                                                                              \
+            double sum = 0;                                                                                            \
+            for (int corner = 0; corner < 4; corner++) {                                                               \
+                voxel value;                                                                                           \
+                memcpy(&value, data + taps[t].offset[corner], sizeof value);                                           \
+                sum += (double)taps[t].weight[corner] * (double)value;                                                 \
+            }                                                                                                          \
+            out[t] = sum;                                                                                              \
+        }                                                                                                              \
+    }
+
+DEFINE_GATHER(u8, uint8_t)
+DEFINE_GATHER(i8, int8_t)
+DEFINE_GATHER(u16, uint16_t)
+DEFINE_GATHER(i16, int16_t)
+DEFINE_GATHER(u32, uint32_t)
+DEFINE_GATHER(i32, int32_t)
+DEFINE_GATHER(u64, uint64_t)
+DEFINE_GATHER(i64, int64_t)
+DEFINE_GATHER(f32, float)
+DEFINE_GATHER(f64, double)
+
+static void gather(deeptepp_type type, const uint8_t *data, const dtp_tap *taps, int64_t n, double *out)
+{
+    switch (type) {
+    case DEEPTEPP_UINT8: gather_u8(data, taps, n, out); break;
+    case DEEPTEPP_INT8: gather_i8(data, taps, n, out); break;
+    case DEEPTEPP_UINT16: gather_u16(data, taps, n, out); break;
+    case DEEPTEPP_INT16: gather_i16(data, taps, n, out); break;
+    case DEEPTEPP_UINT32: gather_u32(data, taps, n, out); break;
+    case DEEPTEPP_INT32: gather_i32(data, taps, n, out); break;
+    case DEEPTEPP_UINT64: gather_u64(data, taps, n, out); break;
+    case DEEPTEPP_INT64: gather_i64(data, taps, n, out); break;
+    case DEEPTEPP_FLOAT32: gather_f32(data, taps, n, out); break;
+    case DEEPTEPP_FLOAT64: gather_f64(data, taps, n, out); break;
+    case DEEPTEPP_TYPE_FORCE_INT32: break;
+    }
+}
+
+/* Outside the layer a value is 0, not `inter`: each tap's weights inside say how much of it there is. */
+static void scale(const dtp_layer *layer, const dtp_tap *taps, int64_t n, double *values)
+{
+    for (int64_t t = 0; t < n; t++) {
+        const float *w = taps[t].weight;
+        values[t] = layer->slope * values[t] + layer->inter * (double)(w[0] + w[1] + w[2] + w[3]);
+    }
+}
+
+static void store(dtp_rounding rounding, const double *values, int64_t n, float *out)
+{
+    /* Adding it leaves no place for a fraction: rounds to the nearest, halves to even. */
+    static const double shift = 6755399441055744.0; /* 1.5 * 2^52 */
+    if (rounding == DTP_ROUND_NONE)
+        for (int64_t t = 0; t < n; t++)
+            out[t] = (float)values[t];
+    else if (rounding == DTP_ROUND_HALF_UP)
+        for (int64_t t = 0; t < n; t++)
+            out[t] = (float)(int32_t)(values[t] + 0.5);
+    else
+        for (int64_t t = 0; t < n; t++)
+            out[t] = (float)(values[t] + shift - shift);
+}
+
+void dtp_layer_gather(const dtp_layer *layer, int64_t y, const dtp_tap *taps, int64_t n, float *out)
+{
+    enum { BLOCK = 128 };
+    double block[BLOCK];
+    const uint8_t *plane = layer->data + (y - layer->first[1]) * layer->stride[1];
+    for (int64_t begin = 0; begin < n; begin += BLOCK) {
+        int64_t count = dtp_min_i64(BLOCK, n - begin);
+        gather(layer->type, plane, taps + begin, count, block);
+        if (layer->slope != 1 || layer->inter != 0)
+            scale(layer, taps + begin, count, block);
+        store(layer->rounding, block, count, out + begin);
+    }
+}

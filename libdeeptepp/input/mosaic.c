@@ -1,0 +1,246 @@
+#include "mosaic.h"
+
+#include <stdio.h>
+
+#include "slices.h"
+
+/* A slice of the rotated volume that the mask touches. */
+typedef struct touched {
+    int64_t column;
+    dtp_crop crop;
+    bool found, memory;
+    bool faded; /* touched, but nothing is left in the crop's resolution */
+} touched;
+
+/* One view in the making. */
+typedef struct view {
+    const dtp_study *study;
+    const dtp_layer *image, *mask;
+    const atomic_bool *cancelled;
+    dtp_canvas canvas;
+    touched *slices;
+    int64_t n_slices;
+    uint8_t *tiles; /* DTP_TILES of DTP_TILE_SIZE */
+    bool constant[DTP_TILES], finite[DTP_TILES], memory[DTP_TILES];
+} view;
+
+static bool is_cancelled(const view *v)
+{
+    return atomic_load_explicit(v->cancelled, memory_order_relaxed);
+}
+
+static deeptepp_status cancelled(deeptepp_error *error)
+{
+    return dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled");
+}
+
+/* ---- Which slices, and where in them ---- */
+
+static void find_crop(const view *v, const dtp_layer *mask, bool any_weight, touched *out)
+{
+    dtp_slice slice;
+    out->memory = dtp_slice_make(&slice, mask, &v->canvas, out->column, v->study->mask_frame.dims[1], v->cancelled);
+    if (!out->memory)
+        return;
+    out->found = dtp_slice_crop(&out->crop, &slice, any_weight);
+    out->faded = slice.touched && !out->found;
+    dtp_slice_free(&slice);
+}
+
+/* Leaves only those with a crop in v->slices. */
+static bool keep_found(view *v, int64_t count, int64_t *faded)
+{
+    bool memory = true;
+    v->n_slices = *faded = 0;
+    for (int64_t i = 0; i < count; i++) {
+        memory &= v->slices[i].memory;
+        *faded += v->slices[i].faded;
+        if (v->slices[i].found)
+            v->slices[v->n_slices++] = v->slices[i];
+    }
+    return memory;
+}
+
+static deeptepp_status find_slices(view *v, bool any_weight, int64_t *faded, deeptepp_error *error)
+{
+    int64_t first, last;
+    dtp_layer mask = *v->mask;
+    if (any_weight)
+        mask.rounding = DTP_ROUND_NONE;
+    dtp_canvas_reach(&v->canvas, &mask, &first, &last);
+    int64_t count = dtp_max_i64(last - first + 1, 0);
+    free(v->slices);
+    v->slices = calloc((size_t)count + 1, sizeof *v->slices);
+    if (!v->slices)
+        return dtp_fail_memory(error, "a view's slices", (size_t)count * sizeof *v->slices);
+#pragma omp parallel for schedule(dynamic)
+    for (int64_t i = 0; i < count; i++) {
+        v->slices[i] = (touched){.column = first + i, .memory = true};
+        if (!is_cancelled(v))
+            find_crop(v, &mask, any_weight, &v->slices[i]);
+    }
+    if (is_cancelled(v))
+        return cancelled(error);
+    return keep_found(v, count, faded) ? DEEPTEPP_OK : dtp_fail_memory(error, "a slice of the mask", 0);
+}
+
+/* Where rounding leaves nothing of a thin mask in any slice, whatever it gives weight to is the tumour. */
+static deeptepp_status find_any_slices(view *v, int index, dtp_mosaic_counts *counts, deeptepp_error *error)
+{
+    int64_t faded;
+    deeptepp_status status = find_slices(v, false, &counts->faded[index], error);
+    if (status != DEEPTEPP_OK || v->n_slices)
+        return status;
+    counts->faded[index] = 0;
+    counts->vanished[index] = true;
+    status = find_slices(v, true, &faded, error);
+    if (status == DEEPTEPP_OK && !v->n_slices)
+        return dtp_fail(error, DEEPTEPP_ERR_MASK_SMALL,
+                        "mask: view %d (%.9g degrees) cuts off all its %lld voxels: they lie in the image's corner",
+                        index + 1, v->study->recipe->angles_deg[index], (long long)v->study->mask_voxels);
+    return status;
+}
+
+/* ---- Tiles ---- */
+
+static const touched *slice_of_tile(const view *v, int64_t tile)
+{
+    bool spaced = v->study->recipe->spaced && v->n_slices > DTP_TILES;
+    return &v->slices[spaced ? (2 * tile + 1) * v->n_slices / (2 * DTP_TILES) : tile];
+}
+
+static void make_tile(view *v, int64_t tile)
+{
+    dtp_slice slice;
+    const touched *from = slice_of_tile(v, tile);
+    v->memory[tile] = dtp_slice_make(&slice, v->image, &v->canvas, from->column, v->study->frames[0].dims[1], v->cancelled);
+    if (!v->memory[tile])
+        return;
+    v->finite[tile] = dtp_slice_tile(&slice, &from->crop, v->tiles + tile * DTP_TILE_SIZE);
+    v->constant[tile] = slice.low == slice.high;
+    dtp_slice_free(&slice);
+}
+
+static deeptepp_status make_tiles(view *v, int64_t count, int64_t *constant, deeptepp_error *error)
+{
+    bool memory = true, finite = true;
+#pragma omp parallel for schedule(dynamic)
+    for (int64_t tile = 0; tile < count; tile++)
+        if (!is_cancelled(v))
+            make_tile(v, tile);
+    if (is_cancelled(v))
+        return cancelled(error);
+    for (int64_t tile = 0; tile < count; tile++) {
+        memory &= v->memory[tile];
+        finite &= v->finite[tile];
+        *constant += v->constant[tile];
+    }
+    if (!memory)
+        return dtp_fail_memory(error, "a slice of the image", 0);
+    if (!finite)
+        return dtp_fail(error, DEEPTEPP_ERR_VOLUME_NONFINITE,
+                        "image: a slice has values that are not finite: voxels changed while they were read");
+    return DEEPTEPP_OK;
+}
+
+/* As the published network takes it: of three equal channels one. */
+static float normalised(uint8_t grey)
+{
+    return ((float)grey / 255.0f - 0.5f) / 0.5f;
+}
+
+/* Row by row of a mosaic of 8 x 8 tiles, or one tile behind the other; too few are repeated. */
+static void place_tiles(const view *v, int64_t count, float *out)
+{
+    enum { ACROSS = 8, WIDTH = ACROSS * DTP_TILE_EDGE };
+    bool cube = v->study->recipe->kind == DTP_RECIPE_MOSAIC_CUBE;
+    for (int64_t n = 0; n < DTP_TILES; n++) {
+        const uint8_t *tile = v->tiles + n % count * DTP_TILE_SIZE;
+        float *corner = out + (cube ? n * DTP_TILE_SIZE : n / ACROSS * DTP_TILE_EDGE * WIDTH + n % ACROSS * DTP_TILE_EDGE);
+        for (int64_t i = 0; i < DTP_TILE_SIZE; i++)
+            corner[i / DTP_TILE_EDGE * (cube ? DTP_TILE_EDGE : WIDTH) + i % DTP_TILE_EDGE] = normalised(tile[i]);
+    }
+}
+
+static deeptepp_status make_view(view *v, int index, float *out, dtp_mosaic_counts *counts, deeptepp_error *error)
+{
+    dtp_canvas_make(&v->canvas, v->study->frames[0].dims, v->study->recipe->angles_deg[index]);
+    deeptepp_status status = find_any_slices(v, index, counts, error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    int64_t count = dtp_min_i64(v->n_slices, DTP_TILES);
+    counts->slices[index] = v->n_slices;
+    counts->dropped[index] = v->n_slices - count;
+    status = make_tiles(v, count, &counts->constant[index], error);
+    if (status == DEEPTEPP_OK)
+        place_tiles(v, count, out);
+    return status;
+}
+
+/* ---- All views ---- */
+
+static int64_t total(const int64_t *counts, int n_views, int *views)
+{
+    int64_t sum = 0;
+    *views = 0;
+    for (int v = 0; v < n_views; v++) {
+        sum += counts[v];
+        *views += counts[v] > 0;
+    }
+    return sum;
+}
+
+static void warn_of_mask(const dtp_mosaic_counts *counts, int n_views, dtp_warnings *warnings)
+{
+    int views, vanished = 0;
+    int64_t faded = total(counts->faded, n_views, &views);
+    for (int v = 0; v < n_views; v++)
+        vanished += counts->vanished[v];
+    if (vanished)
+        dtp_warn(warnings, DEEPTEPP_WARN_MASK_FADED,
+                 "mask: so thin that interpolation left nothing of it in %d of %d views: there, cells of any weight count",
+                 vanished, n_views);
+    if (faded)
+        dtp_warn(warnings, DEEPTEPP_WARN_MASK_FADED,
+                 "mask: interpolation left nothing of it in %lld slices it touches, in %d of %d views: they were left out",
+                 (long long)faded, views, n_views);
+}
+
+static void warn(const dtp_recipe *recipe, const dtp_mosaic_counts *counts, dtp_warnings *warnings)
+{
+    int views;
+    int64_t dropped = total(counts->dropped, recipe->n_views, &views);
+    if (dropped && !recipe->spaced)
+        dtp_warn(warnings, DEEPTEPP_WARN_SLICES_DROPPED,
+                 "slices: %lld that carry the mask, in %d of %d views, are past the %d a mosaic holds and were left out",
+                 (long long)dropped, views, recipe->n_views, DTP_TILES);
+    int64_t constant = total(counts->constant, recipe->n_views, &views);
+    if (constant)
+        dtp_warn(warnings, DEEPTEPP_WARN_CONSTANT_SLICE,
+                 "image: %lld slices, in %d of %d views, have one value only; their tiles are 0", (long long)constant, views,
+                 recipe->n_views);
+    warn_of_mask(counts, recipe->n_views, warnings);
+}
+
+deeptepp_status dtp_mosaic_make(const dtp_study *study, float *out, dtp_mosaic_counts *counts, dtp_warnings *warnings,
+                                dtp_job *job, deeptepp_error *error)
+{
+    deeptepp_status status;
+    dtp_layer image, mask = {.owned = NULL};
+    view v = {.study = study, .image = &image, .mask = &mask, .cancelled = &job->cancelled};
+    *counts = (dtp_mosaic_counts){.slices = {0}};
+    dtp_layer_of_image(&image, study->images[0], &study->frames[0]);
+    DTP_TRY(dtp_layer_of_mask(&mask, study, &job->cancelled, error));
+    if (!(v.tiles = malloc((size_t)DTP_TILES * DTP_TILE_SIZE))) {
+        status = dtp_fail_memory(error, "tiles", (size_t)DTP_TILES * DTP_TILE_SIZE);
+        goto fail;
+    }
+    for (int index = 0; index < study->recipe->n_views; index++)
+        DTP_TRY(make_view(&v, index, out + (size_t)index * DTP_TILES * DTP_TILE_SIZE, counts, error));
+    warn(study->recipe, counts, warnings);
+fail:
+    dtp_layer_free(&mask);
+    free(v.slices);
+    free(v.tiles);
+    return status;
+}
