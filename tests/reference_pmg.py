@@ -1,5 +1,5 @@
-"""The pmg2d of docs/model-format.md in PyTorch: a ResNet-50 with progressive multi-granularity heads, under the names of
-torchvision's ResNet and the published heads. Widths are read from the tensors, so that thin networks can be tested.
+"""The pmg2d of docs/model-format.md in PyTorch: a ResNet-50 with progressive multi-granularity heads, under the names
+of torchvision's ResNet and the published heads. Widths are read from the tensors, so that thin networks can be tested.
 
     python tests/reference_pmg.py MODEL INPUT.npy [--dtype float64]
 

@@ -13,8 +13,8 @@ TILE = 64
 MOSAICS = 4
 MOST_SCALE = 4  # the network's rounding errors grow with it
 
-# A maximum over hundreds of cells lies well above 0 and hardly moves from case to case. The first BatchNorm of a trained
-# network's head knows that, and so does a seeded one's: the levels are what widths 8 to 64 show.
+# A maximum over hundreds of cells lies well above 0 and hardly moves from case to case. The first BatchNorm of a
+# trained network's head knows that, and so does a seeded one's: the levels are what widths 8 to 64 show.
 FEATURE_MEAN = (0.5, 1.5)
 FEATURE_VARIANCE = (0.1, 0.4)
 

@@ -34,7 +34,8 @@ def logits(description, tensors, view):
     """By the tests' own networks, float64, heads summed; view: (1, channels, depth, height, width)."""
     if description["network"]["architecture"] == "pmg2d":
         return reference_pmg.heads(reference_pmg.build(tensors).double(), view)[0].sum(axis=0)
-    (found,) = reference_resnet.logits({"network": {**description["network"], "members": [""]}}, tensors, view)["members"]
+    alone = {"network": {**description["network"], "members": [""]}}
+    (found,) = reference_resnet.logits(alone, tensors, view)["members"]
     return np.array(found["logits"][0])
 
 

@@ -196,7 +196,8 @@ def test_a_whole_module_is_refused(case, capsys):
 
 
 @pytest.mark.parametrize("content, said", [
-    (b"", "neither a PyTorch checkpoint nor safetensors"), (b"hello", "neither"), (b"PK\x03\x04 not a zip", "nothing in it"),
+    (b"", "neither a PyTorch checkpoint nor safetensors"), (b"hello", "neither"),
+    (b"PK\x03\x04 not a zip", "nothing in it"),
     (b"\x80\x02 not a pickle", "nothing in it"), (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
     (b"\x40" + bytes(7) + b"{" + b" " * 63, "not sound safetensors")])
 def test_files_that_are_no_checkpoints_are_refused(case, capsys, content, said):
@@ -291,7 +292,8 @@ def test_the_published_network_wants_a_mosaic(pmg_case, capsys):
     ("d.json", '{"name": "a", "name": "b"}', "'name' stands twice"), ("d.json", '{"name": NaN}', "NaN is no JSON"),
     ("d.json", "name: a", "is not JSON"), ("d.json", "[1]", "wanted an object"), ("d.json", b"\xff", "is not UTF-8"),
     ("d.yaml", "name: a\nname: b\n", "'name' stands twice"), ("d.yaml", "a: [", "is not YAML"),
-    ("d.yaml", "a: 2024-01-01\n", "a value JSON has not"), ("d.yaml", "!!python/object/apply:os.getcwd []", "is not YAML")])
+    ("d.yaml", "a: 2024-01-01\n", "a value JSON has not"),
+    ("d.yaml", "!!python/object/apply:os.getcwd []", "is not YAML")])
 def test_files_that_are_no_description_are_refused(case, capsys, name, text, said):
     if name.endswith(".yaml"):
         pytest.importorskip("yaml", reason="PyYAML is not here")

@@ -107,8 +107,8 @@ def test_names_are_torchvisions_and_the_published_ones():
     assert names == set(seeded(1))
     backbone = {name for name in names if name.startswith("features.")}
     assert len(backbone) == 53 + 53 * 5 + 2  # convolutions, BatchNorms, fc: torchvision's ResNet-50
-    heads = {name.split(".")[0] for name in names - backbone}
-    assert heads == {f"conv_block{i}" for i in (1, 2, 3)} | {f"classifier{i}" for i in (1, 2, 3)} | {"classifier_concat"}
+    parts = {name.split(".")[0] for name in names - backbone}
+    assert parts == {f"{part}{i}" for part in ("conv_block", "classifier") for i in (1, 2, 3)} | {"classifier_concat"}
 
 
 def test_the_published_width_has_the_published_cost():

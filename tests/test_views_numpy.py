@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import cli_program
 import deeptepp_c
 import make_model
 
@@ -67,6 +68,15 @@ def test_an_array_gives_what_its_file_gives(data, tmp_path):
     for order in "FC":
         image, mask = ((np.array(voxels, order=order), affine) for voxels, affine in load(data, "breast1"))
         assert np.array_equal(session.preprocess(deeptepp_c.case(image, mask)), from_file)
+
+
+@cli_program.needs_program
+def test_the_command_line_writes_the_same(data, tmp_path):
+    session, _ = recipe_session(tmp_path)
+    files = data / "breast1_image.nii.gz", data / "breast1_label.nii.gz"
+    cli_program.answer("preprocess", "--model", tmp_path / "model.safetensors", "--image", files[0], "--mask", files[1],
+                       "--out", tmp_path / "case.npy")
+    assert np.array_equal(np.load(tmp_path / "case.npy"), session.preprocess(deeptepp_c.case(*files)))
 
 
 def test_orientation_is_nibabels_up_to_45_degrees(tmp_path):

@@ -133,7 +133,8 @@ def architecture_of(tensors, path):
     stem = tensors.get("conv1.weight")
     if stem is not None and stem.ndim == 5:
         return "resnet3d"
-    found = f"conv1.weight has rank {stem.ndim}" if stem is not None else f"names such as {', '.join(sorted(tensors)[:4])}"
+    names = f"names such as {', '.join(sorted(tensors)[:4])}"
+    found = names if stem is None else f"conv1.weight has rank {stem.ndim}"
     raise ConversionError(f"{path}: neither resnet3d (conv1.weight of rank 5) nor pmg2d (features.conv1.weight, "
                           f"conv_block1...): {found}")
 
@@ -173,8 +174,8 @@ def check_values(tensors, path):
                                   ", wanted float32, float16, bfloat16 or float64")
         wrong = torch.nonzero(~torch.isfinite(value.to(torch.float32).reshape(-1)))
         if len(wrong):
-            raise ConversionError(f"{path}: {name} has {plural(len(wrong), 'value')} not finite as float32, the first at "
-                                  f"index {int(wrong[0])}")
+            raise ConversionError(f"{path}: {name} has {plural(len(wrong), 'value')} not finite as float32, the first "
+                                  f"at index {int(wrong[0])}")
         if name.endswith(".running_var") and bool((value < 0).any()):
             raise ConversionError(f"{path}: {name} has a negative variance")
 

@@ -189,7 +189,8 @@ def summary(out, model):
     count = len(network.get("members", [""]))
     counters = sum(name.endswith("num_batches_tracked") for name in model["unused"])
     others = [name for name in model["unused"] if not name.endswith("num_batches_tracked")]
-    print(f"wrote {out}: {network['architecture']}, {plural(count, 'member')} of {model['parameters'] / 1e6:.2f} M parameters")
+    size = f"{model['parameters'] / 1e6:.2f} M parameters"
+    print(f"wrote {out}: {network['architecture']}, {plural(count, 'member')} of {size}")
     if model["unused"]:
         print("left out, never read: " + ", ".join(others + ([f"{counters} num_batches_tracked"] if counters else [])))
     print(f"self-test: seed {test['seed']}, score {test['score']:.9g}; deeptepp selftest --model {out}")

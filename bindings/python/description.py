@@ -174,7 +174,8 @@ def check_resnet3d(section):
     if missing:
         raise ConversionError(untold(missing))
     for key, count, most in (("stem_stride", 3, 8), ("layer_strides", 4, 8), ("layer_dilations", 4, 16)):
-        want(is_integers(section[key], count, 1, most), f"network.{key}", section[key], f"{count} integers, 1 to {most}")
+        wanted = f"{count} integers, 1 to {most}"
+        want(is_integers(section[key], count, 1, most), f"network.{key}", section[key], wanted)
     want(isinstance(section["stem_pool"], bool), "network.stem_pool", section["stem_pool"], "true or false")
     want(section["shortcut"] in ("A", "B"), "network.shortcut", section["shortcut"], '"A" or "B"')
     want(section["activation"] in ACTIVATIONS, "network.activation", section["activation"], ", ".join(ACTIVATIONS))

@@ -84,7 +84,8 @@ class Residual(nn.Module):
         if kind == "A":
             return ZeroExtended(stride, self.channels)
         bias = rank == 3 and shapes.has("downsample.0.bias")
-        return nn.Sequential(convolution(into, self.channels, (1,) * rank, stride, bias=bias), NORMS[rank](self.channels))
+        projection = convolution(into, self.channels, (1,) * rank, stride, bias=bias)
+        return nn.Sequential(projection, NORMS[rank](self.channels))
 
     def forward(self, x):
         y = x
@@ -111,8 +112,8 @@ class Backbone(nn.Module):
         for layer, (stride, dilation) in enumerate(zip(network["layer_strides"], network["layer_dilations"]), 1):
             blocks = nn.Sequential()
             while not blocks or shapes.has(f"layer{layer}.{len(blocks)}."):
-                blocks.append(Residual(shapes.under(f"layer{layer}.{len(blocks)}"), rank, width, 1 if blocks else stride,
-                                       dilation, network))
+                own = shapes.under(f"layer{layer}.{len(blocks)}")
+                blocks.append(Residual(own, rank, width, 1 if blocks else stride, dilation, network))
                 width = blocks[-1].channels
             self.add_module(f"layer{layer}", blocks)
             self.channels.append(width)

@@ -228,7 +228,7 @@ deeptepp_status dtp_worker_run(dtp_worker *worker, dtp_job_function function, vo
                                const deeptepp_callbacks *callbacks, deeptepp_error *error)
 {
     deeptepp_callbacks none = {0};
-    int told = -1;
+    int told = 0;
     if (!callbacks)
         callbacks = &none;
     /* After fork() the thread is not here and the lock may be held by a ghost: both are made anew. */
