@@ -107,7 +107,7 @@ static void residual_block(const walk *w, reference_map *map, const char *block,
 
 static reference_map stem(const walk *w, const reference_map *input)
 {
-    const reference_window pool = {{3, 3, 3}, {2, 2, 2}, {1, 1, 1}, {1, 1, 1}};
+    const reference_window pool = {.kernel = {3, 3, 3}, .stride = {2, 2, 2}, .pad = {1, 1, 1}, .dilation = {1, 1, 1}};
     int64_t stride[3];
     for (size_t i = 0; i < 3; i++)
         stride[i] = element(w->network, "stem_stride", i);
@@ -143,7 +143,7 @@ reference_map reference_network(const tiny_model *model, int member, const refer
             residual_block(&w, &map, block, index ? 1 : element(w.network, "layer_strides", (size_t)layer),
                            element(w.network, "layer_dilations", (size_t)layer));
         }
-    const reference_window all = {{map.d, map.h, map.w}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}};
+    const reference_window all = {.kernel = {map.d, map.h, map.w}, .stride = {1, 1, 1}, .dilation = {1, 1, 1}};
     replace(&map, reference_average_pool(&map, &all));
     replace(&map, reference_linear(&map, find(&w, "fc", ".weight")->shape[0], need(&w, "fc", ".weight"),
                                    need(&w, "fc", ".bias")));

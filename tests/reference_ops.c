@@ -60,7 +60,8 @@ double *reference_at(const reference_map *map, int64_t n, int64_t c, int64_t d, 
 static int64_t output_size(int64_t size, const reference_window *window, int axis)
 {
     int64_t count = 0, reach = (window->kernel[axis] - 1) * window->dilation[axis];
-    for (int64_t first = -window->pad[axis]; first + reach < size + window->pad[axis]; first += window->stride[axis])
+    int64_t end = size + (window->open_end ? 0 : window->pad[axis]);
+    for (int64_t first = -window->pad[axis]; first + reach < end; first += window->stride[axis])
         count++;
     return count;
 }
@@ -180,6 +181,20 @@ reference_map reference_average_pool(const reference_map *in, const reference_wi
 {
     reference_map out = output_of(in, window, in->c);
     fill(&out, in, window, mean, NULL);
+    return out;
+}
+
+static double first_tap(const reference_map *in, const reference_window *window, const cell *at, const void *argument)
+{
+    (void)window;
+    (void)argument;
+    return *reference_at(in, at->n, at->c, at->d, at->h, at->w);
+}
+
+reference_map reference_crop(const reference_map *in, const reference_window *window)
+{
+    reference_map out = output_of(in, window, in->c);
+    fill(&out, in, window, first_tap, NULL);
     return out;
 }
 

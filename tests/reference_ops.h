@@ -14,6 +14,7 @@ typedef struct reference_map {
 
 typedef struct reference_window {
     int64_t kernel[3], stride[3], pad[3], dilation[3]; /* depth, height, width; dilation 1 is dense */
+    bool open_end; /* padded before the first cell only */
 } reference_window;
 
 /* Uniform in [-1, 1), always the same from the same state. */
@@ -36,6 +37,9 @@ reference_map reference_convolution(const reference_map *in, const reference_win
 /* Over the cells of the window that lie in the map. */
 reference_map reference_max_pool(const reference_map *in, const reference_window *window);
 reference_map reference_average_pool(const reference_map *in, const reference_window *window);
+
+/* The first cells of each axis, as many as a dense window of stride 1 leaves. */
+reference_map reference_crop(const reference_map *in, const reference_window *window);
 
 /* weights: classes x (c d h w). */
 reference_map reference_linear(const reference_map *in, int64_t classes, const float *weights, const float *bias);

@@ -9,7 +9,11 @@
 
 #include "recipe_maker.h"
 
-#define check_row(base, row) check_row_of(plain_recipe_json, base, row)
+static void check_row(const change_row *base, const change_row *row)
+{
+    check_row_of(plain_recipe_json, base, row);
+}
+
 #define CHECK_ROWS(base, rows) check_rows_of(plain_recipe_json, base, rows, DTP_COUNT(rows))
 
 static void assert_numbers(const double *found, const double *wanted, int count)
