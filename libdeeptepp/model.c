@@ -119,7 +119,7 @@ static deeptepp_status describe(deeptepp_model *model, const dtp_safetensors *fi
                 json_object_set_new(json, "members", json_integer(model->network.n_members)) == 0 &&
                 json_object_set_new(json, "views", json_integer(model->recipe.n_views)) == 0;
     dtp_floats_enter(&host);
-    model->json = made ? json_dumps(json, JSON_INDENT(2)) : NULL;
+    model->json = made ? dtp_json_print(json) : NULL;
     dtp_floats_leave(&host);
     json_decref(json);
     return model->json ? DEEPTEPP_OK : dtp_fail_memory(error, "the model's description", 0);

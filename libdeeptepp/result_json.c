@@ -134,7 +134,7 @@ char *dtp_result_json(const deeptepp_result *result, const dtp_run *run)
         guidance, "warnings", warnings_json(&result->warnings), "model", model_json(run->model), "images",
         images_json(run->study), "mask", mask_json(run->study), "geometry", geometry_json(run), "software",
         software_json(run), "use", "research use only");
-    char *text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
+    char *text = dtp_json_print(json);
     json_decref(json);
     return text;
 }

@@ -248,6 +248,12 @@ deeptepp_status deeptepp_session_estimate(deeptepp_model *model, const deeptepp_
 
 /* ---- use ---- */
 
+static void log_warnings(const deeptepp_session *session)
+{
+    for (int i = 0; session->callbacks.log && i < session->warnings.count; i++)
+        session->callbacks.log(session->callbacks.user, session->warnings.items[i].message);
+}
+
 static deeptepp_status make_result(deeptepp_session *session, deeptepp_result **out, double term, deeptepp_error *error)
 {
     fenv_t host;
@@ -281,6 +287,7 @@ static deeptepp_status score(deeptepp_session *session, deeptepp_result **out, d
         return status;
     for (int i = 0; i < filled.count; i++)
         dtp_warn(&session->warnings, filled.items[i].code, "%s", filled.items[i].message);
+    log_warnings(session);
     return make_result(session, out, term, error);
 }
 
@@ -314,8 +321,10 @@ deeptepp_status deeptepp_session_preprocess(deeptepp_session *session, const dee
         return status;
     session->patient = patient;
     status = dtp_worker_run(session->worker, preprocess_job, session, &session->callbacks, error);
-    if (status == DEEPTEPP_OK)
+    if (status == DEEPTEPP_OK) {
         memcpy(out, dtp_net_input(session->net), count * sizeof *out);
+        log_warnings(session);
+    }
     session->patient = NULL;
     leave(session);
     return status;

@@ -37,7 +37,7 @@ def box_mask(shape, low, high, dtype=np.uint8):
 
 
 def waves(shape, seed=1):
-    """Soft waves and noise of 0 to 1: no two places are alike. The same on every machine, to the last bit but one."""
+    """Soft waves and noise of 0 to 1: no two places are alike. The same on every machine: + - * / alone."""
     x, y, z = np.meshgrid(*(np.arange(n) for n in shape), indexing="ij")
     state = (x * 73856093 ^ y * 19349663 ^ z * 83492791 ^ seed * 2654435761) & 0xFFFFFFFF
     noise = (state * 1103515245 + 12345 & 0x7FFFFFFF) / 2**31

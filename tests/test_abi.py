@@ -89,7 +89,7 @@ def test_usage_block_from_outside(installed, tmp_path, tiny_case):
     library = next(installed[1].rglob("libdeeptepp.so")).parent
     said = run(program, cwd=tmp_path, env={**os.environ, "LD_LIBRARY_PATH": str(library)})
     expected = json.loads(run(os.environ["DEEPTEPP_CLI"], "score", "--json", "--model", model, "--image", image, "--mask", mask))
-    assert said == f"score {expected['score']:.6f}, tier {expected['tier']['name']}\n"
+    assert said == f"score {expected['score']:.6f}, tier {expected['tier']['index']}\n"
 
 
 def test_static_library_links(installed, tmp_path):

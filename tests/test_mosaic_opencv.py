@@ -77,8 +77,11 @@ def test_phantoms_as_stored(name, sessions, phantoms):
     check(differences(sessions["mosaic", "first"], *phantoms[name]), name)
 
 
-@pytest.mark.parametrize("mask_type", ["uint8", "int16", "int32", "float32"])
-@pytest.mark.parametrize("image_type", ["uint8", "int16", "uint16", "float32", "float64"])
+IMAGE_TYPES = ["uint8", "int16", "uint16", "float32", "float64"]
+PAIRS = [(image, "uint8") for image in IMAGE_TYPES] + [("int16", mask) for mask in ("int16", "int32", "float32", "float64")]
+
+
+@pytest.mark.parametrize("image_type, mask_type", PAIRS + [("uint8", "int16"), ("float32", "float32")])
 @pytest.mark.parametrize("name", ["breast1", "brain1", "phantom1"])
 def test_every_type(name, image_type, mask_type, sessions, phantoms, request):
     image, mask = phantoms[name] if name in phantoms else real(request.getfixturevalue("data"), name)

@@ -65,7 +65,8 @@ static deeptepp_status work_job(void *argument, dtp_job *job)
     double start = seconds_now(), end = start + 1e-3 * (double)w->ms;
     while (seconds_now() < end && status == DEEPTEPP_OK) {
         sleep_ms(1);
-        atomic_store(&job->permille, (int)(1000 * (seconds_now() - start) / (end - start)));
+        int permille = (int)(1000 * (seconds_now() - start) / (end - start));
+        atomic_store(&job->permille, permille < 1000 ? permille : 1000);
         if (w->obeys && atomic_load(&job->cancelled))
             status = dtp_fail(&job->error, DEEPTEPP_ERR_CANCELLED, "cancelled");
     }

@@ -16,7 +16,7 @@
  *         deeptepp_session_score(session, patient, &result, &error))
  *         fprintf(stderr, "%s\n", error.message);
  *     else
- *         printf("score %.6f, tier %s\n", deeptepp_result_score(result), deeptepp_result_tier_name(result));
+ *         printf("score %.6f, tier %d\n", deeptepp_result_score(result), deeptepp_result_tier(result));
  *     deeptepp_result_free(result);  deeptepp_case_free(patient);
  *     deeptepp_volume_free(mask);    deeptepp_volume_free(image);
  *     deeptepp_session_free(session); deeptepp_model_free(model);
@@ -69,7 +69,7 @@ typedef enum deeptepp_status {
     DEEPTEPP_ERR_ARGUMENT = 1,     /* a NULL, or a value outside what the function documents */
     DEEPTEPP_ERR_STRUCT_SIZE = 2,  /* an options struct whose struct_size this library does not know */
     DEEPTEPP_ERR_MEMORY = 3,       /* an allocation failed */
-    DEEPTEPP_ERR_MEMORY_LIMIT = 4, /* the caller's own memory limit would be passed; nothing was allocated */
+    DEEPTEPP_ERR_MEMORY_LIMIT = 4, /* the caller's own memory limit would be passed; no session was made */
     DEEPTEPP_ERR_CANCELLED = 5,    /* the caller's cancel callback said so */
     DEEPTEPP_ERR_BUSY = 6,         /* a session was used by two threads at once */
     DEEPTEPP_ERR_THREAD = 7,       /* the system would not start the threads asked for */
@@ -92,19 +92,19 @@ typedef enum deeptepp_status {
     DEEPTEPP_ERR_NIFTI_DATATYPE = 45,    /* a data type this library does not read */
     DEEPTEPP_ERR_NIFTI_BITPIX = 46,      /* bitpix disagrees with the data type */
     DEEPTEPP_ERR_NIFTI_VOX_OFFSET = 47,  /* vox_offset not finite, not integral, or inside the header */
-    DEEPTEPP_ERR_NIFTI_PIXDIM = 48,      /* a voxel size that is not finite and positive */
+    DEEPTEPP_ERR_NIFTI_PIXDIM = 48,      /* a voxel size that is not finite and positive, or a qfac that is not -1, 0 or 1 */
     DEEPTEPP_ERR_NIFTI_UNITS = 49,       /* a spatial unit code that is not m, mm or um (unknown counts as mm) */
-    DEEPTEPP_ERR_NIFTI_SCALING = 50,     /* scl_slope or scl_inter is not finite */
-    DEEPTEPP_ERR_NIFTI_ORIENTATION = 51, /* qform and sform codes are both 0: orientation unknown */
+    DEEPTEPP_ERR_NIFTI_SCALING = 50,     /* scl_slope or scl_inter is infinite, or takes voxels beyond float32 */
+    DEEPTEPP_ERR_NIFTI_ORIENTATION = 51, /* qform and sform codes are both 0: orientation unknown; or a code above 5 */
 
     /* A volume, from a file or from memory. */
     DEEPTEPP_ERR_VOLUME_DIMS = 60,      /* a dimension that is not positive, or a product that overflows */
     DEEPTEPP_ERR_VOLUME_STRIDES = 61,   /* strides that make voxels overlap or whose span overflows */
     DEEPTEPP_ERR_VOLUME_TYPE = 62,      /* an unknown voxel type */
-    DEEPTEPP_ERR_VOLUME_AFFINE = 63,    /* not finite, not invertible, last row not 0 0 0 1 */
+    DEEPTEPP_ERR_VOLUME_AFFINE = 63,    /* not finite, not invertible, last row not 0 0 0 1, origin or voxel size absurd */
     DEEPTEPP_ERR_VOLUME_SHEAR = 64,     /* the affine's axes are not at right angles */
     DEEPTEPP_ERR_VOLUME_SPACING = 65,   /* the file's affine and its pixdim disagree */
-    DEEPTEPP_ERR_VOLUME_NONFINITE = 66, /* NaN or infinite voxels: count and first index in the message */
+    DEEPTEPP_ERR_VOLUME_NONFINITE = 66, /* voxels NaN, infinite or beyond float32: count and first index in the message */
     DEEPTEPP_ERR_VOLUME_INEXACT = 67,   /* 64-bit integers beyond 2^53, which no double holds exactly */
 
     /* A model file. */
@@ -118,7 +118,7 @@ typedef enum deeptepp_status {
     DEEPTEPP_ERR_MODEL_VALUE = 87,           /* a value of the description is of the wrong kind or out of range */
     DEEPTEPP_ERR_MODEL_SCHEMA = 88,          /* written for another version of the description */
     DEEPTEPP_ERR_MODEL_ARCHITECTURE = 89,    /* an architecture this library does not have */
-    DEEPTEPP_ERR_MODEL_TENSORS = 90,         /* tensors missing, unexpected or mis-shaped: all are named */
+    DEEPTEPP_ERR_MODEL_TENSORS = 90,         /* tensors missing, unexpected or mis-shaped: counted, as many named as fit, all logged */
     DEEPTEPP_ERR_MODEL_NONFINITE = 91,       /* a weight that is NaN or infinite */
     DEEPTEPP_ERR_MODEL_VARIANCE = 92,        /* a running variance below 0 */
     DEEPTEPP_ERR_MODEL_SELF_TEST = 93,       /* the self-test gives another score than the file says */
@@ -138,7 +138,7 @@ typedef enum deeptepp_status {
     DEEPTEPP_ERR_MASK_LABELS = 120,         /* several labels and none was chosen */
     DEEPTEPP_ERR_MASK_FRACTIONAL = 121,     /* values that are not whole numbers of 0 and up */
     DEEPTEPP_ERR_MASK_SMALL = 122,          /* fewer voxels than the model's minimum */
-    DEEPTEPP_ERR_REGION_OUTSIDE = 123,      /* the region leaves the image and the model's rule forbids it */
+    DEEPTEPP_ERR_REGION_OUTSIDE = 123,      /* the region leaves the image, or the mask touches its border, and the model forbids it */
     DEEPTEPP_ERR_IMAGE_CONSTANT = 124,      /* image or crop has one value only: nothing to normalise */
     DEEPTEPP_ERR_SPACING_RANGE = 125,       /* voxel size outside the model's hard range */
     DEEPTEPP_ERR_COVARIATE_MISSING = 126,   /* the model wants a covariate the case does not have */
@@ -166,7 +166,7 @@ typedef struct deeptepp_error {
 
 /* All are optional and are called only on the thread that made the call into the library, never on the library's own.
  * They may not call back into the handle that is running.
- *   log       a finished line of text without newline: what was decided, and what is slow or unusual.
+ *   log       a finished line of text without newline: warnings, wrong tensors, layers on slow code.
  *   progress  the fraction of the work done, rising from 0 to 1.
  *   cancel    asked at least every 50 ms; any value but 0 ends the call with DEEPTEPP_ERR_CANCELLED within 200 ms. */
 typedef struct deeptepp_callbacks {
@@ -186,12 +186,13 @@ typedef struct deeptepp_model deeptepp_model;
 typedef struct deeptepp_model_options {
     size_t struct_size;                  /* sizeof(deeptepp_model_options) */
     const deeptepp_callbacks *callbacks; /* NULL: none. Used during the call only. */
-    int32_t threads;                     /* threads that prepare the weights; 0: one a processor */
+    int32_t threads;                     /* threads that prepare the weights, at most 256; 0: one a processor. Weights are laid
+                                            out for it: sessions with the same number run fastest */
     uint64_t max_file_bytes;             /* a larger file is refused; 0: 4 GiB */
 } deeptepp_model_options;
 
 /* Reads and checks the file at `path`. options: NULL for all defaults.
- * Errors: FILE_*, MODEL_*, MEMORY, THREAD, CANCELLED. Any thread. */
+ * Errors: ARGUMENT, STRUCT_SIZE, FILE_*, MODEL_*, MEMORY, THREAD, BACKEND, CANCELLED. Any thread. */
 DEEPTEPP_API deeptepp_status deeptepp_model_open(deeptepp_model **out, const char *path,
                                                  const deeptepp_model_options *options, deeptepp_error *error);
 
@@ -244,7 +245,7 @@ typedef struct deeptepp_volume_options {
 
 /* A NIfTI-1 or NIfTI-2 file (.nii, gzip or not, known by its bytes). Opened once, read whole; every voxel checked.
  * sform is preferred to qform when its code is set. scl_slope and scl_inter are applied.
- * Errors: FILE_*, GZIP, NIFTI_*, VOLUME_*, MEMORY. Any thread. */
+ * Errors: ARGUMENT, STRUCT_SIZE, FILE_*, GZIP, NIFTI_*, VOLUME_*, MEMORY. Any thread. */
 DEEPTEPP_API deeptepp_status deeptepp_volume_open(deeptepp_volume **out, const char *path,
                                                   const deeptepp_volume_options *options, deeptepp_error *error);
 
@@ -335,12 +336,14 @@ DEEPTEPP_API deeptepp_status deeptepp_session_new(deeptepp_session **out, deepte
 DEEPTEPP_API void deeptepp_session_free(deeptepp_session *session);
 
 /* Bytes that the model and a session with these options hold together, without making the session. The case's own
- * volumes come on top, and while scoring one byte for each voxel of the mask's extent. */
+ * volumes come on top, and, for a model that takes percentiles, 4 bytes for each value they are taken of; so do the
+ * backend's own descriptors and generated code, some hundred KiB to some MiB. Errors: as deeptepp_session_new. */
 DEEPTEPP_API deeptepp_status deeptepp_session_estimate(deeptepp_model *model, const deeptepp_session_options *options,
                                                        uint64_t *bytes, deeptepp_error *error);
 
-/* Scores a case. Errors: those of a case against its model, BUSY, CANCELLED, MEMORY, BACKEND. The session can be used
- * again after any of them. */
+/* Scores a case. Errors: ARGUMENT, those of a case against its model, VOLUME_NONFINITE, BUSY, CANCELLED, MEMORY,
+ * THREAD, BACKEND. The session can be used again after any of them; after CANCELLED the next call first waits for the
+ * layer that was being computed. */
 DEEPTEPP_API deeptepp_status deeptepp_session_score(deeptepp_session *session, const deeptepp_case *patient,
                                                     deeptepp_result **out, deeptepp_error *error);
 
@@ -350,7 +353,8 @@ DEEPTEPP_API deeptepp_status deeptepp_session_preprocess(deeptepp_session *sessi
                                                          float *out, size_t count, deeptepp_error *error);
 
 /* Runs the model file's self-test: the score the file states and the one this machine gives (both written whenever
- * the network ran). Errors: MODEL_SELF_TEST, MODEL_NO_SELF_TEST, BUSY, CANCELLED. */
+ * the network ran). Errors: ARGUMENT, MODEL_SELF_TEST, MODEL_NO_SELF_TEST, SCORE_NONFINITE, BUSY, CANCELLED, THREAD,
+ * BACKEND. */
 DEEPTEPP_API deeptepp_status deeptepp_session_self_test(deeptepp_session *session, double *expected, double *found,
                                                         deeptepp_error *error);
 

@@ -16,8 +16,8 @@ static void check_map(dtp_build *build, dtp_shape map, int64_t pool)
     bool fits = map.h >= pool && map.w >= pool && map.h < 2 * pool && map.w < 2 * pool;
     if (!fits && build->status == DEEPTEPP_OK)
         build->status = dtp_fail(build->error, DEEPTEPP_ERR_MODEL_VALUE,
-                                 "pmg2d: a map of %lld x %lld under a pool of %lld, wanted an input size of 448 to 511 "
-                                 "or so that each pool gives one cell: 512 is the published one",
+                                 "pmg2d: a map of %lld x %lld under a pool of %lld, wanted one cell a pool: the "
+                                 "published input is 512 x 512",
                                  (long long)map.h, (long long)map.w, (long long)pool);
 }
 

@@ -189,3 +189,14 @@ void dtp_json_close(dtp_json *json)
         }
     }
 }
+
+char *dtp_json_print(const json_t *json)
+{
+    size_t size = json ? json_dumpb(json, NULL, 0, JSON_INDENT(2)) : 0;
+    char *text = size ? malloc(size + 1) : NULL;
+    if (!text)
+        return NULL;
+    json_dumpb(json, text, size, JSON_INDENT(2));
+    text[size] = '\0';
+    return text;
+}

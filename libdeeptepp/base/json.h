@@ -46,6 +46,9 @@ const json_t *dtp_json_array(dtp_json *json, const char *key, int least, int mos
 /* Refuses every key that was neither read nor asked for. */
 void dtp_json_close(dtp_json *json);
 
+/* A JSON tree as indented text in memory of malloc's, whatever allocator the host gave jansson; NULL without memory. */
+char *dtp_json_print(const json_t *json);
+
 /* An error of this section: "path.key: text". */
 __attribute__((format(printf, 4, 5))) void dtp_json_fail(dtp_json *json, const char *key, deeptepp_status status,
                                                          const char *format, ...);

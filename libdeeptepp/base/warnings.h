@@ -4,14 +4,15 @@
 
 #include "base.h"
 
-enum { DTP_MAX_WARNINGS = 48 };
+/* Every covariate filled in (64), two headers and one geometry for each volume (17), and the rest. */
+enum { DTP_MAX_WARNINGS = 160 };
 
 typedef struct dtp_warnings {
     struct {
         deeptepp_warning code;
         char message[320];
     } items[DTP_MAX_WARNINGS];
-    int count; /* more than fit are left out; one case cannot cause them */
+    int count;
 } dtp_warnings;
 
 __attribute__((format(printf, 3, 4))) void dtp_warn(dtp_warnings *warnings, deeptepp_warning code, const char *format,

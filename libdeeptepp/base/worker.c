@@ -102,11 +102,19 @@ static void *worker_main(void *argument)
     return NULL;
 }
 
+void dtp_keep_faults(void *set)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
+    for (size_t i = 0; i < DTP_COUNT(faults); i++)
+        sigdelset(set, faults[i]);
+}
+
 /* The host's signals are for the host's threads. */
 static int create_masked(pthread_t *thread, dtp_worker *worker)
 {
     sigset_t all, before;
     sigfillset(&all);
+    dtp_keep_faults(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = threads_available(worker->threads) ? pthread_create(thread, NULL, worker_main, worker) : EAGAIN;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -189,6 +197,8 @@ static void wait_a_moment(dtp_worker *worker)
 /* Calls the callbacks, without the lock. */
 static void poll_callbacks(dtp_worker *worker, const deeptepp_callbacks *callbacks, int *told)
 {
+    if (atomic_load(&worker->job.cancelled))
+        return; /* one yes is enough: its giver may be gone */
     pthread_mutex_unlock(&worker->lock);
     int permille = atomic_load(&worker->job.permille);
     if (callbacks->progress && permille > *told) {

@@ -38,6 +38,10 @@ deeptepp_status dtp_worker_run(dtp_worker *worker, dtp_job_function function, vo
 /* Waits until no job is winding down, after which what it used may be changed. Nothing to wait for after fork(). */
 void dtp_worker_wait(dtp_worker *worker);
 
+/* Takes the signals of faults out of a set to be blocked: the host's crash handler must see those of our threads too.
+ * set: a sigset_t. */
+void dtp_keep_faults(void *set);
+
 /* The number of processors this process may run on, 1 to 256. */
 int dtp_processors(void);
 

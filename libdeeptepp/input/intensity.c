@@ -63,7 +63,8 @@ static deeptepp_status between(dtp_mapping *out, const dtp_recipe *recipe, doubl
 {
     if (!(high > low))
         return refuse_constant(what, low, error);
-    *out = (dtp_mapping){low, high, low, (recipe->range[1] - recipe->range[0]) / (high - low), recipe->range[0]};
+    bool clip = recipe->intensity == DTP_INTENSITY_PERCENTILE;
+    *out = (dtp_mapping){clip ? low : -INFINITY, clip ? high : INFINITY, low, (recipe->range[1] - recipe->range[0]) / (high - low), recipe->range[0]};
     return DEEPTEPP_OK;
 }
 

@@ -58,14 +58,3 @@ double dtp_layer_macs(const dtp_graph *graph, int layer)
     dtp_shape out = graph->values[layer + 1];
     return (double)dtp_layer_weights(graph, layer) * (double)(out.d * out.h * out.w);
 }
-
-int dtp_graph_last_use(const dtp_graph *graph, int value)
-{
-    if (value == graph->n_layers)
-        return graph->n_layers;
-    int last = -1;
-    for (int i = 0; i < graph->n_layers; i++)
-        if (graph->layers[i].src == value || graph->layers[i].add == value)
-            last = i;
-    return last;
-}

@@ -44,7 +44,4 @@ size_t dtp_shape_size(dtp_shape shape);
 size_t dtp_layer_weights(const dtp_graph *graph, int layer);
 double dtp_layer_macs(const dtp_graph *graph, int layer);
 
-/* The last layer that reads a value; n_layers for the final one. */
-int dtp_graph_last_use(const dtp_graph *graph, int value);
-
 #endif

@@ -212,6 +212,25 @@ static dnnl_status_t execute(dtp_net *net, const dtp_weights *weights, int index
     return dnnl_primitive_execute(s->primitive, net->stream, s->n_args, s->args);
 }
 
+/* All ones in the exponent of any value: ReLU and max-pool hide NaN later on, so each layer is asked. */
+static bool overflowed(const dtp_net *net, const step *s)
+{
+    const dtp_node *node = &net->plan->nodes[s->node];
+    size_t count = net->plan->tensors[node->dst].image_bytes / sizeof(float) *
+                   (size_t)net->plan->stages[node->stage].chunk;
+    uint32_t worst = 0;
+    if (s->layer < 0)
+        return false;
+#pragma omp parallel for simd reduction(max : worst) schedule(static) if (count > 65536)
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &s->dst[i], sizeof bits);
+        bits &= 0x7f800000u;
+        worst = bits > worst ? bits : worst;
+    }
+    return worst == 0x7f800000u;
+}
+
 deeptepp_status dtp_net_run(dtp_net *net, const dtp_weights *weights, float *out, dtp_job *job, int from, int to,
                             deeptepp_error *error)
 {
@@ -223,6 +242,11 @@ deeptepp_status dtp_net_run(dtp_net *net, const dtp_weights *weights, float *out
         dnnl_status_t s = execute(net, weights, i);
         if (s)
             return dtp_backend_fail(error, s, "running a layer");
+        if (overflowed(net, &net->steps[i]))
+            return dtp_fail(error, DEEPTEPP_ERR_SCORE_NONFINITE,
+                            "layer %s: its values left the range of float32: the input is far from what the network "
+                            "was trained on",
+                            plan->graph->layers[net->steps[i].layer].name);
         done += step_macs(net, &net->steps[i]);
         atomic_store_explicit(&job->permille, from + (int)((to - from) * done / net->macs), memory_order_relaxed);
     }

@@ -159,6 +159,12 @@ static deeptepp_status choose_node(dtp_plan *plan, int layer, const dtp_weights 
     *node = (dtp_node){.layer = layer, .dst = layer + 1};
     if (!wants_winograd(plan, layer, weights))
         return choose_pd(plan, layer, fixed, &node->pd, src, dst, error);
+    int add = plan->graph->layers[layer].add;
+    if (add >= 0 && plan->tensors[add].tag != dnnl_acdeb)
+        return dtp_fail(error, DEEPTEPP_ERR_INTERNAL,
+                        "layer %s: packed for another layout than this session's: give model and session the same "
+                        "number of threads",
+                        plan->graph->layers[layer].name);
     *src = *dst = dnnl_acdeb;
     int64_t chunk = plan->stages[plan->n_stages - 1].chunk;
     return dtp_winograd_new(&node->winograd, plan->engine, plan->graph, layer, chunk, fixed, error);
@@ -174,7 +180,7 @@ static void free_node(dtp_node *node)
 static deeptepp_status plan_layer(dtp_plan *plan, int layer, const dtp_weights *weights, deeptepp_error *error)
 {
     dtp_node node;
-    dnnl_format_tag_t src_tag, dst_tag;
+    dnnl_format_tag_t src_tag = dnnl_format_tag_undef, dst_tag = dnnl_format_tag_undef;
     enter_stage(plan, layer);
     deeptepp_status status = choose_node(plan, layer, weights, &node, &src_tag, &dst_tag, error);
     if (status != DEEPTEPP_OK)

@@ -9,7 +9,7 @@ typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
 typedef int32_t lane_mask __attribute__((vector_size(LANES * sizeof(int32_t))));
 
 /* The transforms are sums over a few vectors: worth the widest registers the machine has. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define WIDEST __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define WIDEST
@@ -161,8 +161,8 @@ INLINE void finish_cell(float *dst, const lanes *x, const float *bias, bool add,
         memcpy(&term, dst, sizeof term);
         y += term;
     }
-    lane_mask positive = y > 0;
-    y = (lanes)((positive & (lane_mask)y) | (~positive & (lane_mask)(slope * y)));
+    lane_mask positive = y > 0, rest = slope == 0 ? ~positive & 0 : ~positive & (lane_mask)(slope * y);
+    y = (lanes)((positive & (lane_mask)y) | rest);
     memcpy(dst, &y, sizeof y);
 }
 
