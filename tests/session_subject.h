@@ -165,7 +165,8 @@ static inline deeptepp_model *model_of(const tiny_options *options)
     deeptepp_error error;
     deeptepp_model *model = NULL;
     tiny_bytes bytes = tiny_model_bytes(options);
-    if (deeptepp_model_from_bytes(&model, bytes.data, bytes.size, NULL, &error) != DEEPTEPP_OK)
+    const deeptepp_model_options one = {.struct_size = sizeof one, .threads = 1};
+    if (deeptepp_model_from_bytes(&model, bytes.data, bytes.size, &one, &error) != DEEPTEPP_OK)
         fail_msg("%s", error.message);
     free(bytes.data);
     return model;

@@ -63,7 +63,8 @@ static void warm_up(const patient *p)
     malloc_trim(0);
 }
 
-/* Beyond the estimate there are the primitives' code, the threads' stacks and the description: a few MB. */
+/* Beyond the estimate there are the primitives' code, the threads' stacks and the description: a few MB. What a run does
+ * not touch of it the system does not give. */
 static void an_estimate_is_what_is_taken(void **state)
 {
     if (UNDER_ASAN || under_valgrind())
@@ -79,7 +80,7 @@ static void an_estimate_is_what_is_taken(void **state)
     score_of(session, p->known);
     malloc_trim(0); /* what loading gave back to the allocator, to the system */
     double taken = resident_bytes() - before;
-    if (!(taken > 0.9 * (double)estimate && taken < 1.1 * (double)estimate + 8e6))
+    if (!(taken > 0.7 * (double)estimate && taken < 1.1 * (double)estimate + 8e6))
         fail_msg("estimated %.3g MB, taken %.3g MB", 1e-6 * (double)estimate, 1e-6 * taken);
     deeptepp_session_free(session);
     deeptepp_model_free(model);
@@ -152,12 +153,13 @@ static void models_and_sessions_give_back_what_they_take(void **state)
 {
     patient *p = patient_new(1);
     tiny_bytes bytes = tiny_model_bytes(&large);
+    const deeptepp_model_options one = {.struct_size = sizeof one, .threads = 1};
     int rounds = under_valgrind() ? 2 : 12;
     double before = 0;
     (void)state;
     for (int i = 0; i < rounds; i++) {
         deeptepp_model *model = NULL;
-        assert_int_equal(deeptepp_model_from_bytes(&model, bytes.data, bytes.size, NULL, NULL), DEEPTEPP_OK);
+        assert_int_equal(deeptepp_model_from_bytes(&model, bytes.data, bytes.size, &one, NULL), DEEPTEPP_OK);
         deeptepp_session *session = session_with(model, 2, NULL);
         score_of(session, p->known);
         deeptepp_session_free(session);

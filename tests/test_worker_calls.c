@@ -177,6 +177,19 @@ static void a_cancelled_call_returns_within_200_ms(void **state)
     }
 }
 
+/* The job ended before it saw the flag, or does not look at it. */
+static void a_yes_counts_even_if_the_job_was_faster(void **state)
+{
+    work w = {.ms = 100};
+    listener l;
+    (void)state;
+    dtp_worker *worker = start_worker(1);
+    deeptepp_callbacks callbacks = listen_to(&l, 0.05);
+    assert_int_equal(dtp_worker_run(worker, work_job, &w, &callbacks, NULL), DEEPTEPP_ERR_CANCELLED);
+    assert_int_equal(atomic_load(&w.ended), 1);
+    dtp_worker_stop(worker);
+}
+
 /* A job in the middle of a long layer: the call returns, and the next one waits for the job to end. */
 static void a_detached_job_winds_down_alone(void **state)
 {
@@ -334,6 +347,7 @@ int main(void)
         cmocka_unit_test(a_failed_jobs_progress_does_not_end_at_one),
         cmocka_unit_test(the_cancel_callback_is_asked_often),
         cmocka_unit_test(a_cancelled_call_returns_within_200_ms),
+        cmocka_unit_test(a_yes_counts_even_if_the_job_was_faster),
         cmocka_unit_test(a_detached_job_winds_down_alone),
         cmocka_unit_test(waiting_and_stopping_wait_for_a_detached_job),
         cmocka_unit_test(a_job_that_does_not_detach_is_waited_for),

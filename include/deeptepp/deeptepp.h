@@ -336,7 +336,8 @@ DEEPTEPP_API deeptepp_status deeptepp_session_new(deeptepp_session **out, deepte
 DEEPTEPP_API void deeptepp_session_free(deeptepp_session *session);
 
 /* Bytes that the model and a session with these options hold together, without making the session. The case's own
- * volumes come on top, and, for a model that takes percentiles, 4 bytes for each value they are taken of; so do the
+ * volumes come on top, and, for a model that takes percentiles, 4 bytes for each value they are taken of; for one that
+ * takes mosaics, a byte for each voxel of the mask's bounding box and some 1.5 MB a thread; so do the
  * backend's own descriptors and generated code, some hundred KiB to some MiB. Errors: as deeptepp_session_new. */
 DEEPTEPP_API deeptepp_status deeptepp_session_estimate(deeptepp_model *model, const deeptepp_session_options *options,
                                                        uint64_t *bytes, deeptepp_error *error);

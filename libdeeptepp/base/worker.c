@@ -212,7 +212,9 @@ static void poll_callbacks(dtp_worker *worker, const deeptepp_callbacks *callbac
 
 static deeptepp_status finish(dtp_worker *worker, deeptepp_error *error)
 {
-    if (worker->function || worker->status == DEEPTEPP_ERR_CANCELLED)
+    /* Also when the job was faster: a caller who said yes gets nothing. */
+    bool late = worker->status == DEEPTEPP_OK && atomic_load(&worker->job.cancelled);
+    if (worker->function || worker->status == DEEPTEPP_ERR_CANCELLED || late)
         return dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled by the caller's callback");
     if (worker->status != DEEPTEPP_OK && error)
         *error = worker->job.error;

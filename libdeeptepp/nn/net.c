@@ -212,14 +212,17 @@ static dnnl_status_t execute(dtp_net *net, const dtp_weights *weights, int index
     return dnnl_primitive_execute(s->primitive, net->stream, s->n_args, s->args);
 }
 
-/* All ones in the exponent of any value: ReLU and max-pool hide NaN later on, so each layer is asked. */
+/* All ones in the exponent of any value: ReLU and max-pool hide NaN later on, so each layer is asked. A layout with padded
+ * channels is left to the layers around it: what lies in the padding means nothing. */
 static bool overflowed(const dtp_net *net, const step *s)
 {
     const dtp_node *node = &net->plan->nodes[s->node];
     size_t count = net->plan->tensors[node->dst].image_bytes / sizeof(float) *
                    (size_t)net->plan->stages[node->stage].chunk;
     uint32_t worst = 0;
-    if (s->layer < 0)
+    dtp_shape shape = net->plan->graph->values[net->plan->tensors[node->dst].value];
+    bool padded = net->plan->tensors[node->dst].image_bytes != dtp_shape_size(shape) * sizeof(float);
+    if (s->layer < 0 || padded)
         return false;
 #pragma omp parallel for simd reduction(max : worst) schedule(static) if (count > 65536)
     for (size_t i = 0; i < count; i++) {
