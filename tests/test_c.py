@@ -14,10 +14,19 @@ NAMES = sorted(p.stem for p in HERE.glob("test_*.c"))
 HEAVY = ("net", "ops", "session", "worker", "winograd", "intensity", "preprocess", "mosaic")
 
 
+# They measure milliseconds or resident memory of a machine that others may use: a second failure counts.
+MEASURING = ("session", "worker", "net_runs")
+
+
 def run(command, **environment):
-    done = subprocess.run(command, cwd=HERE.parent, env={**os.environ, **environment}, timeout=900,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
-    assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout[-8000:]}"
+    name = Path(command[-1]).name.removeprefix("test_")
+    for tries_left in (1, 0) if name.startswith(MEASURING) else (0,):
+        done = subprocess.run(command, cwd=HERE.parent, env={**os.environ, **environment}, timeout=900,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+        if done.returncode == 0:
+            return
+        print(f"exit status {done.returncode}, {tries_left} more\n{done.stdout[-8000:]}")
+    pytest.fail(f"{name}: exit status {done.returncode}", pytrace=False)
 
 
 def binary(variable, name):
