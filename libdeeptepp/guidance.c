@@ -1,5 +1,7 @@
 #include "guidance.h"
 
+#include <stdbool.h>
+
 /* Source: "Anti-HER2 therapy response assessment for guiding treatment (de-)escalation in early HER2-positive breast
  * cancer using a novel deep learning radiomics model", European Radiology, abstract. The Holm-adjusted values are this
  * project's, over the four p-values the abstract reports. */
@@ -8,8 +10,10 @@
     "726 HER2-positive early breast cancers in three retrospective cohorts by adjuvant anti-HER2 treatment: none, "     \
     "single (trastuzumab), dual (trastuzumab and pertuzumab)"
 #define STATEMENT                                                                                                      \
-    "Retrospective, treatment was not assigned at random, not prospectively validated: research use only, not a basis "  \
-    "for treating a patient."
+    "Of the four comparisons the abstract reports, none is significant at 0.05 after Holm's correction (calculated here "  \
+    "from its p-values; effect sizes were not at hand). Retrospective, treatment was not assigned at random, not "         \
+    "prospectively validated, which its authors call for; that this model's tiers are the paper's is the model's claim: "  \
+    "research use only, not a basis for treating a patient."
 
 typedef struct evidence {
     const char *comparison;
@@ -30,17 +34,17 @@ static const struct {
     {
         "trastuzumab without pertuzumab",
         "The DeepTEPP paper proposes trastuzumab without pertuzumab for its Moderate tier: recurrence-free survival "
-        "was better with trastuzumab (p = 0.048; Holm-adjusted 0.18) and not significantly better with pertuzumab added "
-        "(p = 0.125; Holm-adjusted 0.25). " COHORT ". " STATEMENT,
+        "was reported better with trastuzumab (p = 0.048; Holm-adjusted 0.18) and not significantly better with pertuzumab "
+        "added (p = 0.125; Holm-adjusted 0.25), which is not evidence of no benefit. " COHORT ". " STATEMENT,
         {{"trastuzumab against no anti-HER2 treatment, Moderate tier", 0.048, 0.18},
          {"trastuzumab and pertuzumab against trastuzumab, Moderate tier", 0.125, 0.25}},
     },
     {
         "consider escalation to dual blockade",
         "The DeepTEPP paper proposes that escalation be considered for its High tier: recurrence-free survival was "
-        "better with dual blockade by trastuzumab and pertuzumab (p = 0.045; Holm-adjusted 0.18). " COHORT
-        ". " STATEMENT,
-        {{"trastuzumab and pertuzumab, High tier", 0.045, 0.18}},
+        "reported better with dual blockade by trastuzumab and pertuzumab (p = 0.045; Holm-adjusted 0.18; the abstract does "
+        "not name the comparator). " COHORT ". " STATEMENT,
+        {{"trastuzumab and pertuzumab, High tier; the abstract does not name the comparator", 0.045, 0.18}},
     },
 };
 
@@ -52,12 +56,16 @@ const char *dtp_guidance_text(int tier)
 static json_t *evidence_json(int tier)
 {
     json_t *list = json_array();
+    bool whole = list != NULL;
     for (int i = 0; i < 2 && TIERS[tier].evidence[i].comparison; i++) {
         const evidence *e = &TIERS[tier].evidence[i];
-        json_array_append_new(list, json_pack("{s:s, s:s, s:f, s:f}", "comparison", e->comparison, "endpoint",
-                                              "recurrence-free survival", "p", e->p, "p_holm_of_4", e->p_holm));
+        json_t *one = json_pack("{s:s, s:s, s:f, s:f}", "comparison", e->comparison, "endpoint",
+                                "recurrence-free survival", "p", e->p, "p_holm_of_4", e->p_holm);
+        whole &= json_array_append_new(list, one) == 0;
     }
-    return list;
+    if (!whole)
+        json_decref(list);
+    return whole ? list : NULL;
 }
 
 json_t *dtp_guidance_json(int tier)

@@ -56,13 +56,13 @@ static deeptepp_status read_file(void *argument, dtp_job *job)
                    : dtp_model_file_from_bytes(&o->file, o->bytes, o->size, o->max_bytes, &job->cancelled, &job->error);
 }
 
-static deeptepp_status pack_layer(opening *o, int member, int layer, deeptepp_error *error)
+static deeptepp_status pack_layer(opening *o, int member, int layer, dtp_job *job)
 {
     float *weights, *bias;
     deeptepp_status status =
-        dtp_arch_fold(&o->model->arch, &o->model->network, &o->file.file, member, layer, &weights, &bias, error);
+        dtp_arch_fold(&o->model->arch, &o->model->network, &o->file.file, member, layer, &weights, &bias, &job->error);
     if (status == DEEPTEPP_OK)
-        status = dtp_weights_set(o->model->members[member], layer, weights, bias, error);
+        status = dtp_weights_set(o->model->members[member], layer, weights, bias, &job->cancelled, &job->error);
     free(weights);
     free(bias);
     return status;
@@ -77,7 +77,9 @@ static deeptepp_status pack_member(opening *o, int member, dtp_job *job)
         if (atomic_load(&job->cancelled))
             status = dtp_fail(&job->error, DEEPTEPP_ERR_CANCELLED, "cancelled");
         else if (graph->layers[layer].op == DTP_CONVOLUTION)
-            status = pack_layer(o, member, layer, &job->error);
+            status = pack_layer(o, member, layer, job);
+        atomic_store(&job->permille, 1000 * (member * graph->n_layers + layer + 1) /
+                                         (o->model->network.n_members * graph->n_layers));
     }
     return status;
 }
@@ -88,14 +90,15 @@ static deeptepp_status pack(void *argument, dtp_job *job)
     deeptepp_model *model = o->model;
     dtp_plan *plan;
     deeptepp_status status = dtp_plan_new(&plan, &model->arch.graph, model->recipe.n_views, NULL, &job->error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    model->memory = dtp_plan_bytes(plan) + dtp_model_logits(model) * sizeof(float) + sizeof *model;
     for (int m = 0; m < model->network.n_members && status == DEEPTEPP_OK; m++) {
         status = dtp_weights_new(&model->members[m], plan, &job->error);
         if (status != DEEPTEPP_OK)
             break;
-        model->weight_bytes += dtp_weights_bytes(model->members[m]);
+        model->memory += dtp_weights_bytes(model->members[m]);
         status = pack_member(o, m, job);
-        if (status == DEEPTEPP_OK)
-            atomic_store(&job->permille, 1000 * (m + 1) / model->network.n_members);
     }
     dtp_plan_free(plan);
     return status;
@@ -153,8 +156,10 @@ static deeptepp_status make_on_worker(deeptepp_model **out, opening *o, int thre
         return dtp_fail_memory(error, "a model", sizeof *model);
     atomic_init(&model->references, 1);
     deeptepp_status status = dtp_worker_start(&worker, threads, error);
-    if (status == DEEPTEPP_OK)
+    if (status == DEEPTEPP_OK) {
+        model->threads = dtp_worker_threads(worker);
         status = make(model, o, worker, callbacks, error);
+    }
     dtp_worker_stop(worker);
     if (status == DEEPTEPP_OK)
         *out = model;
@@ -167,13 +172,9 @@ static deeptepp_status make_on_worker(deeptepp_model **out, opening *o, int thre
 static deeptepp_status read_options(const deeptepp_model_options *in, deeptepp_model_options *out,
                                     deeptepp_callbacks *callbacks, deeptepp_error *error)
 {
-    *out = (deeptepp_model_options){.struct_size = sizeof *out};
-    if (in) {
-        deeptepp_status status = dtp_check_struct(in->struct_size, sizeof *in, sizeof *in, "deeptepp_model_options", error);
-        if (status != DEEPTEPP_OK)
-            return status;
-        *out = *in;
-    }
+    deeptepp_status status = DTP_OPTIONS_READ(out, deeptepp_model_options, max_file_bytes, in, error);
+    if (status != DEEPTEPP_OK)
+        return status;
     if (out->threads < 0 || out->threads > 256)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "deeptepp_model_options.threads is %d, wanted 0 to 256", out->threads);
     return dtp_callbacks_copy(callbacks, out->callbacks, error);
@@ -240,6 +241,11 @@ const char *deeptepp_model_sha256(const deeptepp_model *model)
 const char *deeptepp_model_json(const deeptepp_model *model)
 {
     return model ? model->json : NULL;
+}
+
+uint64_t deeptepp_model_memory(const deeptepp_model *model)
+{
+    return model ? model->memory : 0;
 }
 
 void deeptepp_model_input_shape(const deeptepp_model *model, int64_t shape[5])

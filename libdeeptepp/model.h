@@ -22,7 +22,14 @@ struct deeptepp_model {
     dtp_risk risk;
     dtp_arch arch;
     dtp_weights *members[DTP_MAX_MEMBERS];
-    size_t weight_bytes;
+    int threads;     /* of the plan that the weights are laid out for */
+    uint64_t memory; /* bytes of the model and one session */
 };
+
+/* Floats that all members give for all views. */
+static inline size_t dtp_model_logits(const deeptepp_model *model)
+{
+    return (size_t)(model->network.n_members * model->recipe.n_views * dtp_arch_outputs(&model->arch));
+}
 
 #endif

@@ -24,15 +24,6 @@ static void average(deeptepp_result *r, const dtp_run *run)
     }
 }
 
-/* One that is not finite may vanish in the rule: a softmax divides by it. */
-static bool all_finite(const float *values, int64_t count)
-{
-    for (int64_t i = 0; i < count; i++)
-        if (!isfinite(values[i]))
-            return false;
-    return true;
-}
-
 static double deviation(const double *values, int count, double mean)
 {
     double squares = 0;
@@ -44,21 +35,34 @@ static double deviation(const double *values, int count, double mean)
 static deeptepp_status judge(deeptepp_result *r, const dtp_run *run, deeptepp_error *error)
 {
     const dtp_risk *risk = &run->model->risk;
-    r->tier = dtp_risk_tier(risk, r->score, &r->distance, &r->warnings);
+    r->tier = dtp_risk_tier(risk, r->score, &r->distance, run->warnings);
     if (r->tier >= 0) {
         r->tier_name = strdup(risk->tiers[r->tier]);
         if (!r->tier_name)
             return dtp_fail_memory(error, "a result", strlen(risk->tiers[r->tier]));
     }
-    r->guidance = r->tier >= 0 && risk->guidance && run->guidance ? dtp_guidance_text(r->tier) : NULL;
+    /* No word about treatment on the strength of random numbers. */
+    bool guided = r->tier >= 0 && risk->guidance && run->guidance && !run->model->seeded;
+    r->guidance = guided ? dtp_guidance_text(r->tier) : NULL;
     r->n_times = risk->n_times;
     for (int i = 0; i < r->n_times; i++) {
         r->times[i] = risk->times[i];
         r->survival[i] = dtp_risk_survival(risk, r->score, i);
     }
     if (run->model->seeded)
-        dtp_warn(&r->warnings, DEEPTEPP_WARN_SEEDED_WEIGHTS,
+        dtp_warn(run->warnings, DEEPTEPP_WARN_SEEDED_WEIGHTS,
                  "model \"%.100s\": its weights are random, not trained: the score means nothing", run->model->name);
+    return DEEPTEPP_OK;
+}
+
+static deeptepp_status keep_warnings(deeptepp_result *r, const dtp_warnings *warnings, deeptepp_error *error)
+{
+    size_t bytes = (size_t)warnings->count * sizeof *r->warnings;
+    r->warnings = malloc(bytes + 1);
+    if (!r->warnings)
+        return dtp_fail_memory(error, "a result's warnings", bytes);
+    memcpy(r->warnings, warnings->items, bytes);
+    r->n_warnings = warnings->count;
     return DEEPTEPP_OK;
 }
 
@@ -71,8 +75,8 @@ deeptepp_status dtp_result_make(deeptepp_result **out, const dtp_run *run, deept
         return dtp_fail_memory(error, "a result", sizeof *r);
     r->n_views = run->model->recipe.n_views;
     r->n_members = run->model->network.n_members;
-    r->term = run->covariate_term;
-    r->warnings = *run->warnings;
+    for (int i = 0; i < run->model->risk.n_covariates; i++)
+        r->term += run->covariates[i].term;
     r->views = calloc((size_t)r->n_views, sizeof *r->views);
     r->members = calloc((size_t)r->n_members, sizeof *r->members);
     if (!r->views || !r->members) {
@@ -81,10 +85,8 @@ deeptepp_status dtp_result_make(deeptepp_result **out, const dtp_run *run, deept
     }
     average(r, run);
     r->sd = deviation(r->views, r->n_views, r->score);
-    if (!isfinite(r->score) ||
-        !all_finite(run->logits, (int64_t)r->n_members * r->n_views * dtp_arch_outputs(&run->model->arch)))
-        DTP_FAIL(SCORE_NONFINITE, "score: the network's output overflowed: the input is far from what it was trained on");
     DTP_TRY(judge(r, run, error));
+    DTP_TRY(keep_warnings(r, run->warnings, error));
     r->json = dtp_result_json(r, run);
     if (!r->json) {
         status = dtp_fail_memory(error, "a result's JSON", 0);
@@ -104,6 +106,7 @@ void deeptepp_result_free(deeptepp_result *result)
     free(result->views);
     free(result->members);
     free(result->tier_name);
+    free(result->warnings);
     free(result->json);
     free(result);
 }
@@ -175,19 +178,19 @@ const char *deeptepp_result_guidance(const deeptepp_result *result)
 
 int64_t deeptepp_result_warning_count(const deeptepp_result *result)
 {
-    return result ? result->warnings.count : 0;
+    return result ? result->n_warnings : 0;
 }
 
 deeptepp_warning deeptepp_result_warning_code(const deeptepp_result *result, int64_t index)
 {
-    bool inside = result && index >= 0 && index < result->warnings.count;
-    return inside ? result->warnings.items[index].code : (deeptepp_warning)0;
+    bool inside = result && index >= 0 && index < result->n_warnings;
+    return inside ? result->warnings[index].code : (deeptepp_warning)0;
 }
 
 const char *deeptepp_result_warning_message(const deeptepp_result *result, int64_t index)
 {
-    bool inside = result && index >= 0 && index < result->warnings.count;
-    return inside ? result->warnings.items[index].message : NULL;
+    bool inside = result && index >= 0 && index < result->n_warnings;
+    return inside ? result->warnings[index].message : NULL;
 }
 
 const char *deeptepp_result_json(const deeptepp_result *result)

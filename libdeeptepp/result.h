@@ -11,13 +11,13 @@ typedef struct dtp_run {
     const dtp_study *study;
     const dtp_actions *actions;
     const float *logits; /* members x views x heads x classes */
-    double covariate_term;
-    dtp_warnings *warnings; /* the result takes a copy, with its own added */
+    const dtp_covariate_use *covariates; /* one for each of the model's */
+    dtp_warnings *warnings;              /* the result adds its own and takes a copy */
     int threads;
     bool guidance;
 } dtp_run;
 
-/* Errors: SCORE_NONFINITE, MEMORY. */
+/* Errors: MEMORY. */
 deeptepp_status dtp_result_make(deeptepp_result **out, const dtp_run *run, deeptepp_error *error);
 
 struct deeptepp_result {
@@ -29,7 +29,8 @@ struct deeptepp_result {
     double times[DTP_MAX_TIMES], survival[DTP_MAX_TIMES];
     int n_times;
     const char *guidance; /* static text or NULL */
-    dtp_warnings warnings;
+    dtp_warning *warnings;
+    int n_warnings;
     char *json;
 };
 

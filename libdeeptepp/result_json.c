@@ -10,11 +10,20 @@ static json_t *number(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
+/* Takes over both; NULL, and nothing left, when there was no memory for one of them or for this. */
+static json_t *append(json_t *array, json_t *value)
+{
+    if (json_array_append_new(array, value) == 0)
+        return array;
+    json_decref(array);
+    return NULL;
+}
+
 static json_t *numbers(const double *values, int count)
 {
     json_t *array = json_array();
     for (int i = 0; i < count; i++)
-        json_array_append_new(array, number(values[i]));
+        array = append(array, number(values[i]));
     return array;
 }
 
@@ -22,7 +31,7 @@ static json_t *integers(const int64_t *values, int count)
 {
     json_t *array = json_array();
     for (int i = 0; i < count; i++)
-        json_array_append_new(array, json_integer(values[i]));
+        array = append(array, json_integer(values[i]));
     return array;
 }
 
@@ -46,15 +55,16 @@ static json_t *survival_json(const deeptepp_result *result, const json_t *descri
 
 static json_t *volume_json(const char *name, const deeptepp_volume *volume)
 {
-    return json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", name, "sha256", volume->sha256, "orientation",
-                     volume->orientation, "dims", integers(volume->dims, 3), "spacing_mm", numbers(volume->spacing, 3));
+    return json_pack("{s:s, s:s, s:I, s:s, s:o, s:o}", "name", name, "sha256", volume->sha256, "volume_number",
+                     (json_int_t)volume->number, "orientation", volume->orientation, "dims", integers(volume->dims, 3),
+                     "spacing_mm", numbers(volume->spacing, 3));
 }
 
 static json_t *images_json(const dtp_study *study)
 {
     json_t *array = json_array();
     for (int c = 0; c < study->recipe->n_channels; c++)
-        json_array_append_new(array, volume_json(study->recipe->channels[c], study->images[c]));
+        array = append(array, volume_json(study->recipe->channels[c], study->images[c]));
     return array;
 }
 
@@ -66,18 +76,21 @@ static json_t *mask_json(const dtp_study *study)
         voxel *= study->mask_frame.spacing[f];
     }
     json_t *json = volume_json("mask", study->mask);
-    json_object_set_new(json, "label", json_integer(study->label));
-    json_object_set_new(json, "voxels", json_integer(study->mask_voxels));
-    json_object_set_new(json, "volume_mm3", number((double)study->mask_voxels * voxel));
-    json_object_set_new(json, "extent_mm", numbers(extent, 3));
-    return json;
+    json_t *more = json_pack("{s:I, s:I, s:o, s:o}", "label", (json_int_t)study->label, "voxels",
+                             (json_int_t)study->mask_voxels, "volume_mm3", number((double)study->mask_voxels * voxel),
+                             "extent_mm", numbers(extent, 3));
+    bool whole = json && more && json_object_update(json, more) == 0;
+    json_decref(more);
+    if (!whole)
+        json_decref(json);
+    return whole ? json : NULL;
 }
 
 static json_t *mosaic_json(const dtp_recipe *recipe, const dtp_mosaic_counts *counts)
 {
     json_t *vanished = json_array();
     for (int v = 0; v < recipe->n_views; v++)
-        json_array_append_new(vanished, json_boolean(counts->vanished[v]));
+        vanished = append(vanished, json_boolean(counts->vanished[v]));
     return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "recipe",
                      recipe->kind == DTP_RECIPE_MOSAIC ? "mosaic" : "mosaic_cube", "axes",
                      recipe->stored_order ? "stored" : recipe->axes, "size", integers(recipe->size, 3), "angles_deg",
@@ -114,12 +127,24 @@ static json_t *model_json(const deeptepp_model *model)
                      json_object_get(model->description, "weights"));
 }
 
-static json_t *warnings_json(const dtp_warnings *warnings)
+static json_t *warnings_json(const deeptepp_result *result)
 {
     json_t *array = json_array();
-    for (int i = 0; i < warnings->count; i++)
-        json_array_append_new(array, json_pack("{s:i, s:s}", "code", (int)warnings->items[i].code, "message",
-                                               warnings->items[i].message));
+    for (int i = 0; i < result->n_warnings; i++)
+        array = append(array, json_pack("{s:i, s:s}", "code", (int)result->warnings[i].code, "message",
+                                        result->warnings[i].message));
+    return array;
+}
+
+static json_t *covariates_json(const dtp_run *run)
+{
+    json_t *array = json_array();
+    for (int i = 0; i < run->model->risk.n_covariates; i++) {
+        const dtp_covariate *covariate = &run->model->risk.covariates[i];
+        const dtp_covariate_use *use = &run->covariates[i];
+        array = append(array, json_pack("{s:s, s:s, s:o, s:b, s:o}", "name", covariate->name, "unit", covariate->unit,
+                                        "value", number(use->value), "filled", (int)use->filled, "term", number(use->term)));
+    }
     return array;
 }
 
@@ -127,13 +152,13 @@ char *dtp_result_json(const deeptepp_result *result, const dtp_run *run)
 {
     json_t *guidance = result->guidance ? dtp_guidance_json(result->tier) : json_null();
     json_t *json = json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "score", number(result->score),
-        "score_sd", number(result->sd), "view_scores", numbers(result->views, result->n_views), "member_scores",
-        numbers(result->members, result->n_members), "covariates_term", number(result->term), "tier",
-        tier_json(result, &run->model->risk), "survival", survival_json(result, run->model->description), "guidance",
-        guidance, "warnings", warnings_json(&result->warnings), "model", model_json(run->model), "images",
-        images_json(run->study), "mask", mask_json(run->study), "geometry", geometry_json(run), "software",
-        software_json(run), "use", "research use only");
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "score",
+        number(result->score), "score_sd", number(result->sd), "view_scores", numbers(result->views, result->n_views),
+        "member_scores", numbers(result->members, result->n_members), "covariates", covariates_json(run),
+        "covariates_term", number(result->term), "tier", tier_json(result, &run->model->risk), "survival",
+        survival_json(result, run->model->description), "guidance", guidance, "warnings", warnings_json(result), "model",
+        model_json(run->model), "images", images_json(run->study), "mask", mask_json(run->study), "geometry",
+        geometry_json(run), "software", software_json(run), "use", "research use only");
     char *text = dtp_json_print(json);
     json_decref(json);
     return text;

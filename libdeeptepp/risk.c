@@ -197,6 +197,15 @@ static const dtp_covariate_value *find_value(const deeptepp_case *patient, const
     return NULL;
 }
 
+static deeptepp_status fail_unknown(const dtp_risk *risk, const char *name, deeptepp_error *error)
+{
+    char known[600] = "none";
+    size_t used = 0;
+    for (int i = 0; i < risk->n_covariates && used < sizeof known; i++)
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", risk->covariates[i].name);
+    return dtp_fail(error, DEEPTEPP_ERR_COVARIATE_UNKNOWN, "covariate \"%.100s\": the model knows: %s", name, known);
+}
+
 static deeptepp_status refuse_unknown(const dtp_risk *risk, const deeptepp_case *patient, deeptepp_error *error)
 {
     for (size_t i = 0; i < patient->n_covariates; i++) {
@@ -204,24 +213,23 @@ static deeptepp_status refuse_unknown(const dtp_risk *risk, const deeptepp_case 
         for (int j = 0; j < risk->n_covariates; j++)
             known |= strcmp(patient->covariates[i].name, risk->covariates[j].name) == 0;
         if (!known)
-            return dtp_fail(error, DEEPTEPP_ERR_COVARIATE_UNKNOWN,
-                            "covariate \"%.100s\": the model knows %d covariates, not this one",
-                            patient->covariates[i].name, risk->n_covariates);
+            return fail_unknown(risk, patient->covariates[i].name, error);
     }
     return DEEPTEPP_OK;
 }
 
-static deeptepp_status one_term(const dtp_covariate *covariate, const dtp_covariate_value *given, double *term,
-                                dtp_warnings *warnings, deeptepp_error *error)
+static deeptepp_status use_one(const dtp_covariate *covariate, const dtp_covariate_value *given, dtp_covariate_use *out,
+                               dtp_warnings *warnings, deeptepp_error *error)
 {
     double value = given ? given->value : covariate->substitute;
+    *out = (dtp_covariate_use){.value = value, .filled = !given};
     if (!given && !covariate->has_substitute)
         return dtp_fail(error, DEEPTEPP_ERR_COVARIATE_MISSING, "covariate \"%.100s\" (%.60s): the model wants it",
                         covariate->name, covariate->unit);
     if (!given)
         dtp_warn(warnings, DEEPTEPP_WARN_COVARIATE_FILLED, "covariate \"%.100s\" is missing: the model's substitute %g %.60s was used",
                  covariate->name, value, covariate->unit);
-    if (term_of(covariate, value, term))
+    if (term_of(covariate, value, &out->term))
         return DEEPTEPP_OK;
     if (covariate->n_levels)
         return dtp_fail(error, DEEPTEPP_ERR_COVARIATE_RANGE,
@@ -231,17 +239,12 @@ static deeptepp_status one_term(const dtp_covariate *covariate, const dtp_covari
                     covariate->name, value, covariate->unit, covariate->range[0], covariate->range[1]);
 }
 
-deeptepp_status dtp_risk_covariates(const dtp_risk *risk, const deeptepp_case *patient, double *term,
+deeptepp_status dtp_risk_covariates(const dtp_risk *risk, const deeptepp_case *patient, dtp_covariate_use *uses,
                                     dtp_warnings *warnings, deeptepp_error *error)
 {
-    *term = 0;
     deeptepp_status status = refuse_unknown(risk, patient, error);
-    for (int i = 0; i < risk->n_covariates && status == DEEPTEPP_OK; i++) {
-        double one = 0;
-        const dtp_covariate *covariate = &risk->covariates[i];
-        status = one_term(covariate, find_value(patient, covariate->name), &one, warnings, error);
-        *term += one;
-    }
+    for (int i = 0; i < risk->n_covariates && status == DEEPTEPP_OK; i++)
+        status = use_one(&risk->covariates[i], find_value(patient, risk->covariates[i].name), &uses[i], warnings, error);
     return status;
 }
 

@@ -42,8 +42,14 @@ void dtp_risk_free(dtp_risk *risk);
 /* One view's value from its logits, heads x classes, which are first summed over heads. */
 double dtp_risk_rule(const dtp_risk *risk, const float *logits, int64_t heads, int64_t classes);
 
-/* The covariates' term of a case. Errors: COVARIATE_*. */
-deeptepp_status dtp_risk_covariates(const dtp_risk *risk, const deeptepp_case *patient, double *term,
+/* A covariate as it was used. */
+typedef struct dtp_covariate_use {
+    double value, term;
+    bool filled; /* the model's substitute for a missing value */
+} dtp_covariate_use;
+
+/* The covariates of a case, one use for each of the model's; their terms add to the score. Errors: COVARIATE_*. */
+deeptepp_status dtp_risk_covariates(const dtp_risk *risk, const deeptepp_case *patient, dtp_covariate_use *uses,
                                     dtp_warnings *warnings, deeptepp_error *error);
 
 /* The tier (-1 without cut-points); the signed distance to the nearest cut-point (NaN); the warning when it is near. */

@@ -12,14 +12,13 @@ struct deeptepp_session {
     dtp_net *net;
     deeptepp_callbacks callbacks;
     bool guidance;
-    uint64_t memory_limit;
-    uint64_t bytes;
     atomic_flag busy;
     float *logits; /* members x views x heads x classes */
     const deeptepp_case *patient;
     dtp_study study;
     dtp_actions actions;
     dtp_warnings warnings;
+    dtp_covariate_use covariates[DTP_MAX_COVARIATES];
 };
 
 enum { VIEWS_PERMILLE = 80 }; /* the share of a score that views take, for progress */
@@ -28,8 +27,10 @@ static deeptepp_status enter(deeptepp_session *session, deeptepp_error *error)
 {
     if (atomic_flag_test_and_set(&session->busy))
         return dtp_fail(error, DEEPTEPP_ERR_BUSY, "session is in use by another thread: make one session a thread");
-    dtp_worker_wait(session->worker);
-    return DEEPTEPP_OK;
+    deeptepp_status status = dtp_worker_wait(session->worker, &session->callbacks, error);
+    if (status != DEEPTEPP_OK)
+        atomic_flag_clear(&session->busy);
+    return status;
 }
 
 static void leave(deeptepp_session *session)
@@ -38,11 +39,6 @@ static void leave(deeptepp_session *session)
 }
 
 /* ---- jobs: each runs on the compute thread ---- */
-
-static size_t logits_count(const deeptepp_model *model)
-{
-    return (size_t)(model->network.n_members * model->recipe.n_views * dtp_arch_outputs(&model->arch));
-}
 
 static size_t input_count(const deeptepp_model *model)
 {
@@ -53,36 +49,16 @@ static size_t input_count(const deeptepp_model *model)
     return count;
 }
 
-static deeptepp_status plan_job(deeptepp_session *session, dtp_plan **plan, deeptepp_error *error)
-{
-    const deeptepp_model *model = session->model;
-    deeptepp_status status = dtp_plan_new(plan, &model->arch.graph, model->recipe.n_views, model->members[0], error);
-    if (status == DEEPTEPP_OK)
-        session->bytes = model->weight_bytes + dtp_plan_bytes(*plan) + logits_count(model) * sizeof(float) +
-                         sizeof *session + sizeof *model;
-    return status;
-}
-
-static deeptepp_status estimate_job(void *argument, dtp_job *job)
-{
-    deeptepp_session *session = argument;
-    dtp_plan *plan = NULL;
-    deeptepp_status status = plan_job(session, &plan, &job->error);
-    dtp_plan_free(plan);
-    return status;
-}
-
 static deeptepp_status prepare_job(void *argument, dtp_job *job)
 {
     deeptepp_session *session = argument;
-    dtp_plan *plan = NULL;
-    deeptepp_status status = plan_job(session, &plan, &job->error);
-    if (status == DEEPTEPP_OK && session->memory_limit && session->bytes > session->memory_limit)
-        status = dtp_fail(&job->error, DEEPTEPP_ERR_MEMORY_LIMIT,
-                          "model and session need %llu bytes, the limit is %llu", (unsigned long long)session->bytes,
-                          (unsigned long long)session->memory_limit);
-    if (status == DEEPTEPP_OK)
-        status = dtp_net_new(&session->net, plan, job, &job->error);
+    const deeptepp_model *model = session->model;
+    dtp_plan *plan;
+    deeptepp_status status =
+        dtp_plan_new(&plan, &model->arch.graph, model->recipe.n_views, model->members[0], &job->error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    status = dtp_net_new(&session->net, plan, job, &job->error);
     if (status != DEEPTEPP_OK)
         dtp_plan_free(plan);
     return status;
@@ -91,7 +67,6 @@ static deeptepp_status prepare_job(void *argument, dtp_job *job)
 static deeptepp_status preprocess_job(void *argument, dtp_job *job)
 {
     deeptepp_session *session = argument;
-    session->warnings.count = 0;
     deeptepp_status status = dtp_study_make(&session->study, session->patient, &session->model->recipe,
                                             &session->warnings, &job->cancelled, &job->error);
     if (status == DEEPTEPP_OK)
@@ -105,7 +80,7 @@ static deeptepp_status run_members(deeptepp_session *session, dtp_job *job)
 {
     const deeptepp_model *model = session->model;
     int members = model->network.n_members, span = 1000 - VIEWS_PERMILLE;
-    size_t each = logits_count(model) / (size_t)members;
+    size_t each = dtp_model_logits(model) / (size_t)members;
     deeptepp_status status = DEEPTEPP_OK;
     for (int m = 0; m < members && status == DEEPTEPP_OK; m++)
         status = dtp_net_run(session->net, model->members[m], session->logits + each * (size_t)m, job,
@@ -146,44 +121,39 @@ static deeptepp_status self_test_job(void *argument, dtp_job *job)
 
 /* ---- construction ---- */
 
-static deeptepp_status read_options(const deeptepp_session_options *in, deeptepp_session_options *out,
-                                    deeptepp_error *error)
-{
-    *out = (deeptepp_session_options){.struct_size = sizeof *out};
-    if (!in)
-        return DEEPTEPP_OK;
-    deeptepp_status status =
-        dtp_check_struct(in->struct_size, sizeof *in, sizeof *in, "deeptepp_session_options", error);
-    if (status != DEEPTEPP_OK)
-        return status;
-    *out = *in;
-    if (in->threads < 0 || in->threads > 256)
-        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "deeptepp_session_options.threads is %d, wanted 0 to 256",
-                        in->threads);
-    return DEEPTEPP_OK;
-}
-
 static deeptepp_status make(deeptepp_session **out, deeptepp_model *model, const deeptepp_session_options *options,
                             deeptepp_error *error)
 {
     deeptepp_session_options o;
-    deeptepp_status status = read_options(options, &o, error);
+    deeptepp_status status = DTP_OPTIONS_READ(&o, deeptepp_session_options, memory_limit, options, error);
     if (status != DEEPTEPP_OK)
         return status;
+    if (o.memory_limit && o.memory_limit < model->memory)
+        return dtp_fail(error, DEEPTEPP_ERR_MEMORY_LIMIT, "model and session need %llu bytes, the limit is %llu",
+                        (unsigned long long)model->memory, (unsigned long long)o.memory_limit);
     deeptepp_session *session = calloc(1, sizeof *session);
     if (!session)
         return dtp_fail_memory(error, "a session", sizeof *session);
     atomic_flag_clear(&session->busy);
     session->model = deeptepp_model_ref(model);
     session->guidance = !o.no_guidance;
-    session->memory_limit = o.memory_limit;
     DTP_TRY(dtp_callbacks_copy(&session->callbacks, o.callbacks, error));
-    DTP_TRY(dtp_worker_start(&session->worker, o.threads, error));
+    DTP_TRY(dtp_worker_start(&session->worker, model->threads, error));
     *out = session;
     return DEEPTEPP_OK;
 fail:
     deeptepp_session_free(session);
     return status;
+}
+
+static void log_start(const deeptepp_session *session)
+{
+    char backend[64], line[200];
+    dtp_backend_version(backend, sizeof backend);
+    snprintf(line, sizeof line, "session: %d threads, %s, %s, %.0f MB with the model", session->model->threads, backend,
+             dtp_backend_isa(), 1e-6 * (double)session->model->memory);
+    if (session->callbacks.log)
+        session->callbacks.log(session->callbacks.user, line);
 }
 
 static void log_slow_layers(const deeptepp_session *session)
@@ -206,12 +176,13 @@ deeptepp_status deeptepp_session_new(deeptepp_session **out, deeptepp_model *mod
     if (!out || !model)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "%s is NULL", out ? "model" : "out");
     DTP_TRY(make(&session, model, options, error));
-    session->logits = calloc(logits_count(model), sizeof *session->logits);
+    session->logits = calloc(dtp_model_logits(model), sizeof *session->logits);
     if (!session->logits) {
-        status = dtp_fail_memory(error, "logits", logits_count(model) * sizeof *session->logits);
+        status = dtp_fail_memory(error, "logits", dtp_model_logits(model) * sizeof *session->logits);
         goto fail;
     }
     DTP_TRY(dtp_worker_run(session->worker, prepare_job, session, &session->callbacks, error));
+    log_start(session);
     log_slow_layers(session);
     *out = session;
     return DEEPTEPP_OK;
@@ -231,21 +202,6 @@ void deeptepp_session_free(deeptepp_session *session)
     free(session);
 }
 
-deeptepp_status deeptepp_session_estimate(deeptepp_model *model, const deeptepp_session_options *options,
-                                          uint64_t *bytes, deeptepp_error *error)
-{
-    deeptepp_session *session = NULL;
-    if (!model || !bytes)
-        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "%s is NULL", model ? "bytes" : "model");
-    deeptepp_status status = make(&session, model, options, error);
-    if (status == DEEPTEPP_OK)
-        status = dtp_worker_run(session->worker, estimate_job, session, &session->callbacks, error);
-    if (status == DEEPTEPP_OK)
-        *bytes = session->bytes;
-    deeptepp_session_free(session);
-    return status;
-}
-
 /* ---- use ---- */
 
 static void log_warnings(const deeptepp_session *session)
@@ -254,7 +210,7 @@ static void log_warnings(const deeptepp_session *session)
         session->callbacks.log(session->callbacks.user, session->warnings.items[i].message);
 }
 
-static deeptepp_status make_result(deeptepp_session *session, deeptepp_result **out, double term, deeptepp_error *error)
+static deeptepp_status make_result(deeptepp_session *session, deeptepp_result **out, deeptepp_error *error)
 {
     fenv_t host;
     const dtp_run run = {
@@ -262,7 +218,7 @@ static deeptepp_status make_result(deeptepp_session *session, deeptepp_result **
         .study = &session->study,
         .actions = &session->actions,
         .logits = session->logits,
-        .covariate_term = term,
+        .covariates = session->covariates,
         .warnings = &session->warnings,
         .threads = dtp_worker_threads(session->worker),
         .guidance = session->guidance,
@@ -275,20 +231,18 @@ static deeptepp_status make_result(deeptepp_session *session, deeptepp_result **
 
 static deeptepp_status score(deeptepp_session *session, deeptepp_result **out, deeptepp_error *error)
 {
-    double term;
     fenv_t host;
-    dtp_warnings filled = {.count = 0};
     dtp_floats_enter(&host);
-    deeptepp_status status = dtp_risk_covariates(&session->model->risk, session->patient, &term, &filled, error);
+    deeptepp_status status = dtp_risk_covariates(&session->model->risk, session->patient, session->covariates,
+                                                 &session->warnings, error);
     dtp_floats_leave(&host);
     if (status == DEEPTEPP_OK)
         status = dtp_worker_run(session->worker, score_job, session, &session->callbacks, error);
-    if (status != DEEPTEPP_OK)
-        return status;
-    for (int i = 0; i < filled.count; i++)
-        dtp_warn(&session->warnings, filled.items[i].code, "%s", filled.items[i].message);
-    log_warnings(session);
-    return make_result(session, out, term, error);
+    if (status == DEEPTEPP_OK)
+        status = make_result(session, out, error);
+    if (status == DEEPTEPP_OK)
+        log_warnings(session);
+    return status;
 }
 
 deeptepp_status deeptepp_session_score(deeptepp_session *session, const deeptepp_case *patient, deeptepp_result **out,
@@ -302,6 +256,7 @@ deeptepp_status deeptepp_session_score(deeptepp_session *session, const deeptepp
     if (status != DEEPTEPP_OK)
         return status;
     session->patient = patient;
+    session->warnings.count = 0;
     status = score(session, out, error);
     session->patient = NULL;
     leave(session);
@@ -320,6 +275,7 @@ deeptepp_status deeptepp_session_preprocess(deeptepp_session *session, const dee
     if (status != DEEPTEPP_OK)
         return status;
     session->patient = patient;
+    session->warnings.count = 0;
     status = dtp_worker_run(session->worker, preprocess_job, session, &session->callbacks, error);
     if (status == DEEPTEPP_OK) {
         memcpy(out, dtp_net_input(session->net), count * sizeof *out);

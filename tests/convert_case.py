@@ -22,8 +22,10 @@ PMG = {"architecture": "pmg2d", "width": 8}
 
 
 def described(drop=(), **options):
-    """What its author writes: without what converting derives."""
+    """What its author writes: without what converting derives, and with what the model file does not hold."""
     model = make_model.description(**{**RESNET, **options} if "architecture" not in options else options)
+    if "architecture" not in options:
+        model["network"]["norm_eps"] = 1e-5
     for key in ("architecture", "members"):
         model["network"].pop(key, None)
     return {key: value for key, value in model.items() if key not in ("schema", *drop)}

@@ -18,7 +18,7 @@ class CError(ctypes.Structure):
 
 
 class VolumeOptions(ctypes.Structure):
-    _fields_ = [("struct_size", c_size_t), ("volume_number", c_int64), ("max_bytes", c_uint64),
+    _fields_ = [("struct_size", c_size_t), ("callbacks", c_void_p), ("volume_number", c_int64), ("max_bytes", c_uint64),
                 ("orientation", c_char_p)]
 
 
@@ -28,8 +28,11 @@ class Array(ctypes.Structure):
 
 
 class SessionOptions(ctypes.Structure):
-    _fields_ = [("struct_size", c_size_t), ("callbacks", c_void_p), ("threads", c_int32), ("no_guidance", c_int32),
-                ("memory_limit", c_uint64)]
+    _fields_ = [("struct_size", c_size_t), ("callbacks", c_void_p), ("no_guidance", c_int32), ("memory_limit", c_uint64)]
+
+
+class ModelOptions(ctypes.Structure):
+    _fields_ = [("struct_size", c_size_t), ("callbacks", c_void_p), ("threads", c_int32), ("max_file_bytes", c_uint64)]
 
 
 class DeepteppError(Exception):
@@ -48,7 +51,7 @@ def load():
     library = ctypes.CDLL(path)
     signatures = {
         "status_name": (c_char_p, [c_int]),
-        "model_open": (c_int, [POINTER(c_void_p), c_char_p, c_void_p, POINTER(CError)]),
+        "model_open": (c_int, [POINTER(c_void_p), c_char_p, POINTER(ModelOptions), POINTER(CError)]),
         "model_free": (None, [c_void_p]),
         "model_input_shape": (None, [c_void_p, POINTER(c_int64)]),
         "volume_open": (c_int, [POINTER(c_void_p), c_char_p, POINTER(VolumeOptions), POINTER(CError)]),
@@ -97,7 +100,7 @@ class Handle:
 def volume(image, orientation=None, number=0):
     """Of a path, or of (an array indexed i, j, k; an affine)."""
     if isinstance(image, (str, Path)):
-        options = VolumeOptions(ctypes.sizeof(VolumeOptions), number, 0, orientation and orientation.encode())
+        options = VolumeOptions(ctypes.sizeof(VolumeOptions), None, number, 0, orientation and orientation.encode())
         return Handle("volume", "volume_open", os.fsencode(image), byref(options))
     voxels, affine = np.asarray(image[0]), np.asarray(image[1], dtype=float)
     array = Array(ctypes.sizeof(Array), voxels.ctypes.data, TYPES[voxels.dtype.name], (c_int64 * 3)(*voxels.shape),
@@ -131,9 +134,9 @@ def case(images, mask, label=0, covariates=(), orientation=None):
 
 class Session:
     def __init__(self, model, threads=0):
-        self.model = Handle("model", "model_open", os.fsencode(model), None)
-        options = SessionOptions(ctypes.sizeof(SessionOptions), None, threads, 0, 0)
-        self.handle = Handle("session", "session_new", self.model.pointer, byref(options))
+        options = ModelOptions(ctypes.sizeof(ModelOptions), None, threads, 0)
+        self.model = Handle("model", "model_open", os.fsencode(model), byref(options))
+        self.handle = Handle("session", "session_new", self.model.pointer, None)
         shape = (c_int64 * 5)()
         LIBRARY.deeptepp_model_input_shape(self.model.pointer, shape)
         self.shape = tuple(shape)

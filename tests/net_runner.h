@@ -22,7 +22,7 @@ static inline deeptepp_status net_runner_pack(const net_runner *runner, dtp_weig
     deeptepp_status status = DEEPTEPP_OK;
     for (int i = 0; i < runner->graph->n_layers && status == DEEPTEPP_OK; i++)
         if (runner->graph->layers[i].op == DTP_CONVOLUTION)
-            status = dtp_weights_set(weights, i, runner->weights[i], runner->bias[i], error);
+            status = dtp_weights_set(weights, i, runner->weights[i], runner->bias[i], NULL, error);
     return status;
 }
 

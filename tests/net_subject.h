@@ -76,7 +76,7 @@ static inline deeptepp_status pack_member(subject *s, int member, deeptepp_error
             continue;
         status = dtp_arch_fold(&s->arch, &s->network, &s->file, member, i, &weights, &bias, error);
         if (status == DEEPTEPP_OK)
-            status = dtp_weights_set(s->weights[member], i, weights, bias, error);
+            status = dtp_weights_set(s->weights[member], i, weights, bias, NULL, error);
         free(weights);
         free(bias);
     }

@@ -1,5 +1,5 @@
-/* Every head's logits of a pmg2d model: pmg_heads MODEL INPUT > JSON {"heads": [view][head][class]}. INPUT is raw
- * float32 in C order of the model's input shape. */
+/* Every head's logits of a pmg2d model: pmg_heads MODEL INPUT > JSON {"heads": [view][head][class], "gmac": of one view}.
+ * INPUT is raw float32 in C order of the model's input shape. */
 #include <stdio.h>
 
 #include "model.h"
@@ -48,7 +48,10 @@ static void print(const run *r)
                 printf("%s%.9g%s", c ? ", " : h ? ", [" : "[", (double)*at++, c == arch->classes - 1 ? "]" : "");
         printf("]");
     }
-    printf("]}\n");
+    double macs = 0;
+    for (int i = 0; i < arch->graph.n_layers; i++)
+        macs += dtp_layer_macs(&arch->graph, i);
+    printf("], \"gmac\": %.6f}\n", 1e-9 * macs);
 }
 
 int main(int argc, char **argv)

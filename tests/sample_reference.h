@@ -130,7 +130,7 @@ static inline stored store_picture(const picture *p, deeptepp_type type, int64_t
                       *picture_at(p, i, j, k));
     draft.data = s.block + first;
     memcpy(draft.affine, p->affine, sizeof draft.affine);
-    if (dtp_volume_make(&s.volume, &draft, &error) != DEEPTEPP_OK)
+    if (dtp_volume_make(&s.volume, &draft, NULL, &error) != DEEPTEPP_OK)
         fail_msg("the test's own volume is wrong: %s", error.message);
     return s;
 }

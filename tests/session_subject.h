@@ -160,22 +160,26 @@ static inline void patient_free(patient *p)
 
 /* ---- models, sessions, scores ---- */
 
-static inline deeptepp_model *model_of(const tiny_options *options)
+static inline deeptepp_model *model_with(const tiny_options *options, int threads)
 {
     deeptepp_error error;
     deeptepp_model *model = NULL;
     tiny_bytes bytes = tiny_model_bytes(options);
-    const deeptepp_model_options one = {.struct_size = sizeof one, .threads = 1};
-    if (deeptepp_model_from_bytes(&model, bytes.data, bytes.size, &one, &error) != DEEPTEPP_OK)
+    const deeptepp_model_options o = {.struct_size = sizeof o, .threads = threads};
+    if (deeptepp_model_from_bytes(&model, bytes.data, bytes.size, &o, &error) != DEEPTEPP_OK)
         fail_msg("%s", error.message);
     free(bytes.data);
     return model;
 }
 
-static inline deeptepp_session *session_with(deeptepp_model *model, int threads, const deeptepp_callbacks *callbacks)
+static inline deeptepp_model *model_of(const tiny_options *options)
 {
-    const deeptepp_session_options options = {
-        .struct_size = sizeof options, .threads = threads, .callbacks = callbacks};
+    return model_with(options, 2);
+}
+
+static inline deeptepp_session *session_with(deeptepp_model *model, const deeptepp_callbacks *callbacks)
+{
+    const deeptepp_session_options options = {.struct_size = sizeof options, .callbacks = callbacks};
     deeptepp_error error;
     deeptepp_session *session = NULL;
     if (deeptepp_session_new(&session, model, &options, &error) != DEEPTEPP_OK)

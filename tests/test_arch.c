@@ -252,7 +252,7 @@ static void a_file_of_something_else_is_refused_quietly(void **state)
     arch_refuse(s, DEEPTEPP_ERR_MODEL_TENSORS, "unexpected tensor embedding");
 }
 
-static void kernels_must_be_odd_and_at_most_15(void **state)
+static void the_stems_kernel_is_odd_and_at_most_15_the_others_are_fixed(void **state)
 {
     static const struct {
         const char *name;
@@ -262,7 +262,9 @@ static void kernels_must_be_odd_and_at_most_15(void **state)
         {"conv1.weight", {4, 1, 2, 3, 3}, "conv1.weight: kernel size 2"},
         {"conv1.weight", {4, 1, 3, 3, 6}, "conv1.weight: kernel size 6"},
         {"conv1.weight", {4, 1, 3, 17, 3}, "conv1.weight: kernel size 17"},
-        {"layer4.0.conv2.weight", {32, 32, 3, 4, 3}, "layer4.0.conv2.weight: kernel size 4"},
+        {"layer4.0.conv2.weight", {32, 32, 3, 4, 3}, "layer4.0.conv2.weight is [32, 32, 3, 4, 3], wanted [32, 32, 3, 3, 3]"},
+        {"layer4.0.conv2.weight", {32, 32, 5, 5, 5}, "layer4.0.conv2.weight is [32, 32, 5, 5, 5], wanted [32, 32, 3, 3, 3]"},
+        {"layer2.0.downsample.0.weight", {8, 4, 3, 3, 3}, "is [8, 4, 3, 3, 3], wanted [8, 4, 1, 1, 1]"},
     };
     const tiny_options options = {.seed = 8};
     (void)state;
@@ -271,6 +273,39 @@ static void kernels_must_be_odd_and_at_most_15(void **state)
         set_shape(s, cases[i].name, cases[i].shape);
         arch_refuse(s, DEEPTEPP_ERR_MODEL_TENSORS, cases[i].wanted);
     }
+}
+
+/* All of a block's tensors gone: what is left is a network, but none that anybody trained. */
+static void drop_block(arch_subject *s, const char *block)
+{
+    for (int i = 0; i < s->model.count;) {
+        if (strncmp(s->model.tensors[i].name, block, strlen(block)) == 0)
+            tiny_model_drop(&s->model, s->model.tensors[i].name);
+        else
+            i++;
+    }
+}
+
+static void a_lost_block_is_seen(void **state)
+{
+    const tiny_options basic = {.depth = 18}, bottlenecks = {.depth = 50, .width = 2};
+    (void)state;
+    arch_subject *s = arch_make(&basic);
+    drop_block(s, "layer3.1.");
+    arch_refuse(s, DEEPTEPP_ERR_MODEL_TENSORS, "2, 2, 1 and 2 basic blocks, wanted a ResNet of depth 10");
+    s = arch_make(&bottlenecks);
+    drop_block(s, "layer4.2.");
+    arch_refuse(s, DEEPTEPP_ERR_MODEL_TENSORS, "3, 4, 6 and 2 bottlenecks");
+}
+
+static void a_convolution_has_no_bias_of_its_own(void **state)
+{
+    const tiny_options options = {.seed = 8};
+    const int64_t shape[] = {4, 0};
+    (void)state;
+    arch_subject *s = arch_make(&options);
+    tiny_model_add(&s->model, "conv1.bias", shape);
+    arch_refuse(s, DEEPTEPP_ERR_MODEL_TENSORS, "unexpected tensor conv1.bias");
 }
 
 static void an_integer_weight_is_refused(void **state)
@@ -300,6 +335,11 @@ static void a_network_of_too_many_layers_is_refused(void **state)
         snprintf(name, sizeof name, "layer1.%d.conv1.weight", i);
         tiny_model_add(&s->model, name, shape);
     }
+    tiny_bytes bytes = tiny_model_write(&s->model);
+    deeptepp_model *model = NULL;
+    /* Through the public door: what lies behind the table of layers must be whole when the model is given up. */
+    assert_int_equal(deeptepp_model_from_bytes(&model, bytes.data, bytes.size, NULL, &s->error), DEEPTEPP_ERR_MODEL_VALUE);
+    free(bytes.data);
     arch_refuse(s, DEEPTEPP_ERR_MODEL_VALUE, "more than 512 layers");
 }
 
@@ -384,7 +424,9 @@ int main(void)
         cmocka_unit_test(a_projection_makes_its_blocks_channels),
         cmocka_unit_test(every_finding_reaches_the_log),
         cmocka_unit_test(a_file_of_something_else_is_refused_quietly),
-        cmocka_unit_test(kernels_must_be_odd_and_at_most_15),
+        cmocka_unit_test(the_stems_kernel_is_odd_and_at_most_15_the_others_are_fixed),
+        cmocka_unit_test(a_lost_block_is_seen),
+        cmocka_unit_test(a_convolution_has_no_bias_of_its_own),
         cmocka_unit_test(an_integer_weight_is_refused),
         cmocka_unit_test(a_network_of_too_many_layers_is_refused),
         cmocka_unit_test(every_members_tensors_are_checked),

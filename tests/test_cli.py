@@ -4,18 +4,17 @@ import os
 import pathlib
 import pty
 import re
-import resource
 import signal
-import stat
 import subprocess
 
 import pytest
 
-from cli_program import PROGRAM, SMALL, answer, interrupted, needs_program, phantom, read_nifti, refusal, run
+from cli_program import PROGRAM, SMALL, answer, interrupted, needs_program, phantom, read_nifti, refusal
 
 pytestmark = needs_program
 
-VERSION_HEADER = pathlib.Path(__file__).parent.parent / "include" / "deeptepp" / "version.h"
+ROOT = pathlib.Path(__file__).parent.parent
+VERSION_HEADER = ROOT / "include" / "deeptepp" / "version.h"
 COMMANDS = ("score", "preprocess", "info", "selftest", "picture", "phantom")
 LARGE = ("--dims", "500,500,200", "--spacing", "0.5,0.5,0.7")
 
@@ -77,6 +76,26 @@ def test_a_covariate_without_a_number_is_a_usage_error(case):
     assert "NAME=NUMBER" in refusal(1, "score", "--model", "m", *files, "--covariate", "age")
 
 
+@pytest.mark.parametrize("command", ("score", "preprocess", "picture"))
+@pytest.mark.parametrize("letters", ("RLA", "RAX", "RASL", "RA", "ras", ""))
+def test_an_orientation_is_a_letter_of_each_axis(command, letters):
+    assert f"--orientation: found '{letters}', wanted three letters" in refusal(1, command, "--orientation", letters)
+
+
+def test_images_without_a_name_must_be_alone(case, tmp_path):
+    named, plain = ("--image", f"pre={case[0]}"), ("--image", case[0])
+    for command in (("score",), ("preprocess", "--out", tmp_path / "x.npy")):
+        rest = ("--model", "m", "--mask", case[1])
+        two = refusal(1, *command, *plain, *plain, *rest)
+        assert "two images without a channel name: write --image NAME=PATH" in two
+        assert "an image without a channel name" in refusal(1, *command, *named, *plain, *rest)
+
+
+def test_a_number_of_a_volume_counts_from_1(case, tmp_path):
+    text = refusal(1, "picture", "--image", f"{case[0]}#0", "--mask", case[1], "--out", tmp_path / "p.png")
+    assert "found #0, wanted #1" in text
+
+
 def test_help_lists_commands_and_exit_codes():
     text = answer("--help")
     for word in (*COMMANDS, "0", "1", "2", "3", "4", "130"):
@@ -91,6 +110,11 @@ def test_every_command_has_help(command):
     assert max(map(len, text.splitlines())) <= 120
 
 
+def test_help_says_what_verbose_shows():
+    for command in ("score", "preprocess", "selftest"):
+        assert "what the library reports: threads, backend, memory, warnings" in answer(command, "--help")
+
+
 def test_version_is_the_headers():
     version = ".".join(re.findall(r"VERSION_(?:MAJOR|MINOR|PATCH) (\d+)", VERSION_HEADER.read_text()))
     assert answer("--version") == f"deeptepp {version} (library {version})\n"
@@ -100,96 +124,20 @@ def test_version_is_the_headers():
 
 
 @pytest.mark.parametrize("option", ("image", "mask"))
-def test_a_missing_file_is_named_and_is_exit_code_2(case, tmp_path, option):
+def test_a_missing_file_is_named_and_is_exit_code_3(case, tmp_path, option):
     files = {"image": case[0], "mask": case[1], option: tmp_path / "absent.nii"}
     arguments = [part for name, path in files.items() for part in (f"--{name}", path)]
-    assert str(tmp_path / "absent.nii") in refusal(2, "picture", *arguments, "--out", tmp_path / "p.png")
+    assert str(tmp_path / "absent.nii") in refusal(3, "picture", *arguments, "--out", tmp_path / "p.png")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_missing_model_is_named_and_is_exit_code_2(tmp_path):
-    assert str(tmp_path / "absent") in refusal(2, "info", "--model", tmp_path / "absent")
+def test_a_missing_or_unreadable_model_is_named_and_is_exit_code_3(tmp_path):
+    for path in (tmp_path / "absent", tmp_path):
+        assert str(path) in refusal(3, "info", "--model", path)
 
 
 def test_a_file_that_is_no_model_is_exit_code_2(case):
     assert str(case[0]) in refusal(2, "info", "--model", case[0])
-
-
-# ---- Output that cannot be written ----
-
-
-@pytest.fixture
-def full():
-    if not os.path.exists("/dev/full"):
-        pytest.skip("this system has no /dev/full")
-    before = os.stat("/dev/full").st_ino
-    yield "/dev/full"
-    assert stat.S_ISCHR(os.stat("/dev/full").st_mode) and os.stat("/dev/full").st_ino == before
-
-
-def test_a_full_disk_is_noticed_in_every_file(case, tmp_path, full):
-    image, mask = tmp_path / "i.nii.gz", tmp_path / "m.nii.gz"
-    commands = (("phantom", "--seed", 1, *SMALL, "--out-image", full, "--out-mask", mask),
-                ("phantom", "--seed", 1, *SMALL, "--out-image", image, "--out-mask", full),
-                ("picture", "--image", case[0], "--mask", case[1], "--out", full))
-    for command in commands:
-        assert "/dev/full: cannot be written: No space left" in refusal(3, *command)
-
-
-@pytest.mark.parametrize("command", ("--help", "--version"))
-def test_a_full_standard_output_is_exit_code_3(command, full):
-    with open(full, "w") as stream:
-        done = run(command, stdout=stream)
-    assert done.returncode == 3
-    assert done.stderr.startswith(b"deeptepp: standard output: cannot be written")
-
-
-def test_a_closed_standard_output_is_exit_code_3():
-    done = subprocess.run(["sh", "-c", '"$0" --version >&-', PROGRAM], stderr=subprocess.PIPE)
-    assert done.returncode == 3
-    assert done.stderr.startswith(b"deeptepp: standard output: cannot be written")
-
-
-def test_a_reader_that_goes_away_is_exit_code_3():
-    read, write = os.pipe()
-    os.close(read)
-    done = run("--help", stdout=write)
-    os.close(write)
-    assert done.returncode == 3
-
-
-def test_output_files_never_go_to_a_closed_standard_stream(tmp_path):
-    command = '"$0" phantom --seed 1 --dims 24,24,12 --spacing 3,3,4 --out-image i.nii --out-mask m.nii <&- >&- 2>&-'
-    subprocess.run(["sh", "-c", command, PROGRAM], cwd=tmp_path)
-    assert (tmp_path / "m.nii").stat().st_size == 352 + 24 * 24 * 12
-
-
-def test_a_folder_that_is_not_there_is_exit_code_3(case, tmp_path):
-    out = tmp_path / "absent" / "p.png"
-    assert str(out) in refusal(3, "picture", "--image", case[0], "--mask", case[1], "--out", out)
-
-
-def test_a_file_that_cannot_be_finished_leaves_the_old_one(case, tmp_path):
-    out = tmp_path / "p.png"
-    out.write_text("old")
-    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-    refusal(3, "picture", "--image", case[0], "--mask", case[1], "--out", out, preexec_fn=limit)
-    assert out.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [out]
-
-
-def test_a_link_leads_to_the_new_file(case, tmp_path):
-    target, link = tmp_path / "target.png", tmp_path / "link.png"
-    target.write_text("old")
-    link.symlink_to(target)
-    answer("picture", "--image", case[0], "--mask", case[1], "--out", link)
-    assert link.is_symlink() and target.read_bytes().startswith(b"\x89PNG")
-
-
-def test_files_have_the_usual_permissions(case):
-    mask = os.umask(0)
-    os.umask(mask)
-    assert stat.S_IMODE(case[0].stat().st_mode) == 0o666 & ~mask
 
 
 # ---- Interruption and progress ----
@@ -238,3 +186,28 @@ def test_numbers_have_a_point_whatever_the_locale(tmp_path):
                   env={**os.environ, "LC_ALL": comma[0]})
     assert "20.5 mm across" in text
     assert read_nifti(mask).any()
+
+
+# ---- Built and installed ----
+
+
+def test_the_installed_program_finds_its_library_under_any_prefix(tmp_path):
+    build = os.environ.get("DEEPTEPP_BUILD")
+    if not build:
+        pytest.skip("DEEPTEPP_BUILD is not set")
+    subprocess.run(["ninja", "-C", build, "install"], check=True, stdout=subprocess.PIPE,
+                   env={**os.environ, "DESTDIR": str(tmp_path)})
+    installed = next(tmp_path.rglob("bin/deeptepp"))
+    prefix = installed.parent.parent.rename(tmp_path / "moved")
+    environment = {key: value for key, value in os.environ.items() if key != "LD_LIBRARY_PATH"}
+    libraries = subprocess.run(["ldd", prefix / "bin" / "deeptepp"], stdout=subprocess.PIPE, text=True, env=environment)
+    found = re.search(r"libdeeptepp\S* => (\S+)", libraries.stdout)[1]
+    assert pathlib.Path(found).resolve().is_relative_to(prefix)
+
+
+def test_no_two_ways_to_build_share_a_folder():
+    """Meson keeps the options, the prefix among them, that a folder was configured with first."""
+    install = re.search(r"^meson setup (\S+) --prefix", (ROOT / "README.md").read_text(), re.M)[1]
+    quickstart = re.search(r"meson setup (\S+)", (ROOT / "examples" / "quickstart").read_text())[1]
+    by_hand = re.search(r"meson setup (\S+)", (ROOT / "docs" / "contributing.md").read_text())[1]
+    assert len({install, quickstart, by_hand}) == 3

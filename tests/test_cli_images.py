@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import os
 import pathlib
+import re
 import struct
 import zlib
 
@@ -250,6 +251,57 @@ def test_an_image_of_one_slice_or_one_value_is_drawn(tmp_path):
     mask[5:9, 5:9] = 1
     files = [write_nifti(tmp_path / f"{n}.nii", v, np.eye(4)) for n, v in enumerate((np.ones(mask.shape), mask))]
     png_size(picture(tmp_path, *files))
+
+
+FONT = pathlib.Path(__file__).parent.parent / "bindings" / "cli" / "font.c"
+WHITE, DIM, WARNING = (255, 255, 255), (150, 156, 166), (255, 170, 60)
+
+
+def letters():
+    """Each glyph's pixels, as bytes of 0 and 1, and its character."""
+    lines = re.findall(r"^    \{(.+)\},?$", FONT.read_text(), re.M)
+    rows = [[int(value, 16) for value in line.split(",")] for line in lines]
+    assert len(rows) == 95
+    return {bytes(row >> bit & 1 for row in glyph for bit in range(8, -1, -1)): chr(32 + number)
+            for number, glyph in enumerate(rows)}
+
+
+def read_words(path, top, colour, right=False):
+    """The line of text whose cells are at that height, from the margin (to the margin)."""
+    cv2 = pytest.importorskip("cv2")
+    line = (cv2.imread(str(path))[top:top + 15, 16:1584, ::-1] == colour).all(axis=2).astype(np.uint8)
+    line = line[:, line.shape[1] % 9:] if right else line
+    known = letters()
+    return "".join(known[line[:, x:x + 9].tobytes()] for x in range(0, line.shape[1] - 8, 9)).strip()
+
+
+def box_files(folder, low, high, spacing=(1.25, 1.25, 2.5)):
+    """An image of 40 x 40 x 20 voxels whose mask is a box."""
+    mask = np.zeros((40, 40, 20))
+    mask[tuple(slice(a, b) for a, b in zip(low, high))] = 1
+    affine = np.diag([*spacing, 1])
+    return write_nifti(folder / "i.nii", mask * 10 + np.arange(20), affine), write_nifti(folder / "m.nii", mask, affine)
+
+
+def test_measures_are_legible_for_tumours_of_every_size(tmp_path):
+    sizes = (((9, 9, 9), (10, 10, 10), "tumour 0.0039 ml, 1.2 x 1.2 x 2.5 mm (R-L x A-P x S-I), 1 voxel of 1.25 x"),
+             ((9, 9, 9), (13, 13, 13), "tumour 0.25 ml, 5.0 x 5.0 x 10.0 mm (R-L x A-P x S-I), 64 voxels of 1.25 x"),
+             ((5, 5, 5), (25, 21, 15), "tumour 12.50 ml, 25 x 20 x 25 mm (R-L x A-P x S-I), 3200 voxels of 1.25 x"))
+    for low, high, words in sizes:
+        out = picture(tmp_path, *box_files(tmp_path, low, high))
+        assert read_words(out, 11, WHITE) == "i.nii   mask m.nii"
+        assert read_words(out, 33, DIM).startswith(words)
+
+
+def test_a_mask_at_the_border_is_told(tmp_path):
+    inside = (1, 1, 1), (39, 39, 19)
+    assert read_words(picture(tmp_path, *box_files(tmp_path, *inside)), 11, WARNING, right=True) == ""
+    for axis in range(3):
+        for end, value in ((0, 0), (1, (40, 40, 20)[axis])):
+            box = [list(corner) for corner in inside]
+            box[end][axis] = value
+            out = picture(tmp_path, *box_files(tmp_path, *box))
+            assert read_words(out, 11, WARNING, right=True) == "the mask touches the image's border"
 
 
 def halves(voxels):

@@ -80,6 +80,49 @@ def test_the_text_and_the_json_say_the_same(model, case):
     assert views == pytest.approx(result["view_scores"], abs=1e-4)
 
 
+def labelled(text, label):
+    """The line of that label, and those below it that have none."""
+    found = re.search(rf"^{label} +(.+(?:\n {{16}}.+)*)", text, re.M)
+    return " ".join(found[1].split())
+
+
+def test_the_spread_over_views_is_called_what_it_is(model, case):
+    text, result = answer(*words("score", model, case)), scored(*words("score", model, case))
+    spread = f"sd {result['score_sd']:.6f}: spread over 3 rotated views, not an uncertainty of the score"
+    assert labelled(text, "score").endswith(spread)
+
+
+def test_the_nearest_cut_point_is_told_by_its_value(folder, model, case):
+    score = scored(*words("score", model, case))["score"]
+    other = folder / "other.safetensors"
+    for cuts, side in (([score - 9, score + 0.25], "0.250000 below"), ([score - 0.125, score + 9], "0.125000 above"),
+                       ([score, score + 9], "equals it and belongs to the lower tier")):
+        make_model(other, **TINY, self_test=False, overrides={"tiers.cutpoints": cuts})
+        nearest = min(cuts, key=lambda cut: abs(score - cut))
+        told = labelled(answer(*words("score", other, case)), "cut-point")
+        assert told.startswith(f"{nearest:.6f}") and side in told and "quantiles of a normal distribution" in told
+
+
+def test_views_are_counted_by_tier(folder, model, case):
+    views = sorted(scored(*words("score", model, case))["view_scores"])
+    other = folder / "tiered.safetensors"
+    for cuts, told in (([views[0], views[1]], "1 low, 1 fair, 1 high"),  # a score on a cut-point is of the lower tier
+                       ([views[0] - 1, views[2] + 1], "0 low, 3 fair, 0 high"),
+                       ([views[2], 99], "3 low, 0 fair, 0 high")):
+        make_model(other, **TINY, self_test=False,
+                   overrides={"tiers.cutpoints": cuts, "tiers.names": ["low", "fair", "high"], "tiers.guidance": None})
+        assert labelled(answer(*words("score", other, case)), "views in tiers") == told
+
+
+def test_without_tiers_or_with_one_view_no_views_are_counted(folder, case):
+    other = folder / "single.safetensors"
+    for change, views in (({"tiers": None}, 3), ({}, 1)):
+        make_model(other, **{**TINY, "views": views}, self_test=False, overrides=change)
+        text = answer(*words("score", other, case))
+        assert "views in tiers" not in text
+        assert ("rotated views" in text) == (views > 1)
+
+
 def test_the_text_says_what_a_reader_must_know(model, case):
     text = answer(*words("score", model, case))
     assert "RESEARCH USE ONLY" in text
@@ -112,6 +155,19 @@ def test_a_covariate_moves_the_score_by_its_coefficient(rich_model, two_phases):
     assert old - young == pytest.approx(0.2, abs=1e-6)
 
 
+def test_covariates_that_were_used_are_told(folder, case):
+    filled = {"name": "grade", "unit": "of 3", "coefficient": 0.5, "range": [1, 3], "missing": 2}
+    other = folder / "covariates.safetensors"
+    make_model(other, **TINY, self_test=False, overrides={"covariates": [*COVARIATES, filled]})
+    told = labelled(answer(*words("score", other, case, "--covariate", "age=60")), "covariates")
+    assert told == "age 60 years, adds 0.100000 grade 2 of 3, adds 1.000000 (not given, filled in)"
+    assert "not given" not in answer(*words("score", other, case, "--covariate", "age=60", "--covariate", "grade=2"))
+
+
+def test_without_covariates_none_are_told(model, case):
+    assert "covariates" not in answer(*words("score", model, case))
+
+
 def test_channels_go_by_name_not_by_order(rich_model, two_phases):
     pre, post, mask = two_phases
     scores = []
@@ -128,8 +184,10 @@ def test_a_volume_of_a_4d_file_is_chosen_by_number(model, two_phases, tmp_path):
     for number, single in ((1, pre), (2, post)):
         assert scored(*words("score", model, (f"{both}#{number}", mask)))["score"] == \
             pytest.approx(scored(*words("score", model, (single, mask)))["score"], abs=1e-9)
-    assert "#N" in refusal(2, *words("score", model, (both, mask)))
-    assert str(both) in refusal(2, *words("score", model, (f"{both}#3", mask)))
+    text = refusal(2, *words("score", model, (both, mask)))
+    assert f"{both}: found 2 volumes" in text and "#N" in text and "volume_number" not in text
+    assert f"{both}: found no volume #3, wanted #1 to #2" in refusal(2, *words("score", model, (f"{both}#3", mask)))
+    assert f"{pre}: found no volume #2, wanted #1" in refusal(2, *words("score", model, (f"{pre}#2", mask)))
 
 
 def test_awkward_file_names_can_be_said(model, case, tmp_path):
@@ -144,7 +202,19 @@ def test_a_file_without_orientation_needs_the_users_word(model, case, tmp_path):
     assert "--orientation" in text and str(files[0]) in text
     result = scored(*words("score", model, files, "--orientation", "RAS"))
     assert any("orientation" in warning["message"] for warning in result["warnings"])
-    refusal(1, *words("score", model, files, "--orientation", "XYZ"))
+
+
+def test_an_orientation_that_is_not_used_gets_a_note(model, case, tmp_path):
+    silent = copy_of(case[1], tmp_path / "mask.nii", code=0)
+    out = tmp_path / "p.png"
+    for command in (words("score", model, case), words("preprocess", model, case, "--out", tmp_path / "x.npy"),
+                    ("picture", "--image", case[0], "--mask", case[1], "--out", out)):
+        done = run(*command, "--orientation", "LPS")
+        assert done.returncode == 0
+        assert done.stderr.decode() == "".join(
+            f"deeptepp: note: {path} states its own orientation (RAS): --orientation was not used\n" for path in case)
+    done = run("picture", "--image", case[0], "--mask", silent, "--out", out, "--orientation", "RAS")
+    assert done.stderr.count(b"note") == 1 and str(case[0]) in done.stderr.decode()
 
 
 def test_a_label_is_chosen(model, case, tmp_path):
@@ -183,7 +253,13 @@ def test_channels_and_covariates_that_do_not_fit_are_exit_code_2(model, rich_mod
 
 def test_a_memory_limit_is_kept(model, case):
     assert "--memory-limit" in refusal(4, *words("score", model, case, "--memory-limit", "100K"))
+    told = " ".join(answer("score", "--help").split())
+    assert "checked when the session is made" in told and "volumes and the backend's code are not counted" in told
     answer(*words("score", model, case, "--memory-limit", "8G"))
+
+
+def test_a_memory_limit_of_nothing_is_no_limit_and_refused(model, case):
+    assert "wanted a number of bytes above 0" in refusal(1, *words("score", model, case, "--memory-limit", "0"))
 
 
 def test_standard_output_that_is_full_is_exit_code_3(model, case):
@@ -215,7 +291,7 @@ def test_preprocess_writes_the_networks_input(model, case, tmp_path):
 def test_a_preprocess_that_fails_leaves_the_old_file(model, case, tmp_path):
     out, absent = tmp_path / "x.npy", tmp_path / "absent.nii"
     out.write_text("old")
-    refusal(2, *words("preprocess", model, (case[0], absent), "--out", out))
+    refusal(3, *words("preprocess", model, (case[0], absent), "--out", out))
     assert out.read_text() == "old" and list(tmp_path.iterdir()) == [out]
 
 
@@ -234,8 +310,51 @@ def test_info_tells_what_the_file_says(rich_model):
     for key in ("name", "version", "licence", "authors", "training_cohort", "intended_use", "limitations", "sha256"):
         assert described[key] in flat
     assert described["tiers"]["source"] in flat and described["calibration"]["source"] in flat
-    for part in ("pre, post", "2 members", "age (years)", "18 to 100", "Low, Moderate, High", "SEEDED"):
+    for part in ("pre, post", "2 members of ", "fold0., fold1.", "age (years), 18 to 100: adds 0.01 * (age - 50)",
+                 "Low, Moderate, High; cut at 0.27, 0.85", "SEEDED", "recipe cube", "rotated about AP", "shortcut B"):
         assert part in flat
+
+
+def test_info_tells_levels_and_what_is_filled_in(folder):
+    status = {"name": "status", "unit": "class", "missing": 0, "levels": [
+        {"value": 0, "name": "negative", "coefficient": -0.125}, {"value": 1, "name": "positive", "coefficient": 2}]}
+    path = folder / "levels.safetensors"
+    make_model(path, **TINY, self_test=False, overrides={"covariates": [status]})
+    assert labelled(answer("info", "--model", path), "covariates") == (
+        "status (class) 0: negative, adds -0.125 1: positive, adds 2 where it is missing: 0, with a warning")
+
+
+# What is true of a cube and of resnet3d only.
+CUBE_WORDS = ("region", "outside", "AP", "depth, height, width", "zscore")
+RESNET3D_WORDS = ("strides", "dilations", "shortcut")
+
+
+def test_info_of_the_published_network_and_views(folder):
+    path = folder / "pmg2d.safetensors"
+    make_model(path, architecture="pmg2d", width=8, members=5, self_test=False)
+    text = answer("info", "--model", path)
+    assert not [word for word in (*CUBE_WORDS, *RESNET3D_WORDS) if word in text]
+    network = labelled(text, "network")
+    assert network.startswith("pmg2d, 5 members of ") and "2-D ResNet" in network and "logits are added" in network
+    assert labelled(text, "members") == "fold0., fold1., fold2., fold3., fold4."
+    assert labelled(text, "recipe").startswith("mosaic: ") and "8 x 8" in labelled(text, "recipe")
+    assert labelled(text, "views").startswith("rotated about index axis 1 by 36, 72, ")
+    assert labelled(text, "slices").startswith("first: ") and labelled(text, "axes").startswith("LPS (index axes")
+
+
+def test_info_of_a_mosaic_cube_in_stored_order(folder):
+    path = folder / "mosaic_cube.safetensors"
+    section = {"recipe": "mosaic_cube", "channels": ["t1"], "axes": "stored", "size": [64, 64, 64], "slices": "spaced",
+               "angles_deg": [10, 20], "min_mask_voxels": 7}
+    make_model(path, depth=10, width=4, size=64, self_test=False, overrides={"input": section})
+    text = answer("info", "--model", path)
+    assert not [word for word in CUBE_WORDS if word in text] and "shortcut B" in text
+    assert labelled(text, "recipe").startswith("mosaic_cube: ") and "one behind the other" in labelled(text, "recipe")
+    assert labelled(text, "views") == "rotated about index axis 1 by 10, 20 degrees"
+    assert labelled(text, "slices").startswith("spaced: ")
+    axes = labelled(text, "axes")
+    assert axes.startswith("stored: ") and "depends on how the file is stored" in axes
+    assert labelled(text, "mask") == "at least 7 voxels"
 
 
 def test_info_needs_no_optional_section(folder):

@@ -96,6 +96,16 @@ def test_every_option_of_resnet3d_is_understood(tmp_path, options):
     assert description["self_test"]["score"] == pytest.approx(wanted, rel=1e-8)
 
 
+@pytest.mark.parametrize("depth", [34, 50, 101, 152, 200])
+def test_every_published_depth_is_taken(tmp_path, depth):
+    options = {"depth": depth, "width": 2, "size": 8}
+    tensors, _ = case_of(tmp_path, **options).add(weights(**options)).convert()
+    block, layers = make_model.DEPTHS[depth]
+    last = layers[2] - 1
+    assert f"layer3.{last}.conv2.weight" in tensors and f"layer3.{last + 1}.conv2.weight" not in tensors
+    assert (f"layer3.{last}.conv3.weight" in tensors) == (block == "bottleneck")
+
+
 def test_monais_resnet_scores_as_monai_does(tmp_path):
     nets = pytest.importorskip("monai.networks.nets", reason="MONAI is not here")
     torch.manual_seed(5)
@@ -245,6 +255,26 @@ def test_others_may_read_the_file_as_the_umask_says(tmp_path):
     assert stat.S_IMODE(case.out.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
 
 
+def test_norm_eps_is_asked_for_and_not_written(tmp_path):
+    case = case_of(tmp_path).add(weights())
+    assert case.description["network"]["norm_eps"] == 1e-5
+    _, description = case.convert()
+    assert "norm_eps" not in description["network"] and "activation" in description["network"]
+
+
+def test_a_number_without_a_point_is_one_in_yaml_too(tmp_path):
+    """To PyYAML, 1e-5 is text."""
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not here")
+    case = case_of(tmp_path).add(weights())
+    case.description["self_test"] = {"tolerance": 1e-3}
+    text = yaml.safe_dump(case.description)
+    assert "norm_eps: 1.0e-05" in text and "tolerance: 0.001" in text
+    path = tmp_path / "description.yaml"
+    path.write_text(text.replace("1.0e-05", "1e-5").replace("0.001", "1e-3"))
+    assert convert.main([str(case.paths[0]), "--description", str(path), "--out", str(case.out)]) == 0
+    assert make_model.read_safetensors(case.out)[1]["self_test"]["tolerance"] == 0.001
+
+
 def test_yaml_says_the_same_as_json(tmp_path):
     yaml = pytest.importorskip("yaml", reason="PyYAML is not here")
     case = case_of(tmp_path).add(weights())
@@ -291,3 +321,4 @@ def test_the_documented_values_of_monai_and_medicalnet_are_the_programs():
     for key, (_, medicalnet) in description.UNTOLD.items():
         (row,) = [line for line in document.splitlines() if line.startswith(f"| `{key}` |")]
         assert medicalnet in row
+    assert all(text in document for text in ("`leaky_relu` with slope 0.01", "`elu` with alpha 1"))

@@ -102,16 +102,15 @@ static void hard_statistics_fold_as_in_double(void **state)
 
 static void a_bias_before_a_norm_is_folded(void **state)
 {
-    const tiny_options options = {.seed = 3};
-    const int64_t shape[] = {4, 0};
+    const tiny_options options = {.seed = 3, .downsample_bias = true};
     (void)state;
     arch_subject *s = arch_make(&options);
-    tiny_tensor *bias = tiny_model_add(&s->model, "conv1.bias", shape);
-    for (int i = 0; i < 4; i++)
-        bias->values[i] = 0.3f * (float)(i - 1);
+    float *bias = tiny_model_find(&s->model, "layer2.0.downsample.0.bias")->values;
+    for (int i = 0; i < 8; i++)
+        bias[i] = 0.3f * (float)(i - 1);
     if (arch_build(s) != DEEPTEPP_OK)
         fail_msg("%s", s->error.message);
-    check_fold(s, 0, "", "conv1", "bn1");
+    check_fold(s, 0, "", "layer2.0.downsample.0", "layer2.0.downsample.1");
     arch_free(s);
 }
 
@@ -218,16 +217,14 @@ static void an_overflow_in_the_fold_is_found(void **state)
     static const char *const parts[] = {"bn1.weight", "bn1.running_mean"};
     for (size_t i = 0; i < DTP_COUNT(parts); i++) {
         arch_subject *s = arch_make(&options);
-        folded f;
+        deeptepp_model *model = NULL;
         tiny_model_find(&s->model, parts[i])->values[2] = 3e38f;
         tiny_model_find(&s->model, "bn1.running_var")->values[2] = 0;
-        if (arch_build(s) != DEEPTEPP_OK)
-            fail_msg("%s", s->error.message);
-        assert_int_equal(dtp_arch_fold(&s->arch, &s->network, &s->file, 0, 0, &f.weights, &f.bias, &s->error),
+        tiny_bytes bytes = tiny_model_write(&s->model);
+        assert_int_equal(deeptepp_model_from_bytes(&model, bytes.data, bytes.size, NULL, &s->error),
                          DEEPTEPP_ERR_MODEL_NONFINITE);
-        assert_says(s->error.message, "conv1.weight");
-        assert_says(s->error.message, "bn1");
-        folded_free(&f);
+        assert_says(s->error.message, "layer conv1");
+        free(bytes.data);
         arch_free(s);
     }
 }

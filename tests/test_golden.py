@@ -76,6 +76,9 @@ def test_the_tensor_is_monais_and_scipys(vector, model, case):
 
 
 def test_the_score_is_pytorchs(vector, model, case):
+    """A mosaic may have pixels one grey level off: a thousandth of the score's spread over views is promised."""
     result = deeptepp_c.Session(model).score(case)
+    mosaic = vector["options"].get("architecture") == "pmg2d"
+    atol = 1e-3 * np.std(vector["view_scores"], ddof=1) if mosaic else 1e-5
     for key in ("view_scores", "member_scores", "score"):
-        assert np.allclose(result[key], vector[key], rtol=1e-4, atol=1e-5), key
+        assert np.allclose(result[key], vector[key], rtol=1e-4, atol=atol), key

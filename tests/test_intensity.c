@@ -36,7 +36,7 @@ static void assert_mapped(const dtp_recipe *r, const double *values, size_t coun
 {
     dtp_mapping mapping;
     float *floats = to_floats(values, count);
-    assert_int_equal(dtp_mapping_of_values(&mapping, r, floats, count, "crop", NULL), DEEPTEPP_OK);
+    assert_int_equal(dtp_mapping_of_values(&mapping, r, floats, count, "crop", NULL, NULL), DEEPTEPP_OK);
     dtp_mapping_apply(&mapping, floats, count);
     for (size_t i = 0; i < count; i += 1 + count / 50) {
         double wanted = expected(r, values, count, values[i]);
@@ -85,7 +85,7 @@ static void no_rule_changes_nothing(void **state)
     dtp_mapping mapping;
     float values[] = {-0.0f, 1e-40f, 3e38f, 7, 7, -12345.678f}, copy[6];
     memcpy(copy, values, sizeof values);
-    assert_int_equal(dtp_mapping_of_values(&mapping, &r, values, 6, "crop", NULL), DEEPTEPP_OK);
+    assert_int_equal(dtp_mapping_of_values(&mapping, &r, values, 6, "crop", NULL, NULL), DEEPTEPP_OK);
     dtp_mapping_apply(&mapping, values, 6);
     for (int i = 0; i < 6; i++)
         assert_true(values[i] == copy[i]);
@@ -121,7 +121,7 @@ static void percentiles_are_those_of_the_sorted_values(void **state)
                 values[i] = awkward(kind, i, count);
             float *floats = to_floats(values, count);
             double *sorted = sorted_copy(values, count);
-            assert_int_equal(dtp_mapping_of_values(&mapping, &r, floats, count, "crop", NULL), DEEPTEPP_OK);
+            assert_int_equal(dtp_mapping_of_values(&mapping, &r, floats, count, "crop", NULL, NULL), DEEPTEPP_OK);
             double low = quantile(sorted, count, r.percentiles[0]), high = quantile(sorted, count, r.percentiles[1]);
             assert_true(fabs(mapping.low - low) <= 1e-9 * fabs(high) && fabs(mapping.high - high) <= 1e-9 * fabs(high));
             free(sorted);
@@ -138,7 +138,7 @@ static void percentiles_are_of_type_7(void **state)
     dtp_recipe r = RECIPE_WITH("intensity", PERCENTILE("25", "60"));
     dtp_mapping mapping;
     const float values[] = {3, 1, 4, 2};
-    assert_int_equal(dtp_mapping_of_values(&mapping, &r, values, 4, "crop", NULL), DEEPTEPP_OK);
+    assert_int_equal(dtp_mapping_of_values(&mapping, &r, values, 4, "crop", NULL, NULL), DEEPTEPP_OK);
     assert_true(fabs(mapping.low - 1.75) < 1e-12 && fabs(mapping.high - 2.8) < 1e-12);
     dtp_recipe_free(&r);
 }
@@ -150,7 +150,7 @@ static void values_are_not_reordered(void **state)
     dtp_mapping mapping;
     double *values = random_values(1000, 6, 0, 1);
     float *floats = to_floats(values, 1000), *copy = to_floats(values, 1000);
-    assert_int_equal(dtp_mapping_of_values(&mapping, &r, floats, 1000, "crop", NULL), DEEPTEPP_OK);
+    assert_int_equal(dtp_mapping_of_values(&mapping, &r, floats, 1000, "crop", NULL, NULL), DEEPTEPP_OK);
     assert_memory_equal(floats, copy, 1000 * sizeof *floats);
     free(copy);
     free(floats);
@@ -166,7 +166,7 @@ static void values_beyond_the_percentiles_are_clipped(void **state)
     float values[101], probes[] = {-1e30f, 9.99f, 10, 50, 90, 90.01f, 1e30f};
     for (int i = 0; i <= 100; i++)
         values[i] = (float)i;
-    assert_int_equal(dtp_mapping_of_values(&mapping, &r, values, 101, "crop", NULL), DEEPTEPP_OK);
+    assert_int_equal(dtp_mapping_of_values(&mapping, &r, values, 101, "crop", NULL, NULL), DEEPTEPP_OK);
     dtp_mapping_apply(&mapping, probes, 7);
     static const float wanted[] = {-1, -1, -1, 1, 3, 3, 3};
     for (int i = 0; i < 7; i++)
@@ -184,11 +184,11 @@ static void constants_are_refused(void **state)
         float values[100];
         for (int i = 0; i < 100; i++)
             values[i] = 1234.567f;
-        assert_int_equal(dtp_mapping_of_values(&mapping, &r, values, 100, "crop of X", &error),
+        assert_int_equal(dtp_mapping_of_values(&mapping, &r, values, 100, "crop of X", NULL, &error),
                          DEEPTEPP_ERR_IMAGE_CONSTANT);
         assert_non_null(strstr(error.message, "crop of X"));
         assert_non_null(strstr(error.message, "1234.56"));
-        assert_int_equal(dtp_mapping_of_values(&mapping, &r, values, 1, "crop", NULL), DEEPTEPP_ERR_IMAGE_CONSTANT);
+        assert_int_equal(dtp_mapping_of_values(&mapping, &r, values, 1, "crop", NULL, NULL), DEEPTEPP_ERR_IMAGE_CONSTANT);
         dtp_recipe_free(&r);
     }
 }
@@ -200,7 +200,7 @@ static void percentiles_that_coincide_are_refused(void **state)
     dtp_recipe r = RECIPE_WITH("intensity", PERCENTILE("5", "95"));
     dtp_mapping mapping;
     float values[100] = {[7] = 1, [8] = -1};
-    assert_int_equal(dtp_mapping_of_values(&mapping, &r, values, 100, "crop", NULL), DEEPTEPP_ERR_IMAGE_CONSTANT);
+    assert_int_equal(dtp_mapping_of_values(&mapping, &r, values, 100, "crop", NULL, NULL), DEEPTEPP_ERR_IMAGE_CONSTANT);
     dtp_recipe_free(&r);
 }
 

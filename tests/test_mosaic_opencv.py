@@ -8,7 +8,7 @@ import pytest
 
 import mosaic_case
 
-pytest.importorskip("cv2", reason="cv2 (opencv-python-headless) is not here: tests/golden/mosaics.json stands in for it")
+pytest.importorskip("cv2", reason="cv2 (opencv-python-headless) is not here: tests/golden/mosaics.npz stands in for it")
 nibabel = pytest.importorskip("nibabel", reason="nibabel is not here")
 import reference_mosaic  # noqa: E402
 

@@ -20,6 +20,7 @@ class Error(ctypes.Structure):
 class Options(ctypes.Structure):
     _fields_ = [
         ("struct_size", ctypes.c_size_t),
+        ("callbacks", ctypes.c_void_p),
         ("volume_number", ctypes.c_int64),
         ("max_bytes", ctypes.c_uint64),
         ("orientation", ctypes.c_char_p),
@@ -34,7 +35,7 @@ class Volume:
     """One deeptepp_volume, read out."""
 
     def __init__(self, library, path, volume_number=0, orientation=None):
-        options = Options(ctypes.sizeof(Options), volume_number, 0, orientation)
+        options = Options(ctypes.sizeof(Options), None, volume_number, 0, orientation)
         handle, error = ctypes.c_void_p(), Error()
         if library.deeptepp_volume_open(ctypes.byref(handle), str(path).encode(), ctypes.byref(options),
                                         ctypes.byref(error)):

@@ -47,7 +47,7 @@ static double reference_score(deeptepp_session *session, deeptepp_model *model, 
 static void a_score_is_the_reference_networks(void **state)
 {
     deeptepp_model *model = model_of(&golden);
-    deeptepp_session *session = session_with(model, 2, NULL);
+    deeptepp_session *session = session_with(model, NULL);
     patient *p = golden_patient();
     (void)state;
     double wanted = reference_score(session, model, p), found = score_of(session, p->known);
@@ -61,7 +61,7 @@ static void a_score_is_the_reference_networks(void **state)
 static void a_scores_parts_agree(void **state)
 {
     deeptepp_model *model = model_of(&golden);
-    deeptepp_session *session = session_with(model, 1, NULL);
+    deeptepp_session *session = session_with(model, NULL);
     patient *p = golden_patient();
     deeptepp_result *r = result_of(session, p->known);
     double score = deeptepp_result_score(r), views = 0, members = 0, squares = 0;
@@ -90,37 +90,37 @@ static void a_scores_parts_agree(void **state)
 
 static void two_calls_give_the_same_bits(void **state)
 {
-    deeptepp_model *model = model_of(&golden);
     patient *p = golden_patient();
     (void)state;
     for (int threads = 1; threads <= 2; threads++) {
-        deeptepp_session *session = session_with(model, threads, NULL), *other = session_with(model, threads, NULL);
+        deeptepp_model *model = model_with(&golden, threads);
+        deeptepp_session *session = session_with(model, NULL), *other = session_with(model, NULL);
         double first = score_of(session, p->known);
         for (int i = 0; i < 5; i++)
             assert_same(score_of(session, p->known), first);
         assert_same(score_of(other, p->known), first);
         deeptepp_session_free(other);
         deeptepp_session_free(session);
+        deeptepp_model_free(model);
     }
     patient_free(p);
-    deeptepp_model_free(model);
 }
 
 static void the_number_of_threads_hardly_matters(void **state)
 {
-    deeptepp_model *model = model_of(&golden);
     patient *p = golden_patient();
     double one = 0;
     (void)state;
     for (int threads = 1; threads <= 5; threads++) {
-        deeptepp_session *session = session_with(model, threads, NULL);
+        deeptepp_model *model = model_with(&golden, threads);
+        deeptepp_session *session = session_with(model, NULL);
         double score = score_of(session, p->known);
         one = threads == 1 ? score : one;
         assert_true(fabs(score - one) <= 1e-6 * fmax(1, fabs(one)));
         deeptepp_session_free(session);
+        deeptepp_model_free(model);
     }
     patient_free(p);
-    deeptepp_model_free(model);
 }
 
 /* What a host gets, all in one rounding mode; JSON writes 17 digits of every number. File and voxels are made before. */
@@ -189,7 +189,7 @@ static void the_hosts_rounding_mode_does_not_matter(void **state)
 static void a_result_outlives_everything(void **state)
 {
     deeptepp_model *model = model_of(&golden);
-    deeptepp_session *session = session_with(model, 1, NULL);
+    deeptepp_session *session = session_with(model, NULL);
     patient *p = golden_patient();
     char sha256[65];
     (void)state;
@@ -212,9 +212,29 @@ static void a_result_outlives_everything(void **state)
     deeptepp_result_free(r);
 }
 
+static void random_weights_propose_no_treatment(void **state)
+{
+    const tiny_options options = {.seed = 21, .width = 6, .channels = 2, .members = 2,
+                                  .patch = "{\"weights\": \"seeded\", \"tiers\": {\"names\": [\"Low\", \"Moderate\", "
+                                           "\"High\"], \"cutpoints\": [-2.5, 0.3], \"source\": \"none\", "
+                                           "\"guidance\": \"deeptepp\"}}"};
+    deeptepp_model *model = model_of(&options);
+    deeptepp_session *session = session_with(model, NULL);
+    patient *p = patient_new(2);
+    (void)state;
+    deeptepp_result *r = result_of(session, p->known);
+    assert_null(deeptepp_result_guidance(r));
+    assert_null(strstr(deeptepp_result_json(r), "trastuzumab"));
+    assert_non_null(deeptepp_result_tier_name(r));
+    deeptepp_result_free(r);
+    patient_free(p);
+    deeptepp_session_free(session);
+    deeptepp_model_free(model);
+}
+
 static void guidance_can_be_switched_off(void **state)
 {
-    const deeptepp_session_options options = {.struct_size = sizeof options, .no_guidance = 1, .threads = 1};
+    const deeptepp_session_options options = {.struct_size = sizeof options, .no_guidance = 1};
     deeptepp_model *model = model_of(&golden);
     deeptepp_session *session = NULL;
     patient *p = golden_patient();
@@ -244,7 +264,7 @@ static void check_self_test(double shift, const char *patch, deeptepp_status wan
              score + shift, patch);
     options.patch = text;
     deeptepp_model *model = model_of(&options);
-    deeptepp_session *session = session_with(model, 2, NULL);
+    deeptepp_session *session = session_with(model, NULL);
     assert_int_equal(deeptepp_session_self_test(session, &expected, &found, &error), wanted);
     assert_same(expected, score + shift);
     assert_true(fabs(found - score) < 2e-5);
@@ -273,7 +293,7 @@ static void a_self_test_that_does_not_fit_fails(void **state)
 static void a_file_without_self_test_says_so(void **state)
 {
     deeptepp_model *model = model_of(&golden);
-    deeptepp_session *session = session_with(model, 1, NULL);
+    deeptepp_session *session = session_with(model, NULL);
     double expected = 5, found = 6;
     (void)state;
     assert_int_equal(deeptepp_session_self_test(session, &expected, &found, NULL), DEEPTEPP_ERR_MODEL_NO_SELF_TEST);
@@ -282,32 +302,55 @@ static void a_file_without_self_test_says_so(void **state)
     deeptepp_model_free(model);
 }
 
-/* The network's output leaves float32 in a class the rule only divides by: the quotient would be a finite 0. */
+static void score_and_expect_overflow(const tiny_model *tiny, const patient *p, const char *layer)
+{
+    tiny_bytes bytes = tiny_model_write(tiny);
+    deeptepp_error error;
+    deeptepp_model *model = NULL;
+    deeptepp_result *result = (deeptepp_result *)&bytes;
+    assert_int_equal(deeptepp_model_from_bytes(&model, bytes.data, bytes.size, NULL, NULL), DEEPTEPP_OK);
+    deeptepp_session *session = session_with(model, NULL);
+    assert_int_equal(deeptepp_session_score(session, p->known, &result, &error), DEEPTEPP_ERR_SCORE_NONFINITE);
+    assert_null(result);
+    assert_says(error.message, layer);
+    deeptepp_session_free(session);
+    deeptepp_model_free(model);
+    free(bytes.data);
+}
+
+/* Wherever it happens: ReLU turns NaN into 0, and a class the rule only divides by makes the score a finite 0. */
 static void an_overflowing_network_gives_no_score(void **state)
 {
-    static const char *const rules[] = {"{\"score\": {\"rule\": \"softmax\", \"class\": 1}}",
-                                        "{\"score\": {\"rule\": \"logit\", \"class\": 0}}"};
+    static const char *const weights[] = {"conv1.weight", "layer1.0.conv1.weight", "layer2.0.downsample.0.weight",
+                                          "layer4.0.conv2.weight", "fc.weight"};
     patient *p = patient_new(1);
     (void)state;
-    for (int i = 0; i < 2; i++) {
-        const tiny_options options = {.seed = 23, .patch = rules[i]};
+    for (size_t i = 0; i < DTP_COUNT(weights); i++) {
+        char layer[64];
+        const tiny_options options = {.seed = 23, .patch = "{\"score\": {\"rule\": \"softmax\", \"class\": 1}}"};
         tiny_model tiny = tiny_model_make(&options);
-        for (int f = 0; f < 32; f++)
-            tiny_model_find(&tiny, "fc.weight")->values[f] = 3e38f;
-        tiny_model_find(&tiny, "fc.bias")->values[0] = 3e38f;
-        tiny_bytes bytes = tiny_model_write(&tiny);
-        deeptepp_model *model = NULL;
-        deeptepp_result *result = (deeptepp_result *)p;
-        assert_int_equal(deeptepp_model_from_bytes(&model, bytes.data, bytes.size, NULL, NULL), DEEPTEPP_OK);
-        deeptepp_session *session = session_with(model, 1, NULL);
-        assert_int_equal(deeptepp_session_score(session, p->known, &result, NULL), DEEPTEPP_ERR_SCORE_NONFINITE);
-        assert_null(result);
-        deeptepp_session_free(session);
-        deeptepp_model_free(model);
-        free(bytes.data);
+        tiny_tensor *tensor = tiny_model_find(&tiny, weights[i]);
+        for (size_t v = 0; v < tiny_tensor_count(tensor); v++)
+            tensor->values[v] = v % 2 ? 2e36f : -2e36f;
+        snprintf(layer, sizeof layer, "layer %.*s:", (int)(strlen(weights[i]) - strlen(".weight")), weights[i]);
+        score_and_expect_overflow(&tiny, p, layer);
         tiny_model_free(&tiny);
     }
     patient_free(p);
+}
+
+/* Bounds over many layers say far more than values ever reach: those are looked at, and the score is given. */
+static void a_deep_network_overflows_no_more_than_a_shallow_one(void **state)
+{
+    const tiny_options options = {.seed = 24, .depth = 50, .width = 4};
+    deeptepp_model *model = model_of(&options);
+    deeptepp_session *session = session_with(model, NULL);
+    patient *p = patient_new(1);
+    (void)state;
+    score_of(session, p->known);
+    patient_free(p);
+    deeptepp_session_free(session);
+    deeptepp_model_free(model);
 }
 
 int main(void)
@@ -320,10 +363,12 @@ int main(void)
         silent_test(the_hosts_rounding_mode_does_not_matter),
         silent_test(a_result_outlives_everything),
         silent_test(guidance_can_be_switched_off),
+        silent_test(random_weights_propose_no_treatment),
         silent_test(a_self_test_that_fits_passes),
         silent_test(a_self_test_that_does_not_fit_fails),
         silent_test(a_file_without_self_test_says_so),
         silent_test(an_overflowing_network_gives_no_score),
+        silent_test(a_deep_network_overflows_no_more_than_a_shallow_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

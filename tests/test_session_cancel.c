@@ -91,7 +91,7 @@ static int make_large(void **state)
     big.p = patient_new(1);
     if (deeptepp_model_from_bytes(&big.model, big.bytes.data, big.bytes.size, NULL, NULL) != DEEPTEPP_OK)
         return -1;
-    big.session = session_with(big.model, 2, &big.callbacks);
+    big.session = session_with(big.model, &big.callbacks);
     big.score = score_of(big.session, big.p->known);
     return 0;
 }
@@ -176,7 +176,7 @@ static void a_cancelled_session_may_be_freed_at_once(void **state)
     deeptepp_result *result;
     needs_large(state);
     deeptepp_callbacks callbacks = callbacks_of(&user);
-    deeptepp_session *session = session_with(big.model, 2, &callbacks);
+    deeptepp_session *session = session_with(big.model, &callbacks);
     arm(&user, 0, 0.3);
     deeptepp_status status = deeptepp_session_score(session, big.p->known, &result, NULL);
     assert_prompt(&user, status);
@@ -232,8 +232,8 @@ static void making_a_session_can_be_cancelled(void **state)
     const tiny_options o = {.seed = 62, .depth = 50, .width = 3, .size = {24, 24, 24}};
     impatient user;
     deeptepp_callbacks callbacks = callbacks_of(&user);
-    deeptepp_model *model = model_of(&o);
-    const deeptepp_session_options options = {.struct_size = sizeof options, .callbacks = &callbacks, .threads = 1};
+    deeptepp_model *model = model_with(&o, 1);
+    const deeptepp_session_options options = {.struct_size = sizeof options, .callbacks = &callbacks};
     (void)state;
     for (int i = 0; i < 6; i++) {
         deeptepp_session *session = (deeptepp_session *)&user;

@@ -218,7 +218,7 @@ static void assert_refused(deeptepp_session *session, const change *c)
 static void a_refused_case_leaves_no_trace(void **state)
 {
     deeptepp_model *model = model_of(&golden);
-    deeptepp_session *session = session_with(model, 2, NULL);
+    deeptepp_session *session = session_with(model, NULL);
     patient *p = patient_new(2);
     (void)state;
     with_age(p->known);
@@ -235,7 +235,7 @@ static void a_refused_case_leaves_no_trace(void **state)
 static void a_refused_case_may_go_without_error_struct(void **state)
 {
     deeptepp_model *model = model_of(&golden);
-    deeptepp_session *session = session_with(model, 1, NULL);
+    deeptepp_session *session = session_with(model, NULL);
     (void)state;
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         patient *p = patient_new(2);
@@ -258,7 +258,7 @@ static void a_voxel_that_became_nan_is_found(void **state)
     for (int i = 0; i < 2; i++) {
         const tiny_options options = {.seed = 33, .patch = patches[i]};
         deeptepp_model *model = model_of(&options);
-        deeptepp_session *session = session_with(model, 2, NULL);
+        deeptepp_session *session = session_with(model, NULL);
         deeptepp_result *result;
         patient *p = patient_new(1);
         double score = score_of(session, p->known);
@@ -282,7 +282,7 @@ static void warnings_are_the_cases_own(void **state)
                                 "\"x\", \"tolerance\": 1000}}";
     const tiny_options options = {.seed = 32, .patch = patch};
     deeptepp_model *model = model_of(&options);
-    deeptepp_session *session = session_with(model, 1, NULL);
+    deeptepp_session *session = session_with(model, NULL);
     patient *good = patient_new(1), *cut = patient_new(1);
     (void)state;
     a_tumour_at_the_border(cut, &cut->known);

@@ -20,25 +20,15 @@ static double resident_bytes(void)
     return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 
-/* Scratch memory grows with the threads: an estimate is for the same number as the session. */
-static uint64_t estimate_of(deeptepp_model *model, int threads)
-{
-    const deeptepp_session_options options = {.struct_size = sizeof options, .threads = threads};
-    uint64_t bytes = 0;
-    assert_int_equal(deeptepp_session_estimate(model, &options, &bytes, NULL), DEEPTEPP_OK);
-    assert_true(bytes > 0);
-    return bytes;
-}
-
 static void a_memory_limit_is_kept(void **state)
 {
     deeptepp_model *model = model_of(&large);
-    deeptepp_session_options options = {.struct_size = sizeof options, .threads = 1};
+    deeptepp_session_options options = {.struct_size = sizeof options};
     deeptepp_session *session = (deeptepp_session *)&options;
     deeptepp_error error;
     char bytes[24];
     (void)state;
-    options.memory_limit = estimate_of(model, 1) - 1;
+    options.memory_limit = deeptepp_model_memory(model) - 1;
     assert_int_equal(deeptepp_session_new(&session, model, &options, &error), DEEPTEPP_ERR_MEMORY_LIMIT);
     assert_null(session);
     snprintf(bytes, sizeof bytes, "%llu", (unsigned long long)options.memory_limit);
@@ -55,8 +45,8 @@ static void a_memory_limit_is_kept(void **state)
 
 static void warm_up(const patient *p)
 {
-    deeptepp_model *model = model_of(&smallest);
-    deeptepp_session *session = session_with(model, 2, NULL);
+    deeptepp_model *model = model_with(&smallest, 1);
+    deeptepp_session *session = session_with(model, NULL);
     score_of(session, p->known);
     deeptepp_session_free(session);
     deeptepp_model_free(model);
@@ -75,8 +65,8 @@ static void an_estimate_is_what_is_taken(void **state)
     warm_up(p);
     double before = resident_bytes();
     assert_int_equal(deeptepp_model_from_bytes(&model, bytes.data, bytes.size, NULL, NULL), DEEPTEPP_OK);
-    uint64_t estimate = estimate_of(model, 2);
-    deeptepp_session *session = session_with(model, 2, NULL);
+    uint64_t estimate = deeptepp_model_memory(model);
+    deeptepp_session *session = session_with(model, NULL);
     score_of(session, p->known);
     malloc_trim(0); /* what loading gave back to the allocator, to the system */
     double taken = resident_bytes() - before;
@@ -95,13 +85,13 @@ static void an_estimate_grows_with_what_is_needed(void **state)
     (void)state;
     more.members = 2;
     two = model_of(&more);
-    uint64_t weights = estimate_of(two, 2) - estimate_of(one, 2); /* one net serves both members */
+    uint64_t weights = deeptepp_model_memory(two) - deeptepp_model_memory(one); /* one net serves both members */
     assert_in_range(weights, 14000000, 20000000);
     deeptepp_model_free(two);
     more = large;
     more.patch = NULL; /* one view */
     two = model_of(&more);
-    assert_true(estimate_of(two, 2) < estimate_of(one, 2));
+    assert_true(deeptepp_model_memory(two) < deeptepp_model_memory(one));
     deeptepp_model_free(two);
     deeptepp_model_free(one);
 }
@@ -110,8 +100,8 @@ static void an_estimate_grows_with_what_is_needed(void **state)
 
 static void many_scores_need_no_more_memory(void **state)
 {
-    deeptepp_model *model = model_of(&smallest);
-    deeptepp_session *session = session_with(model, 1, NULL);
+    deeptepp_model *model = model_with(&smallest, 1);
+    deeptepp_session *session = session_with(model, NULL);
     patient *p = patient_new(1);
     int count = under_valgrind() ? 300 : 50000;
     double first = score_of(session, p->known);
@@ -131,8 +121,8 @@ static void many_scores_need_no_more_memory(void **state)
 
 static void refused_cases_need_no_more_memory(void **state)
 {
-    deeptepp_model *model = model_of(&smallest);
-    deeptepp_session *session = session_with(model, 1, NULL);
+    deeptepp_model *model = model_with(&smallest, 1);
+    deeptepp_session *session = session_with(model, NULL);
     patient *p = patient_new(1);
     deeptepp_result *result;
     int count = under_valgrind() ? 100 : 5000;
@@ -160,7 +150,7 @@ static void models_and_sessions_give_back_what_they_take(void **state)
     for (int i = 0; i < rounds; i++) {
         deeptepp_model *model = NULL;
         assert_int_equal(deeptepp_model_from_bytes(&model, bytes.data, bytes.size, &one, NULL), DEEPTEPP_OK);
-        deeptepp_session *session = session_with(model, 2, NULL);
+        deeptepp_session *session = session_with(model, NULL);
         score_of(session, p->known);
         deeptepp_session_free(session);
         deeptepp_model_free(model);

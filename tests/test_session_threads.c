@@ -13,7 +13,7 @@ typedef struct scorer {
     deeptepp_model *model;
     const patient *p;
     pthread_t thread;
-    int threads, rounds, wrong;
+    int rounds, wrong;
     double wanted;
 } scorer;
 
@@ -21,9 +21,8 @@ typedef struct scorer {
 static void *score_often(void *argument)
 {
     scorer *s = argument;
-    const deeptepp_session_options o = {.struct_size = sizeof o, .threads = s->threads};
     deeptepp_session *session = NULL;
-    if (deeptepp_session_new(&session, s->model, &o, NULL) != DEEPTEPP_OK)
+    if (deeptepp_session_new(&session, s->model, NULL, NULL) != DEEPTEPP_OK)
         s->wrong++;
     for (int i = 0; i < s->rounds && session; i++) {
         deeptepp_result *r = NULL;
@@ -50,7 +49,7 @@ static void *load_often(void *argument)
     return NULL;
 }
 
-/* Two sessions of one model, of one and of two threads, share one case; a third thread opens models. */
+/* Two sessions of one model share one case; a third thread opens models. */
 static void sessions_of_one_model_do_not_meet(void **state)
 {
     int rounds = under_valgrind() ? 3 : 60;
@@ -59,8 +58,8 @@ static void sessions_of_one_model_do_not_meet(void **state)
     scorer s[3];
     (void)state;
     for (int i = 0; i < 3; i++) {
-        s[i] = (scorer){.model = model, .p = p, .rounds = i < 2 ? rounds : rounds / 3, .threads = 1 + i};
-        deeptepp_session *session = session_with(model, s[i].threads, NULL);
+        s[i] = (scorer){.model = model, .p = p, .rounds = i < 2 ? rounds : rounds / 3};
+        deeptepp_session *session = session_with(model, NULL);
         s[i].wanted = score_of(session, p->known);
         deeptepp_session_free(session);
     }
@@ -137,7 +136,7 @@ static void a_second_thread_finds_the_session_busy(void **state)
     intruder i = {.done = 0};
     const deeptepp_callbacks callbacks = {.struct_size = sizeof callbacks, .cancel = let_intruder_in, .user = &i};
     deeptepp_model *model = model_of(&options);
-    deeptepp_session *session = session_with(model, 1, &callbacks);
+    deeptepp_session *session = session_with(model, &callbacks);
     patient *p = patient_new(1);
     (void)state;
     i.p = p;
@@ -176,10 +175,9 @@ static int is_wrong(deeptepp_session *session, const family *f)
 /* Scores in the session from before the fork, in one of the child's own, and gives everything back. */
 static int child_of(const family *f)
 {
-    const deeptepp_session_options o = {.struct_size = sizeof o, .threads = 2};
     deeptepp_session *own = NULL;
     int wrong = is_wrong(f->session, f) + is_wrong(f->session, f);
-    wrong += deeptepp_session_new(&own, f->model, &o, NULL) != DEEPTEPP_OK;
+    wrong += deeptepp_session_new(&own, f->model, NULL, NULL) != DEEPTEPP_OK;
     wrong += own ? is_wrong(own, f) : 1;
     deeptepp_session_free(own);
     deeptepp_session_free(f->session);
@@ -207,7 +205,7 @@ static void a_child_of_fork_goes_on_with_its_parents_session(void **state)
 {
     family f = {.model = model_of(&options), .p = patient_new(1)};
     (void)state;
-    f.session = session_with(f.model, 2, NULL);
+    f.session = session_with(f.model, NULL);
     f.wanted = score_of(f.session, f.p->known);
     for (int i = 0; i < 3; i++) {
         fork_and_check(&f);
@@ -221,11 +219,11 @@ static void a_child_of_fork_goes_on_with_its_parents_session(void **state)
 static void a_session_never_used_before_the_fork_works_after_it(void **state)
 {
     family f = {.model = model_of(&options), .p = patient_new(1)};
-    deeptepp_session *other = session_with(f.model, 2, NULL);
+    deeptepp_session *other = session_with(f.model, NULL);
     (void)state;
     f.wanted = score_of(other, f.p->known);
     deeptepp_session_free(other);
-    f.session = session_with(f.model, 2, NULL);
+    f.session = session_with(f.model, NULL);
     fork_and_check(&f);
     assert_same(score_of(f.session, f.p->known), f.wanted);
     deeptepp_session_free(f.session);

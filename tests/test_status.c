@@ -240,16 +240,39 @@ static void a_memory_failure_names_thing_and_size(void **state)
     assert_non_null(strstr(error.message, "12345"));
 }
 
-static void struct_size_is_within_what_is_known(void **state)
+/* A struct of today whose first version ended with `b`. */
+typedef struct thing {
+    size_t struct_size;
+    int64_t a, b, c, d;
+} thing;
+
+static void structs_of_every_version_are_read(void **state)
 {
-    deeptepp_error error;
+    thing in = {.a = 1, .b = 2, .c = 3, .d = 4}, out = {.a = 9, .d = 9};
     (void)state;
-    assert_int_equal(dtp_check_struct(24, 24, 40, "thing", &error), DEEPTEPP_OK);
-    assert_int_equal(dtp_check_struct(40, 24, 40, "thing", &error), DEEPTEPP_OK);
-    assert_int_equal(dtp_check_struct(23, 24, 40, "thing", NULL), DEEPTEPP_ERR_STRUCT_SIZE);
-    assert_int_equal(dtp_check_struct(0, 24, 40, "thing", &error), DEEPTEPP_ERR_STRUCT_SIZE);
-    assert_int_equal(dtp_check_struct(41, 24, 40, "thing", &error), DEEPTEPP_ERR_STRUCT_SIZE);
-    assert_non_null(strstr(error.message, "thing.struct_size is 41"));
+    assert_int_equal(DTP_OPTIONS_READ(&out, thing, b, (const thing *)NULL, NULL), DEEPTEPP_OK);
+    assert_true(out.a == 0 && out.b == 0 && out.c == 0 && out.d == 0);
+    for (size_t fields = 2; fields <= 4; fields++) {
+        in.struct_size = sizeof(size_t) + fields * sizeof(int64_t);
+        assert_int_equal(DTP_OPTIONS_READ(&out, thing, b, &in, NULL), DEEPTEPP_OK);
+        assert_true(out.a == 1 && out.b == 2);
+        assert_int_equal(out.c, fields > 2 ? 3 : 0);
+        assert_int_equal(out.d, fields > 3 ? 4 : 0);
+    }
+}
+
+static void structs_of_no_version_are_refused(void **state)
+{
+    static const size_t wrong[] = {0, 8, sizeof(thing) - 17, sizeof(thing) + 1, SIZE_MAX};
+    deeptepp_error error;
+    thing out;
+    (void)state;
+    for (size_t i = 0; i < 5; i++) {
+        const thing in = {.struct_size = wrong[i]};
+        assert_int_equal(DTP_OPTIONS_READ(&out, thing, b, &in, NULL), DEEPTEPP_ERR_STRUCT_SIZE);
+        assert_int_equal(DTP_OPTIONS_READ(&out, thing, b, &in, &error), DEEPTEPP_ERR_STRUCT_SIZE);
+        assert_non_null(strstr(error.message, "thing.struct_size is "));
+    }
 }
 
 int main(void)
@@ -267,7 +290,8 @@ int main(void)
         cmocka_unit_test(a_warning_is_one_line_and_cut),
         cmocka_unit_test(more_warnings_than_fit_are_left_out),
         cmocka_unit_test(a_memory_failure_names_thing_and_size),
-        cmocka_unit_test(struct_size_is_within_what_is_known),
+        cmocka_unit_test(structs_of_every_version_are_read),
+        cmocka_unit_test(structs_of_no_version_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

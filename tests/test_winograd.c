@@ -54,7 +54,7 @@ static void make(subject *s, dtp_shape in, int64_t oc, int64_t images, int varia
 
 static dnnl_status_t execute(const subject *s, dtp_winograd *w, dnnl_engine_t engine)
 {
-    float *points = dtp_winograd_weights(&s->graph, 0, s->weights);
+    float *points = dtp_winograd_weights(&s->graph, 0, s->weights, NULL);
     dtp_md plain = dtp_winograd_plain_md(&s->graph, 0);
     void *scratch = dtp_alloc_aligned(dtp_winograd_scratch_bytes(w));
     dnnl_memory_t weights = NULL;

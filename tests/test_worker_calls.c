@@ -221,7 +221,7 @@ static void waiting_and_stopping_wait_for_a_detached_job(void **state)
             dtp_worker_stop(worker);
             worker = NULL;
         } else {
-            dtp_worker_wait(worker);
+            assert_int_equal(dtp_worker_wait(worker, NULL, NULL), DEEPTEPP_OK);
         }
         assert_int_equal(atomic_load(&w.ended), 1);
         dtp_worker_stop(worker);
@@ -291,9 +291,9 @@ static int use_and_stop(dtp_worker *worker)
 
 static int stop_only(dtp_worker *worker)
 {
-    dtp_worker_wait(worker);
+    int wrong = dtp_worker_wait(worker, NULL, NULL) != DEEPTEPP_OK;
     dtp_worker_stop(worker);
-    return 0;
+    return wrong;
 }
 
 static int use_in_a_grandchild(dtp_worker *worker)

@@ -203,12 +203,28 @@ int cli_take_bytes(const cli_option *option, const char *text)
     static const char units[] = "KMGT";
     uint64_t value = 0;
     char *end = NULL;
-    if (!parse_unsigned(text, &value, &end))
-        return bad_value(option, text, "a number of bytes, e.g. 4G");
+    if (!parse_unsigned(text, &value, &end) || value == 0)
+        return bad_value(option, text, "a number of bytes above 0, e.g. 4G");
     const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
     unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
     if ((*end && (!unit || end[1])) || (value << shift) >> shift != value)
-        return bad_value(option, text, "a number of bytes, e.g. 4G");
+        return bad_value(option, text, "a number of bytes above 0, e.g. 4G");
     *(uint64_t *)option->target = value << shift;
+    return CLI_OK;
+}
+
+int cli_take_orientation(const cli_option *option, const char *text)
+{
+    static const char ends[] = "RLAPSI";
+    bool fine = strlen(text) == 3, seen[3] = {false};
+    for (int i = 0; fine && i < 3; i++) {
+        const char *end = strchr(ends, text[i]);
+        fine = end && !seen[(end - ends) / 2];
+        if (fine)
+            seen[(end - ends) / 2] = true;
+    }
+    if (!fine)
+        return bad_value(option, text, "three letters, one each of R or L, A or P, S or I, e.g. RAS");
+    *(const char **)option->target = text;
     return CLI_OK;
 }

@@ -42,7 +42,8 @@ cli_take cli_take_integer; /* int64_t within low..high */
 cli_take cli_take_seed;    /* uint64_t */
 cli_take cli_take_number;  /* double within low..high */
 cli_take cli_take_triple;  /* double[3] within low..high, written X,Y,Z */
-cli_take cli_take_bytes;   /* uint64_t: digits, then nothing or K, M, G, T (powers of 1024) */
+cli_take cli_take_bytes;   /* uint64_t above 0: digits, then nothing or K, M, G, T (powers of 1024) */
+cli_take cli_take_orientation; /* const char *: a letter each of RL, AP, SI */
 
 /* The whole of `text` as a number; false when it is not one. */
 bool cli_parse_number(const char *text, double *value);

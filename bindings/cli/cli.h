@@ -11,7 +11,7 @@
 #define CLI_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* The exit codes, as --help states them. An interruption is 128 plus the signal's number. */
-enum { CLI_OK = 0, CLI_USAGE = 1, CLI_INPUT = 2, CLI_OUTPUT = 3, CLI_INTERNAL = 4 };
+enum { CLI_OK = 0, CLI_USAGE = 1, CLI_INPUT = 2, CLI_FILE = 3, CLI_INTERNAL = 4 };
 
 int cli_score(int argc, char **argv);
 int cli_preprocess(int argc, char **argv);

@@ -40,7 +40,6 @@ static int open_session(cli_engine *engine, const cli_engine_options *options, c
     memset(&session_options, 0, sizeof session_options);
     session_options.struct_size = sizeof session_options;
     session_options.callbacks = &callbacks;
-    session_options.threads = (int32_t)options->threads;
     session_options.no_guidance = options->no_guidance;
     session_options.memory_limit = options->memory_limit;
     if (deeptepp_session_new(&engine->session, engine->model, &session_options, &error))
@@ -74,6 +73,19 @@ const char *cli_image_path(const char *image)
 {
     const size_t length = name_length(image);
     return length ? image + length + 1 : image;
+}
+
+/* An image without a name is the only one of a model with one channel. */
+static int check_names(const cli_list *images)
+{
+    size_t unnamed = 0;
+    for (size_t i = 0; i < images->count; i++)
+        unnamed += name_length(images->items[i]) == 0;
+    if (unnamed == 0 || images->count == 1)
+        return CLI_OK;
+    return cli_fail(CLI_USAGE, "%s without a channel name%s: write --image NAME=PATH",
+                    unnamed == 1 ? "an image" : unnamed == 2 ? "two images" : "several images",
+                    unnamed == 1 ? " beside others" : "");
 }
 
 static int add_image(cli_patient *patient, const char *text, const char *orientation, deeptepp_volume **volume)
@@ -117,8 +129,10 @@ static int add_mask(cli_patient *patient, const cli_patient_options *options)
 int cli_patient_open(cli_patient *patient, const cli_patient_options *options)
 {
     deeptepp_error error;
-    int code = CLI_OK;
     memset(patient, 0, sizeof *patient);
+    int code = check_names(&options->images);
+    if (code)
+        return code;
     if (deeptepp_case_new(&patient->record, &error))
         return cli_fail_library(NULL, &error);
     patient->images = calloc(options->images.count, sizeof(deeptepp_volume *));

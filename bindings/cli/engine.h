@@ -53,10 +53,11 @@ const char *cli_image_path(const char *image);
     {"model", "M", "the model file (.safetensors)", cli_take_text, &(o).model, .required = true},                      \
         {"threads", "N", "compute threads, 1 to 256; default: one a processor", cli_take_integer, &(o).threads,        \
          .low = 1, .high = 256},                                                                                       \
-        {"memory-limit", "BYTES", "of model and working memory together, e.g. 4G; default: none", cli_take_bytes,      \
-         &(o).memory_limit, .required = false},                                                                        \
-        {"verbose", NULL, "what the library decides, on the standard error", cli_take_switch, &(o).verbose,            \
-         .required = false}
+        {"memory-limit", "BYTES", "of model and session together, e.g. 4G; checked when the session is\nmade: the "    \
+         "model's file is loaded before, and volumes and the\nbackend's code are not counted; default: none",          \
+         cli_take_bytes, &(o).memory_limit, .required = false},                                                        \
+        {"verbose", NULL, "what the library reports: threads, backend, memory, warnings", cli_take_switch,             \
+         &(o).verbose, .required = false}
 
 #define CLI_PATIENT_OPTIONS(o)                                                                                         \
     {"image", "[NAME=]PATH", "an MR (.nii, .nii.gz) and the channel it is for; once a\nchannel; #N at the end names "  \
@@ -64,7 +65,7 @@ const char *cli_image_path(const char *image);
         {"mask", "K", "the tumour, on the grid of the images", cli_take_text, &(o).mask, .required = true},            \
         {"label", "L", "the mask's value that marks the tumour; default: its only\nvalue other than 0",                \
          cli_take_integer, &(o).label, .low = 1, .high = 1e15},                                                        \
-        {"orientation", "RAS", "where the axes run to, for files that do not state it", cli_take_text,                 \
+        {"orientation", "RAS", "where the axes run to, for files that do not state it", cli_take_orientation,          \
          &(o).orientation, .required = false}
 
 #endif

@@ -38,8 +38,8 @@ static int print_help(void)
            "Exit codes:\n"
            "  0    done\n"
            "  1    the command line is wrong\n"
-           "  2    bad input: a file, an image, a mask, a model or a case that cannot be used; a failed self-test\n"
-           "  3    output cannot be written\n"
+           "  2    bad input: an image, a mask, a model or a case that cannot be used; a failed self-test\n"
+           "  3    a file cannot be read or written: it is missing, no permission, a full disk\n"
            "  4    no memory, no threads, or a fault of the program\n"
            "  130  interrupted by Ctrl-C (143: by SIGTERM)\n");
     return CLI_OK;

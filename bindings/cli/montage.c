@@ -10,7 +10,8 @@
 #include "report.h"
 
 static const cli_colour page_colour = {24, 26, 30}, panel_colour = {12, 13, 15}, bright = {236, 238, 242},
-                        dim = {150, 156, 166}, accent = {92, 200, 250}, white = {255, 255, 255};
+                        dim = {150, 156, 166}, accent = {92, 200, 250}, white = {255, 255, 255},
+                        warning = {255, 170, 60};
 /* Black and white; and of the tumour itself, so that what is bright does not hide its texture. */
 static const double percentiles[2] = {1, 99.7}, tumour_percentile = 98;
 
@@ -170,28 +171,51 @@ static bool is_oblique(const cli_scan *scan)
     return off > 1e-3;
 }
 
-static void draw_words(const drawing *d, const cli_layout *layout, const char *image, const char *mask)
+/* Of a few voxels, hundredths of a millilitre and whole millimetres would say nothing. */
+static void measures_text(const drawing *d, char text[TEXT])
 {
-    char text[TEXT];
     const cli_scan *scan = d->scan;
-    const double *s = scan->spacing;
-    const int left = layout->panels[0].x, bottom = layout->page.height - CLI_FONT_HEIGHT - 10;
+    const double *s = scan->spacing, ml = (double)scan->mask_voxels * s[0] * s[1] * s[2] / 1000;
     double size[3];
     for (int axis = 0; axis < 3; axis++)
         size[axis] = (double)(scan->high[axis] - scan->low[axis] + 1) * s[axis];
-    snprintf(text, sizeof text, "%.72s   mask %.72s", base_name(image), base_name(mask));
+    const int decimals = fmin(size[0], fmin(size[1], size[2])) < 10 ? 1 : 0;
+    const int used = snprintf(text, TEXT, ml < 0.1 ? "tumour %.2g ml, " : "tumour %.2f ml, ", ml);
+    snprintf(text + used, (size_t)(TEXT - used),
+             "%.*f x %.*f x %.*f mm (R-L x A-P x S-I), %lld voxel%s of %.2f x %.2f x %.2f mm   grey %.4g to %.4g",
+             decimals, size[0], decimals, size[1], decimals, size[2], (long long)scan->mask_voxels,
+             scan->mask_voxels > 1 ? "s" : "", s[0], s[1], s[2], d->near_window[0], d->near_window[1]);
+}
+
+static bool touches_border(const cli_scan *scan)
+{
+    bool touches = false;
+    for (int axis = 0; axis < 3; axis++)
+        touches = touches || scan->low[axis] == 0 || scan->high[axis] == scan->dims[axis] - 1;
+    return touches;
+}
+
+static void draw_right(const drawing *d, const cli_layout *layout, int y, const char *text, cli_colour colour)
+{
+    const int right = layout->page.width - layout->panels[0].x;
+    cli_canvas_text(d->canvas, right - cli_canvas_text_width(text), y, text, colour);
+}
+
+static void draw_words(const drawing *d, const cli_layout *layout, const char *image, const char *mask)
+{
+    char text[TEXT];
+    const int left = layout->panels[0].x, bottom = layout->page.height - CLI_FONT_HEIGHT - 10;
+    snprintf(text, sizeof text, "%.60s   mask %.60s", base_name(image), base_name(mask));
     cli_canvas_text(d->canvas, left, 11, text, white);
-    snprintf(text, sizeof text,
-             "tumour %.2f ml, %.0f x %.0f x %.0f mm (R-L x A-P x S-I), %lld voxels of %.2f x %.2f x %.2f mm   "
-             "grey %.4g to %.4g",
-             (double)scan->mask_voxels * s[0] * s[1] * s[2] / 1000, size[0], size[1], size[2],
-             (long long)scan->mask_voxels, s[0], s[1], s[2], d->near_window[0], d->near_window[1]);
+    if (touches_border(d->scan))
+        draw_right(d, layout, 11, "the mask touches the image's border", warning);
+    measures_text(d, text);
     cli_canvas_text(d->canvas, left, 33, text, dim);
     snprintf(text, sizeof text, "the patient's right is on the left%s",
-             is_oblique(scan) ? "; oblique image: letters and positions are the nearest" : "");
+             is_oblique(d->scan) ? "; oblique image: letters and positions are the nearest" : "");
     cli_canvas_text(d->canvas, left, bottom, text, dim);
     snprintf(text, sizeof text, "deeptepp %s, research use only", deeptepp_version());
-    cli_canvas_text(d->canvas, layout->page.width - left - cli_canvas_text_width(text), bottom, text, dim);
+    draw_right(d, layout, bottom, text, dim);
 }
 
 static bool set_windows(drawing *d)

@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "files.h"
 #include "progress.h"
 #include "report.h"
 
@@ -62,8 +63,7 @@ static void make_header(uint8_t out[HEADER], const cli_nifti *header, int type)
 /* zlib writes without compression ("T") when the name does not ask for it, so there is one way of writing. */
 static gzFile open_stream(const cli_output *output)
 {
-    size_t length = strlen(output->path);
-    bool compressed = length >= 3 && strcmp(output->path + length - 3, ".gz") == 0;
+    const bool compressed = cli_file_has_ending(output->path, ".gz");
     int descriptor = dup(fileno(output->file));
     gzFile stream = descriptor < 0 ? NULL : gzdopen(descriptor, compressed ? "wb6" : "wbT");
     if (!stream && descriptor >= 0)

@@ -1,5 +1,3 @@
-#define _XOPEN_SOURCE 700 /* realpath */
-
 #include "output.h"
 
 #include <errno.h>
@@ -9,14 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "files.h"
 #include "report.h"
-
-/* A rename must replace the file a link leads to, not the link. */
-static char *resolve(const char *path)
-{
-    char *real = realpath(path, NULL);
-    return real ? real : strdup(path);
-}
 
 static char *temporary_name(const char *target)
 {
@@ -52,11 +44,14 @@ static FILE *open_temporary(char *name)
     return file;
 }
 
-/* Renaming onto a device would replace it by a file. */
-static bool in_place(const char *path)
+/* Opened anew, a file that the shell appends to would be emptied. */
+static FILE *open_copy(int descriptor)
 {
-    struct stat found;
-    return stat(path, &found) == 0 && !S_ISREG(found.st_mode) && !S_ISDIR(found.st_mode);
+    const int copy = dup(descriptor);
+    FILE *file = copy < 0 ? NULL : fdopen(copy, "wb");
+    if (!file && copy >= 0)
+        close(copy);
+    return file;
 }
 
 static void forget(cli_output *output)
@@ -69,7 +64,10 @@ static void forget(cli_output *output)
 
 static int open_file(cli_output *output)
 {
-    if (in_place(output->path)) {
+    const int descriptor = cli_file_descriptor(output->path);
+    if (descriptor >= 0) {
+        output->file = open_copy(descriptor);
+    } else if (cli_file_in_place(output->path)) {
         output->file = fopen(output->path, "wb");
     } else {
         output->temporary = temporary_name(output->target);
@@ -85,9 +83,9 @@ int cli_output_open(cli_output *output, const char *path)
     struct stat found;
     memset(output, 0, sizeof *output);
     if (stat(path, &found) == 0 && S_ISDIR(found.st_mode))
-        return cli_fail(CLI_OUTPUT, "%s: is a folder, wanted a file", path);
+        return cli_fail(CLI_FILE, "%s: is a folder, wanted a file", path);
     output->path = strdup(path);
-    output->target = resolve(path);
+    output->target = cli_file_target(path);
     const int code = output->path && output->target ? open_file(output) : cli_fail_memory("a file name");
     if (code)
         forget(output);
@@ -141,5 +139,5 @@ int cli_stdout_finish(void)
     errno = 0;
     if (fflush(stdout) == 0 && fclose(stdout) == 0 && !failed)
         return CLI_OK;
-    return errno ? cli_fail_write("standard output") : cli_fail(CLI_OUTPUT, "standard output: cannot be written");
+    return errno ? cli_fail_write("standard output") : cli_fail(CLI_FILE, "standard output: cannot be written");
 }

@@ -26,7 +26,7 @@ void cli_output_abandon(cli_output *output);
 /* Makes sure that descriptors 0 to 2 are taken, so that no output file gets the number of a closed one. */
 void cli_stdio_secure(void);
 
-/* Writes out what is left of the standard output; CLI_OUTPUT when any of it was lost. */
+/* Writes out what is left of the standard output; CLI_FILE when any of it was lost. */
 int cli_stdout_finish(void);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "args.h"
+#include "files.h"
 #include "nifti.h"
 #include "progress.h"
 #include "report.h"
@@ -87,12 +88,31 @@ static int check_grid(const arguments *given, const cli_scene *scene)
     return CLI_OK;
 }
 
+static int check_files(const arguments *given)
+{
+    static const char *const endings[] = {".nii", ".nii.gz", NULL};
+    const size_t count = (size_t)given->phases;
+    cli_path outputs[MOST_PHASES + 1];
+    int code = CLI_OK;
+    for (size_t i = 0; i < count; i++) {
+        outputs[i] = (cli_path){"out-image", phase_path(given->out_image, given->phases, (int64_t)i)};
+        code = outputs[i].path ? code : cli_fail_memory("a file name");
+    }
+    outputs[count] = (cli_path){"out-mask", given->out_mask};
+    if (!code)
+        code = cli_outputs_check(outputs, count + 1, endings, NULL, 0);
+    for (size_t i = 0; i < count; i++)
+        free((char *)(uintptr_t)outputs[i].path); /* made by phase_path */
+    return code;
+}
+
 static int check(const arguments *given, const cli_scene *scene)
 {
     if (given->phases > 1 && !find_pattern(given->out_image).at)
         return cli_fail(CLI_USAGE, "--out-image: found '%s', wanted %%d or %%04d in it, for the number of each of the "
                         "%d time points", given->out_image, (int)given->phases);
-    return check_grid(given, scene);
+    const int code = check_grid(given, scene);
+    return code ? code : check_files(given);
 }
 
 static cli_nifti header_of(const cli_scene *scene)

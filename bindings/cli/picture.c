@@ -1,4 +1,5 @@
 #include "args.h"
+#include "files.h"
 #include "montage.h"
 
 typedef struct arguments {
@@ -16,12 +17,21 @@ static const cli_usage usage = {
     "A path may end in #N to name volume N, from 1, of a 4-D file.\n",
     "  deeptepp picture --image image.nii.gz --mask mask.nii.gz --out case.png\n"};
 
+static int check_files(const arguments *given)
+{
+    static const char *const endings[] = {".png", NULL};
+    const cli_path out = {"out", given->out}, inputs[] = {{"image", given->image}, {"mask", given->mask}};
+    return cli_outputs_check(&out, 1, endings, inputs, CLI_COUNT(inputs));
+}
+
 static int draw(const arguments *given)
 {
     cli_scan scan = {0};
     cli_canvas canvas = {0};
     cli_output output = {0};
-    int code = cli_scan_open(&scan, given->image, given->mask, given->label, given->orientation);
+    int code = check_files(given);
+    if (!code)
+        code = cli_scan_open(&scan, given->image, given->mask, given->label, given->orientation);
     if (!code)
         code = cli_output_open(&output, given->out);
     if (!code)
@@ -45,7 +55,7 @@ int cli_picture(int argc, char **argv)
         {"out", "P.png", "the picture", cli_take_text, &given.out, .required = true},
         {"label", "L", "the mask's value that marks the tumour; default: its only\nvalue other than 0",
          cli_take_integer, &given.label, .low = 1, .high = 1e9},
-        {"orientation", "RAS", "where the axes run to, for files that do not state it", cli_take_text,
+        {"orientation", "RAS", "where the axes run to, for files that do not state it", cli_take_orientation,
          &given.orientation, .required = false}};
     bool done = false;
     const int code = cli_args_parse(&usage, options, CLI_COUNT(options), argc, argv, &done);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "files.h"
 #include "npy.h"
 #include "progress.h"
 #include "report.h"
@@ -60,12 +61,31 @@ static int write_tensor(const tensor *values, const char *path)
     return code;
 }
 
+static int check_files(const arguments *given)
+{
+    static const char *const endings[] = {".npy", NULL};
+    const cli_path out = {"out", given->out};
+    const size_t images = given->patient.images.count;
+    cli_path *inputs = calloc(images + 2, sizeof *inputs);
+    if (!inputs)
+        return cli_fail_memory("the files");
+    for (size_t i = 0; i < images; i++)
+        inputs[i] = (cli_path){"image", cli_image_path(given->patient.images.items[i])};
+    inputs[images] = (cli_path){"mask", given->patient.mask};
+    inputs[images + 1] = (cli_path){"model", given->engine.model};
+    const int code = cli_outputs_check(&out, 1, endings, inputs, images + 2);
+    free(inputs);
+    return code;
+}
+
 static int preprocess(const arguments *given)
 {
     cli_engine engine = {0};
     cli_patient patient = {0};
     tensor values = {.values = NULL};
-    int code = cli_patient_open(&patient, &given->patient);
+    int code = check_files(given);
+    if (!code)
+        code = cli_patient_open(&patient, &given->patient);
     if (!code)
         code = cli_engine_open(&engine, &given->engine, "preprocessing");
     if (!code)

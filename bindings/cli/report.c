@@ -49,6 +49,9 @@ static int exit_code(deeptepp_status status)
         return CLI_OK;
     case DEEPTEPP_ERR_ARGUMENT:
         return CLI_USAGE;
+    case DEEPTEPP_ERR_FILE_MISSING:
+    case DEEPTEPP_ERR_FILE_READ:
+        return CLI_FILE;
     case DEEPTEPP_ERR_CANCELLED:
         return cli_interrupted() ? 128 + cli_interrupted() : CLI_INTERNAL;
     default:
@@ -70,7 +73,7 @@ int cli_fail(int code, const char *format, ...)
 
 int cli_fail_write(const char *path)
 {
-    return cli_fail(CLI_OUTPUT, "%s: cannot be written: %s", path, strerror(errno));
+    return cli_fail(CLI_FILE, "%s: cannot be written: %s", path, strerror(errno));
 }
 
 int cli_fail_memory(const char *what)

@@ -7,7 +7,7 @@
 /* Prints "deeptepp: <text>" and returns `code`. */
 __attribute__((format(printf, 2, 3))) int cli_fail(int code, const char *format, ...);
 
-/* The same for a file that cannot be written; the reason is errno's. Returns CLI_OUTPUT. */
+/* The same for a file that cannot be written; the reason is errno's. Returns CLI_FILE. */
 int cli_fail_write(const char *path);
 
 /* CLI_INTERNAL for an allocation of `what` that failed. */

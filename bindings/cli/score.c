@@ -28,15 +28,70 @@ static void tell_score(const deeptepp_result *result)
 {
     const double sd = deeptepp_result_score_sd(result);
     const long long views = (long long)deeptepp_result_view_count(result);
-    if (isnan(sd))
-        cli_text_line("score", "%.6f  (one view)", deeptepp_result_score(result));
+    cli_text_line("score", "%.6f%s", deeptepp_result_score(result), isnan(sd) ? "  (one view)" : "");
+    if (!isnan(sd))
+        cli_text_line("", "sd %.6f: spread over %lld rotated views, not an uncertainty of the score", sd, views);
+}
+
+/* The cut-point that the result's distance is to. */
+static double nearest_cutpoint(const deeptepp_result *result, const json_t *cutpoints)
+{
+    const double wanted = deeptepp_result_score(result) - deeptepp_result_cutpoint_distance(result);
+    double found = NAN;
+    for (size_t i = 0; i < json_array_size(cutpoints); i++) {
+        const double cutpoint = json_number_value(json_array_get(cutpoints, i));
+        if (!(fabs(cutpoint - wanted) >= fabs(found - wanted)))
+            found = cutpoint;
+    }
+    return found;
+}
+
+static void tell_cutpoint(const deeptepp_result *result, const json_t *tiers)
+{
+    const json_t *cutpoints = json_object_get(tiers, "cutpoints");
+    const double distance = deeptepp_result_cutpoint_distance(result), cutpoint = nearest_cutpoint(result, cutpoints);
+    const char *which = json_array_size(cutpoints) > 1 ? " (the nearest)" : "";
+    if (distance == 0)
+        cli_text_line("cut-point", "%.6f%s, the score equals it and belongs to the lower tier", cutpoint, which);
     else
-        cli_text_line("score", "%.6f  (sd %.6f over %lld views)", deeptepp_result_score(result), sd, views);
+        cli_text_line("cut-point", "%.6f, the score is %.6f %s%s", cutpoint, fabs(distance),
+                      distance > 0 ? "above" : "below", which);
+    cli_text_line("", "chosen: %s", cli_json_text(tiers, "source"));
+}
+
+/* A score that equals a cut-point belongs to the lower tier. */
+static size_t tier_of(const json_t *cutpoints, double score)
+{
+    size_t tier = 0;
+    while (tier < json_array_size(cutpoints) && score > json_number_value(json_array_get(cutpoints, tier)))
+        tier++;
+    return tier;
+}
+
+static long long views_in(const deeptepp_result *result, const json_t *cutpoints, size_t tier)
+{
+    long long count = 0;
+    for (int64_t i = 0; i < deeptepp_result_view_count(result); i++)
+        count += tier_of(cutpoints, deeptepp_result_view_score(result, i)) == tier;
+    return count;
+}
+
+static void tell_views_in_tiers(const deeptepp_result *result, const json_t *tiers)
+{
+    char list[LIST] = "";
+    size_t used = 0, index;
+    const json_t *cutpoints = json_object_get(tiers, "cutpoints"), *name;
+    if (!tiers || deeptepp_result_view_count(result) < 2)
+        return;
+    json_array_foreach(json_object_get(tiers, "names"), index, name)
+        if (used < sizeof list)
+            used += (size_t)snprintf(list + used, sizeof list - used, "%s%lld %s", index ? ", " : "",
+                                     views_in(result, cutpoints, index), json_string_value(name));
+    cli_text_paragraph("views in tiers", list);
 }
 
 static void tell_tier(const deeptepp_result *result, const json_t *description)
 {
-    const double distance = deeptepp_result_cutpoint_distance(result);
     const json_t *tiers = json_object_get(description, "tiers");
     if (deeptepp_result_tier(result) < 0) {
         cli_text_line("tier", "none: the model has no cut-points");
@@ -44,8 +99,21 @@ static void tell_tier(const deeptepp_result *result, const json_t *description)
     }
     cli_text_line("tier", "%s  (%d of %d from the lowest)", deeptepp_result_tier_name(result),
                   deeptepp_result_tier(result) + 1, (int)json_array_size(json_object_get(tiers, "names")));
-    cli_text_line("cut-point", "the score is %.6f %s the nearest", fabs(distance), distance > 0 ? "above" : "below");
-    cli_text_line("", "chosen: %s", cli_json_text(tiers, "source"));
+    tell_cutpoint(result, tiers);
+}
+
+/* As the result has them: what was filled in stands there too. */
+static void tell_covariates(const deeptepp_result *result)
+{
+    size_t index;
+    json_t *whole = json_loads(deeptepp_result_json(result), 0, NULL);
+    const json_t *covariate;
+    json_array_foreach(json_object_get(whole, "covariates"), index, covariate)
+        cli_text_line(index ? "" : "covariates", "%s %.9g %s, adds %.6f%s", cli_json_text(covariate, "name"),
+                      cli_json_number(covariate, "value"), cli_json_text(covariate, "unit"),
+                      cli_json_number(covariate, "term"),
+                      json_is_true(json_object_get(covariate, "filled")) ? "  (not given, filled in)" : "");
+    json_decref(whole);
 }
 
 static void tell_survival(const deeptepp_result *result, const json_t *description)
@@ -95,7 +163,9 @@ static void tell(const deeptepp_result *result, const cli_engine *engine, const 
     tell_score(result);
     tell_tier(result, description);
     tell_survival(result, description);
+    tell_covariates(result);
     tell_views(result);
+    tell_views_in_tiers(result, json_object_get(description, "tiers"));
     tell_members(result, description);
     for (int64_t i = 0; i < deeptepp_result_warning_count(result); i++)
         cli_text_paragraph(i ? "" : "warnings", deeptepp_result_warning_message(result, i));

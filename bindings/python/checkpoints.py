@@ -2,19 +2,25 @@
 
 import os
 import re
+import tarfile
 import warnings
 from collections.abc import Mapping
 
 import torch
 from safetensors import SafetensorError, safe_open
 
-from description import ConversionError, plural
+from description import ConversionError, first_line, plural
+from networks import UNKNOWN, wrong_depth
 
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "backbone.", "encoder.")
 WRAPPER_DEPTH = 4
 DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 UNUSED = {"resnet3d": (), "pmg2d": ("features.fc.",)}  # there in checkpoints, read by no network
+STEMS = {"resnet3d": "conv1.weight", "pmg2d": "features.conv1.weight"}
+HEADS = {"resnet3d": "fc.", "pmg2d": "classifier"}
 COUNTER = ".num_batches_tracked"
+# Before it, weights_only=True had holes: CVE-2025-32434 (code, up to 2.5.1), CVE-2026-24747 (memory, up to 2.9.1).
+SAFE_PYTORCH = (2, 10)
 
 
 # ---- Reading ----
@@ -28,7 +34,7 @@ def format_of(path):
         raise ConversionError(f"{path}: is a Git-LFS pointer, wanted the file itself (git lfs pull)")
     if start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= os.path.getsize(path) - 8:
         return "safetensors"
-    if start.startswith((b"PK", b"\x80")):
+    if start.startswith((b"PK\x03\x04", b"\x80")):
         return "torch"
     raise ConversionError(f"{path}: is neither a PyTorch checkpoint nor safetensors")
 
@@ -41,17 +47,36 @@ def read_safetensors(path):
         raise ConversionError(f"{path}: is not sound safetensors: {error}") from error
 
 
-def read_torch(path):
+def refuse_tar(path):
+    """PyTorch looks for tar, its oldest format, before anything else but zip, and a member's name may begin as a
+    pickle does."""
     try:
+        tarfile.TarFile.taropen(path).close()
+    except tarfile.TarError:
+        return
+    raise ConversionError(f"{path}: is a tar archive, wanted what torch.save writes: zip, or a bare pickle")
+
+
+def refuse_old_pytorch(path):
+    if torch.__version__ < SAFE_PYTORCH:
+        raise ConversionError(f"{path}: is a pickle, and PyTorch is {torch.__version__}, wanted "
+                              f"{'.'.join(map(str, SAFE_PYTORCH))} or newer, as older ones can be made to run a "
+                              "pickle's code: upgrade PyTorch, or bring the checkpoint as safetensors")
+
+
+def read_torch(path):
+    refuse_old_pytorch(path)
+    try:
+        refuse_tar(path)
         with warnings.catch_warnings(action="ignore"):
             return torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
+    except (OSError, ConversionError):
         raise
     except Exception as error:  # the file is not trusted: its unpickler may raise anything
         named = re.search(r"GLOBAL (\S+)", str(error))
-        reason = f"it wants to run {named[1]}" if named else str(error).strip().splitlines()[0]
-        raise ConversionError(f"{path}: is not a checkpoint of tensors alone ({reason}); nothing in it was run. Wanted "
-                              "what torch.save(model.state_dict(), ...) writes") from error
+        reason = f"it wants to run {named[1]}, which was not run" if named else first_line(error)
+        raise ConversionError(f"{path}: is not a checkpoint of tensors alone ({reason}), wanted what "
+                              "torch.save(model.state_dict(), ...) writes") from error
 
 
 # ---- Finding the state dict ----
@@ -100,27 +125,32 @@ def unwrap(checkpoint, path, entry=None):
 # ---- Names ----
 
 
-def is_dropped(name, drop):
-    return any(name == part or name.startswith(part.rstrip(".") + ".") for part in drop)
+def dropped_by(name, drop):
+    return {part for part in drop if name == part or name.startswith(part.rstrip(".") + ".")}
 
 
-def plain_names(tensors, drop=()):
-    """Without what is to be dropped and without prefixes that all names share; they may be stacked."""
+def plain_names(tensors, drop, used):
+    """Without what is to be dropped and without prefixes that all names share; they may be stacked. used: a set that
+    gets those of `drop` which found something."""
     while True:
-        tensors = {name: value for name, value in tensors.items() if not is_dropped(name, drop)}
+        dropped = {name: dropped_by(name, drop) for name in tensors}
+        used.update(*dropped.values())
+        tensors = {name: value for name, value in tensors.items() if not dropped[name]}
         shared = [prefix for prefix in PREFIXES if tensors and all(name.startswith(prefix) for name in tensors)]
         if not shared:
             return tensors
         tensors = {name.removeprefix(shared[0]): value for name, value in tensors.items()}
 
 
-def read(path, entry=None, drop=()):
-    """{plain name: tensor} of a checkpoint of either format."""
+def read(path, entry, drop, used):
+    """{plain name: tensor} of a checkpoint of either format. used: as in plain_names."""
     if format_of(path) == "torch":
         tensors = unwrap(read_torch(path), path, entry)
+    elif entry is not None:
+        raise ConversionError(f"{path}: is safetensors, which has no entries, wanted no --entry, found {entry}")
     else:
         tensors = read_safetensors(path)
-    tensors = plain_names({str(name): value for name, value in tensors.items()}, drop)
+    tensors = plain_names({str(name): value for name, value in tensors.items()}, drop, used)
     other = sorted(name for name, value in tensors.items() if not isinstance(value, torch.Tensor))
     if other:
         raise ConversionError(f"{path}: no tensors: {', '.join(other)} (--drop NAME leaves one out)")
@@ -152,13 +182,33 @@ def listed(kind, items):
     return [f"{len(items)} {kind}: {', '.join(items)}"] if items else []
 
 
+def shape_text(shape):
+    return "[" + ", ".join("?" if n == UNKNOWN else str(n) for n in shape) + "]"
+
+
+def fits(found, wanted):
+    return len(found) == len(wanted) and all(n > 0 if m == UNKNOWN else n == m for n, m in zip(found, wanted))
+
+
+def check_head(tensors, expected, architecture, path):
+    if STEMS[architecture] not in tensors or any(name.startswith(HEADS[architecture]) for name in tensors):
+        return
+    others = sorted({name.split(".")[0] for name in tensors if name not in expected})
+    beside = f" (beside the backbone there is {', '.join(others)})" if others else ""
+    raise ConversionError(f"{path}: has no tensor {HEADS[architecture]}*{beside}: a backbone without its classifier "
+                          "cannot score; fine-tune it with one first, and convert the fine-tuned network")
+
+
 def check_names(tensors, expected, architecture, path):
     """Every difference from the network, with shapes."""
-    missing = [f"{name} {list(shape)}" for name, shape in expected.items() if name not in tensors]
+    check_head(tensors, expected, architecture, path)
+    depth = wrong_depth(tensors) if architecture == "resnet3d" else ""
+    missing = [f"{name} {shape_text(shape)}" for name, shape in expected.items() if name not in tensors]
     unexpected = [f"{name} {list(value.shape)}" for name, value in tensors.items() if name not in expected]
-    misshaped = [f"{name} is {list(tensors[name].shape)}, wanted {list(shape)}" for name, shape in expected.items()
-                 if name in tensors and tuple(tensors[name].shape) != shape]
-    parts = listed("missing", missing) + listed("unexpected", unexpected) + listed("mis-shaped", misshaped)
+    misshaped = [f"{name} is {list(tensors[name].shape)}, wanted {shape_text(shape)}"
+                 for name, shape in expected.items() if name in tensors and not fits(tensors[name].shape, shape)]
+    parts = [depth] * bool(depth) + listed("missing", missing) + listed("unexpected", unexpected) + \
+        listed("mis-shaped", misshaped)
     if not parts:
         return
     segmentation = any(text.startswith("conv_seg.") for text in unexpected)
@@ -168,6 +218,8 @@ def check_names(tensors, expected, architecture, path):
 
 def check_values(tensors, path):
     for name, value in tensors.items():
+        if value.device.type != "cpu":  # "meta" survives loading for the CPU
+            raise ConversionError(f"{path}: {name} is on the device {value.device.type}, wanted a tensor with values")
         if value.dtype not in DTYPES or value.layout != torch.strided or value.is_quantized:
             raise ConversionError(f"{path}: {name} is {value.dtype}".replace("torch.", "") +
                                   ("" if value.layout == torch.strided else f", {value.layout}") +
@@ -190,3 +242,12 @@ def check_different(members, paths):
         for i in range(j):
             if same_weights(members[i], members[j]):
                 raise ConversionError(f"{paths[j]}: has the same weights as {paths[i]}: one member given twice")
+
+
+def check_dropped(drop, used, paths):
+    """A misspelt name would leave nothing out, silently."""
+    idle = [part for part in drop if part not in used]
+    if idle:
+        others = " or in the other checkpoints" if len(paths) > 1 else ""
+        raise ConversionError(f"{paths[0]}: --drop {', '.join(idle)} finds no tensor here{others}, wanted a name that "
+                              "is there, or its beginning up to a dot")

@@ -12,7 +12,7 @@ import os
 import sys
 
 import description
-from description import ConversionError, plural
+from description import ConversionError, first_line, plural
 
 CHUNK = 1 << 20
 
@@ -83,24 +83,31 @@ def check_fit(given, network, shapes):
     description.want(given["score"]["class"] < classes, "score.class", given["score"]["class"], f"less than {classes}")
 
 
+def network_of(first, path, given, count):
+    """(the network section, {tensor name: shape}), by the first checkpoint of several."""
+    import checkpoints
+    import networks
+    architecture = given.get("network", {}).get("architecture") or checkpoints.architecture_of(first, path)
+    description.want(architecture in networks.ARCHITECTURES, "network.architecture", architecture,
+                     " or ".join(networks.ARCHITECTURES))
+    network = description.network_section(given, architecture, count)
+    shapes = {name: tuple(value.shape) for name, value in first.items()}
+    return network, networks.expected(networks.build(network, shapes))
+
+
 def read_members(paths, given, entry, drop):
     """(the network section, each member's tensors, names that were left out)."""
     import checkpoints
-    import networks
-    first = checkpoints.read(paths[0], entry, drop)
-    architecture = given.get("network", {}).get("architecture") or checkpoints.architecture_of(first, paths[0])
-    description.want(architecture in networks.ARCHITECTURES, "network.architecture", architecture,
-                     " or ".join(networks.ARCHITECTURES))
-    network = description.network_section(given, architecture, len(paths))
-    shapes = {name: tuple(value.shape) for name, value in first.items()}
-    expected = networks.expected(networks.build(network, shapes))
-    members, unused = [], []
+    members, unused, used = [], [], set()
+    first = checkpoints.read(paths[0], entry, drop, used)
+    network, expected = network_of(first, paths[0], given, len(paths))
     for path in paths:
-        tensors = checkpoints.read(path, entry, drop) if members else first
-        tensors, unused = checkpoints.without_unused(tensors, architecture)
-        checkpoints.check_names(tensors, expected, architecture, path)
+        tensors = checkpoints.read(path, entry, drop, used) if members else first
+        tensors, unused = checkpoints.without_unused(tensors, network["architecture"])
+        checkpoints.check_names(tensors, expected, network["architecture"], path)
         checkpoints.check_values(tensors, path)
         members.append(tensors)
+    checkpoints.check_dropped(drop, used, paths)
     checkpoints.check_different(members, paths)
     check_fit(given, network, expected)
     return network, members, unused
@@ -146,19 +153,28 @@ def refuse_own_input(out, paths):
             raise ConversionError(f"{out}: is one of the files read, wanted another name to write to")
 
 
-def convert(paths, description_path, out, entry=None, drop=()):
-    """Writes the model file. Returns its description with "sha256", and "unused": the tensors that no network reads."""
-    refuse_own_input(out, [*paths, description_path])
+def model_of(paths, description_path, entry, drop):
+    """(the complete description, each member's tensors, names that were left out)."""
     given = description.read(description_path)
     try:
         description.check(given)
         network, members, unused = read_members(paths, given, entry, drop)
-        complete = description.complete(given, network, self_test_score(given, network, members))
+        return description.complete(given, network, self_test_score(given, network, members)), members, unused
     except ConversionError as error:
         named = str(error).startswith(tuple(f"{path}: " for path in paths))
         raise ConversionError(str(error) if named else f"{description_path}: {error}") from error
+    except (RuntimeError, MemoryError) as error:
+        raise ConversionError(f"{paths[0]}: PyTorch cannot build or run its network as {description_path} describes "
+                              f"it: {first_line(error)}") from error
+
+
+def convert(paths, description_path, out, entry=None, drop=()):
+    """Writes the model file. Returns its description with "sha256", and "unused": the tensors that no network reads."""
+    refuse_own_input(out, [*paths, description_path])
+    complete, members, unused = model_of(paths, description_path, entry, drop)
+    prefixes = complete["network"].get("members", [""])
     named = {prefix + name: value.detach().clone().contiguous()
-             for prefix, tensors in zip(network.get("members", [""]), members) for name, value in tensors.items()}
+             for prefix, tensors in zip(prefixes, members) for name, value in tensors.items()}
     sha256 = write(out, named, json.dumps(complete, ensure_ascii=False, allow_nan=False))
     parameters = sum(value.numel() for name, value in members[0].items() if ".running_" not in name)
     return {**complete, "sha256": sha256, "unused": unused, "parameters": parameters}

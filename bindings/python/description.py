@@ -1,13 +1,15 @@
 """A model's description, read from JSON or YAML and checked as far as converting needs it (docs/convert.md)."""
 
 import json
+import re
 
 SCHEMA = 1
 TEXTS = ("name", "version", "licence", "authors", "training_cohort", "intended_use", "limitations")
 REQUIRED = (*TEXTS, "weights", "input", "score")
 OPTIONAL = ("schema", "network", "covariates", "tiers", "calibration", "self_test")
 WEIGHTS = ("trained", "seeded")
-ACTIVATIONS = ("relu", "leaky_relu", "elu")
+ACTIVATIONS = {"relu": "relu", "leaky_relu": "leaky_relu (slope 0.01)", "elu": "elu (alpha 1)"}
+NORM_EPS = 1e-5
 MAX_MEMBERS = 64
 MAX_PREFIX = 100
 MAX_SEED = 2**53
@@ -21,7 +23,8 @@ UNTOLD = {
     "layer_strides": ("[1, 2, 2, 2]", "[1, 2, 1, 1]"),
     "layer_dilations": ("[1, 1, 1, 1]", "[1, 1, 2, 4]"),
     "shortcut": ('shortcut_type, by default "B"', '"A" in depth 18 and 34, else "B"'),
-    "activation": ('act, by default "relu"', '"relu"'),
+    "activation": (f"act, by default {', else '.join(ACTIVATIONS.values())}", '"relu"'),
+    "norm_eps": ("norm's eps, by default 1e-5", "1e-5"),
 }
 
 
@@ -31,6 +34,10 @@ class ConversionError(Exception):
 
 def plural(count, noun):
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def first_line(error):
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 # ---- Reading ----
@@ -61,6 +68,8 @@ def read_yaml(text):
         def construct_mapping(self, node, deep=False):
             return unique((self.construct_object(key, deep=True), self.construct_object(value, deep=True))
                           for key, value in node.value)
+    # YAML 1.2's numbers without a point, such as 1e-5, are text to PyYAML.
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$"), "-+0123456789")
     Loader.add_constructor("tag:yaml.org,2002:map", lambda loader, node: loader.construct_mapping(node))
     try:
         return yaml.load(text, Loader)
@@ -178,7 +187,10 @@ def check_resnet3d(section):
         want(is_integers(section[key], count, 1, most), f"network.{key}", section[key], wanted)
     want(isinstance(section["stem_pool"], bool), "network.stem_pool", section["stem_pool"], "true or false")
     want(section["shortcut"] in ("A", "B"), "network.shortcut", section["shortcut"], '"A" or "B"')
-    want(section["activation"] in ACTIVATIONS, "network.activation", section["activation"], ", ".join(ACTIVATIONS))
+    activations = " or ".join(ACTIVATIONS.values())
+    want(section["activation"] in tuple(ACTIVATIONS), "network.activation", section["activation"], activations)
+    want(section["norm_eps"] == NORM_EPS, "network.norm_eps", section["norm_eps"],
+         "1e-5: the library's networks have 1e-5")
 
 
 def members_of(section, count):
@@ -193,7 +205,7 @@ def members_of(section, count):
 
 
 def network_section(given, architecture, count):
-    """The section as the model file has it."""
+    """The section as the model file has it: without norm_eps, which is the same in all."""
     section = {"architecture": architecture, **given.get("network", {})}
     want(section["architecture"] == architecture, "network.architecture", section["architecture"],
          f'"{architecture}", which the tensors\' names say')
@@ -204,7 +216,8 @@ def network_section(given, architecture, count):
     if count > MAX_MEMBERS:
         raise ConversionError(f"{count} checkpoints, wanted at most {MAX_MEMBERS}")
     members = members_of(section, count)
-    return {**section, "members": members} if members != [""] else {k: v for k, v in section.items() if k != "members"}
+    section = {key: value for key, value in section.items() if key not in ("members", "norm_eps")}
+    return {**section, "members": members} if members != [""] else section
 
 
 def complete(given, network, score):

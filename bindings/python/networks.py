@@ -5,13 +5,23 @@
     load(module, tensors)(x)                # (n, heads, classes)
 """
 
+import re
+import warnings
+
 import torch
 from torch import nn
 
+from description import ConversionError
+
 ARCHITECTURES = ("resnet3d", "pmg2d")
+# Depth: blocks in each layer. Other counts are a checkpoint that lacks some.
+DEPTHS = {
+    "basic": {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)},
+    "bottleneck": {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3), 200: (3, 24, 36, 3)},
+}
 # What the published network fixes.
-PMG2D = {"stem_stride": [2, 2], "stem_pool": True, "layer_strides": [1, 2, 2, 2], "layer_dilations": [1, 1, 1, 1],
-         "shortcut": "B", "activation": "relu"}
+PMG2D = {"block": "bottleneck", "blocks": DEPTHS["bottleneck"][50], "stem_stride": [2, 2], "stem_pool": True,
+         "layer_strides": [1, 2, 2, 2], "layer_dilations": [1, 1, 1, 1], "shortcut": "B", "activation": "relu"}
 PMG2D_POOLS = (56, 28, 14)
 PMG2D_PLANES = 3
 ACTIVATIONS = {"relu": nn.ReLU, "leaky_relu": lambda: nn.LeakyReLU(0.01), "elu": nn.ELU}
@@ -19,10 +29,44 @@ CONVOLUTIONS = {2: nn.Conv2d, 3: nn.Conv3d}
 NORMS = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 MAX_POOLS = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 COUNTER = "num_batches_tracked"
+BLOCK_NAME = re.compile(r"layer([1-4])\.([0-9]+)\.(?:(?:conv|bn)(3)\.)?")
+UNKNOWN = 0  # a dimension that no tensor tells; layers of that size are built, and never run
+
+
+# ---- Blocks ----
+
+
+def blocks_found(names):
+    """(block type, blocks in each layer) of a resnet3d. The type is most blocks': one tensor does not change it."""
+    found = [match.groups() for match in map(BLOCK_NAME.match, names) if match]
+    blocks = {(layer, index) for layer, index, _ in found}
+    bottlenecks = {(layer, index) for layer, index, third in found if third}
+    counts = tuple(sum(layer == own for own, _ in blocks) for layer in "1234")
+    return "bottleneck" if 2 * len(bottlenecks) > len(blocks) else "basic", counts
+
+
+def blocks_of(names):
+    """Those of the ResNet that comes nearest, so that what a checkpoint lacks is missing by name."""
+    kind, counts = blocks_found(names)
+    nearest = min(DEPTHS[kind].values(), key=lambda wanted: sum(abs(a - b) for a, b in zip(counts, wanted)))
+    return {"block": kind, "blocks": nearest}
+
+
+def wrong_depth(names):
+    """In words; "" where the blocks are a ResNet's."""
+    kind, counts = blocks_found(names)
+    if counts in DEPTHS[kind].values():
+        return ""
+    found, *wanted = (", ".join(map(str, blocks)) for blocks in (counts, *DEPTHS[kind].values()))
+    known = " or ".join(f"{blocks} (ResNet-{depth})" for depth, blocks in zip(DEPTHS[kind], wanted))
+    return f"layers 1 to 4 have {found} {kind} blocks, wanted {known}"
+
+
+# ---- Layers ----
 
 
 class Shapes:
-    """The shapes of tensors under a name. A missing tensor has the shape asked for: the caller compares later."""
+    """The shapes of tensors under a name."""
 
     def __init__(self, shapes, at=""):
         self.shapes, self.at = shapes, at
@@ -33,14 +77,13 @@ class Shapes:
     def has(self, name):
         return any(key.startswith(self.at + name) for key in self.shapes)
 
-    def dim(self, name, index, default=1):
+    def dim(self, name, index):
         shape = self.shapes.get(self.at + name, ())
-        return shape[index] if index < len(shape) else default
+        return shape[index] if index < len(shape) else UNKNOWN
 
-    def channels(self, convolution, norm=None):
-        """A zero-sized tensor is no layer: it is reported as mis-shaped."""
-        found = self.dim(f"{convolution}.weight", 0, 0) or (self.dim(f"{norm}.weight", 0, 0) if norm else 0)
-        return found or 1
+    def channels(self, *layers):
+        """By the first of them that tells."""
+        return next(filter(None, (self.dim(f"{layer}.weight", 0) for layer in layers)), UNKNOWN)
 
 
 def convolution(into, out, kernel, stride=1, dilation=1, bias=False):
@@ -63,25 +106,27 @@ class ZeroExtended(nn.Module):
 class Residual(nn.Module):
     """A basic block strides in its first convolution, a bottleneck (there is a third) in its second."""
 
-    def __init__(self, shapes, rank, into, stride, dilation, network):
+    def __init__(self, shapes, rank, into, out, stride, dilation, network):
         super().__init__()
-        bottleneck = shapes.has("conv3.") or shapes.has("bn3.")
-        kernels, strided = ((1, 3, 1), 2) if bottleneck else ((3, 3), 1)
+        kernels, strided = ((1, 3, 1), 2) if network["block"] == "bottleneck" else ((3, 3), 1)
         self.count, self.activation = len(kernels), ACTIVATIONS[network["activation"]]()
-        channels = into
+        self.channels, channels = out, into
         for i, kernel in enumerate(kernels, 1):
-            out = shapes.channels(f"conv{i}", f"bn{i}")
-            self.add_module(f"conv{i}", convolution(channels, out, (kernel,) * rank, stride if i == strided else 1,
+            wide = out if i == self.count else shapes.channels(f"conv{i}", f"bn{i}")
+            self.add_module(f"conv{i}", convolution(channels, wide, (kernel,) * rank, stride if i == strided else 1,
                                                     dilation if kernel == 3 else 1))
-            self.add_module(f"bn{i}", NORMS[rank](out))
-            channels = out
-        self.channels = channels
+            self.add_module(f"bn{i}", NORMS[rank](wide))
+            channels = wide
         self.downsample = self.shortcut(shapes, rank, into, stride, network["shortcut"])
 
     def shortcut(self, shapes, rank, into, stride, kind):
-        if stride == 1 and into == self.channels:
+        known = UNKNOWN not in (into, self.channels)
+        if stride == 1 and (into == self.channels if known else not shapes.has("downsample.")):
             return nn.Identity()
         if kind == "A":
+            if known and self.channels < into:
+                raise ConversionError(f'{shapes.at.rstrip(".")} narrows {into} channels to {self.channels}, wanted '
+                                      f'at least {into}, as network.shortcut is "A"')
             return ZeroExtended(stride, self.channels)
         bias = rank == 3 and shapes.has("downsample.0.bias")
         projection = convolution(into, self.channels, (1,) * rank, stride, bias=bias)
@@ -97,26 +142,36 @@ class Residual(nn.Module):
 
 
 class Backbone(nn.Module):
-    """Stem and four layers; channels: what each layer makes."""
+    """Stem and four layers; channels: what each layer makes. network: the description's, and the blocks."""
 
     def __init__(self, shapes, rank, into, network):
         super().__init__()
         width = shapes.channels("conv1", "bn1")
-        # Even kernels and none at all do not fit either network: the shapes then differ, and are reported.
-        kernel = [7 if rank == 2 else shapes.dim("conv1.weight", 2 + i) // 2 * 2 + 1 for i in range(rank)]
+        # Even kernels do not fit either network: the shapes then differ, and are reported.
+        sides = [7 if rank == 2 else shapes.dim("conv1.weight", 2 + i) for i in range(rank)]
+        kernel = [side and side // 2 * 2 + 1 for side in sides]
         self.conv1 = convolution(into, width, kernel, tuple(network["stem_stride"]))
         self.bn1 = NORMS[rank](width)
         self.activation = ACTIVATIONS[network["activation"]]()
         self.pool = MAX_POOLS[rank](3, 2, 1) if network["stem_pool"] else nn.Identity()
         self.channels = []
-        for layer, (stride, dilation) in enumerate(zip(network["layer_strides"], network["layer_dilations"]), 1):
-            blocks = nn.Sequential()
-            while not blocks or shapes.has(f"layer{layer}.{len(blocks)}."):
-                own = shapes.under(f"layer{layer}.{len(blocks)}")
-                blocks.append(Residual(own, rank, width, 1 if blocks else stride, dilation, network))
-                width = blocks[-1].channels
-            self.add_module(f"layer{layer}", blocks)
+        for layer in range(1, 5):
+            self.add_module(f"layer{layer}", self.layer(shapes, rank, width, network, layer))
+            width = getattr(self, f"layer{layer}")[-1].channels
             self.channels.append(width)
+
+    @staticmethod
+    def layer(shapes, rank, into, network, number):
+        """All blocks but the first keep channels and size."""
+        layer, last = nn.Sequential(), 3 if network["block"] == "bottleneck" else 2
+        stride, dilation = network["layer_strides"][number - 1], network["layer_dilations"][number - 1]
+        for i in range(network["blocks"][number - 1]):
+            own = shapes.under(f"layer{number}.{i}")
+            out = own.channels(f"conv{last}", f"bn{last}", "downsample.0", "downsample.1") or \
+                (into if i else shapes.dim(f"layer{number}.1.conv1.weight", 1))
+            layer.append(Residual(own, rank, into, out, 1 if i else stride, dilation, network))
+            into = out
+        return layer
 
     def maps(self, x):
         x = self.pool(self.activation(self.bn1(self.conv1(x))))
@@ -127,7 +182,7 @@ class Backbone(nn.Module):
 
 class ResNet3d(Backbone):
     def __init__(self, shapes, network):
-        super().__init__(shapes, 3, shapes.dim("conv1.weight", 1), network)
+        super().__init__(shapes, 3, shapes.dim("conv1.weight", 1), {**network, **blocks_of(shapes.shapes)})
         self.fc = nn.Linear(self.channels[-1], shapes.channels("fc"))
 
     def forward(self, x):
@@ -157,14 +212,15 @@ class Pmg2d(nn.Module):
     def __init__(self, shapes):
         super().__init__()
         self.features = Backbone(shapes.under("features"), 2, PMG2D_PLANES, PMG2D)
-        total = 0
+        widths = []
         for i in (1, 2, 3):
             own = shapes.under(f"conv_block{i}")
             narrow = BasicConv(own.under("0"), self.features.channels[i], 1)
             wide = BasicConv(own.under("1"), narrow.bn.num_features, 3)
             self.add_module(f"conv_block{i}", nn.Sequential(narrow, wide))
             self.add_module(f"classifier{i}", classifier(shapes.under(f"classifier{i}"), wide.bn.num_features))
-            total += wide.bn.num_features
+            widths.append(wide.bn.num_features)
+        total = UNKNOWN if UNKNOWN in widths else sum(widths)
         self.classifier_concat = classifier(shapes.under("classifier_concat"), total)
 
     def forward(self, x):
@@ -178,11 +234,12 @@ class Pmg2d(nn.Module):
 
 def build(network, shapes):
     """network: the description's section. On the meta device, so that no shape costs memory."""
-    with torch.device("meta"):
+    with torch.device("meta"), warnings.catch_warnings(action="ignore"):  # layers of unknown size have no elements
         return Pmg2d(Shapes(shapes)) if network["architecture"] == "pmg2d" else ResNet3d(Shapes(shapes), network)
 
 
 def expected(module):
+    """UNKNOWN stands for dimensions that the checkpoint does not tell."""
     return {name: tuple(value.shape) for name, value in module.state_dict().items() if not name.endswith(COUNTER)}
 
 

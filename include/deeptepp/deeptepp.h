@@ -186,8 +186,8 @@ typedef struct deeptepp_model deeptepp_model;
 typedef struct deeptepp_model_options {
     size_t struct_size;                  /* sizeof(deeptepp_model_options) */
     const deeptepp_callbacks *callbacks; /* NULL: none. Used during the call only. */
-    int32_t threads;                     /* threads that prepare the weights, at most 256; 0: one a processor. Weights are laid
-                                            out for it: sessions with the same number run fastest */
+    int32_t threads;                     /* compute threads of every session of this model, for which its weights are laid
+                                            out; at most 256; 0: one a processor that the calling thread may use */
     uint64_t max_file_bytes;             /* a larger file is refused; 0: 4 GiB */
 } deeptepp_model_options;
 
@@ -211,6 +211,11 @@ DEEPTEPP_API const char *deeptepp_model_sha256(const deeptepp_model *model);
 /* Everything else about the model, as one JSON object: the file's whole description, with "sha256", "parameters",
  * "members" and "views" added. docs/model-format.md describes the keys. */
 DEEPTEPP_API const char *deeptepp_model_json(const deeptepp_model *model);
+
+/* Bytes that the model and one session of it hold together, each further session somewhat less. On top come: the case's own
+ * volumes; for a model that takes mosaics, a byte for each voxel of the mask's bounding box and some 1.5 MB a thread; the
+ * backend's own descriptors and generated code, some MB. While a model is being opened, its largest layer once more. */
+DEEPTEPP_API uint64_t deeptepp_model_memory(const deeptepp_model *model);
 
 /* The shape of the network input, float32 in C order: views, channels, depth, height, width. */
 DEEPTEPP_API void deeptepp_model_input_shape(const deeptepp_model *model, int64_t shape[5]);
@@ -236,6 +241,7 @@ typedef enum deeptepp_type {
 
 typedef struct deeptepp_volume_options {
     size_t struct_size;      /* sizeof(deeptepp_volume_options) */
+    const deeptepp_callbacks *callbacks; /* NULL: none. Used during the call only. */
     int64_t volume_number;   /* which volume of a 4-D file, from 1; 0: the file must hold exactly one */
     uint64_t max_bytes;      /* voxel data, inflated, larger than this is refused; 0: 8 GiB */
     const char *orientation; /* for a file that states none: where its three axes run to, e.g. "RAS" or "LPS";
@@ -245,7 +251,7 @@ typedef struct deeptepp_volume_options {
 
 /* A NIfTI-1 or NIfTI-2 file (.nii, gzip or not, known by its bytes). Opened once, read whole; every voxel checked.
  * sform is preferred to qform when its code is set. scl_slope and scl_inter are applied.
- * Errors: ARGUMENT, STRUCT_SIZE, FILE_*, GZIP, NIFTI_*, VOLUME_*, MEMORY. Any thread. */
+ * Errors: ARGUMENT, STRUCT_SIZE, FILE_*, GZIP, NIFTI_*, VOLUME_*, MEMORY, CANCELLED. Any thread. */
 DEEPTEPP_API deeptepp_status deeptepp_volume_open(deeptepp_volume **out, const char *path,
                                                   const deeptepp_volume_options *options, deeptepp_error *error);
 
@@ -324,9 +330,8 @@ typedef struct deeptepp_result deeptepp_result;
 typedef struct deeptepp_session_options {
     size_t struct_size;                  /* sizeof(deeptepp_session_options) */
     const deeptepp_callbacks *callbacks; /* NULL: none. Copied; used by every call on the session. */
-    int32_t threads;                     /* compute threads; 0: one a processor this process may use. At most 256. */
-    int32_t no_guidance;                 /* 1: results carry no word about treatment */
-    uint64_t memory_limit;               /* bytes for model and session together; 0: none */
+    int32_t no_guidance;                 /* not 0: results carry no word about treatment */
+    uint64_t memory_limit;               /* bytes that deeptepp_model_memory may say at most; 0: any */
 } deeptepp_session_options;
 
 /* options: NULL for all defaults. The session keeps its own hold on the model.
@@ -334,13 +339,6 @@ typedef struct deeptepp_session_options {
 DEEPTEPP_API deeptepp_status deeptepp_session_new(deeptepp_session **out, deeptepp_model *model,
                                                   const deeptepp_session_options *options, deeptepp_error *error);
 DEEPTEPP_API void deeptepp_session_free(deeptepp_session *session);
-
-/* Bytes that the model and a session with these options hold together, without making the session. The case's own
- * volumes come on top, and, for a model that takes percentiles, 4 bytes for each value they are taken of; for one that
- * takes mosaics, a byte for each voxel of the mask's bounding box and some 1.5 MB a thread; so do the
- * backend's own descriptors and generated code, some hundred KiB to some MiB. Errors: as deeptepp_session_new. */
-DEEPTEPP_API deeptepp_status deeptepp_session_estimate(deeptepp_model *model, const deeptepp_session_options *options,
-                                                       uint64_t *bytes, deeptepp_error *error);
 
 /* Scores a case. Errors: ARGUMENT, those of a case against its model, VOLUME_NONFINITE, BUSY, CANCELLED, MEMORY,
  * THREAD, BACKEND. The session can be used again after any of them; after CANCELLED the next call first waits for the

@@ -101,5 +101,6 @@ deeptepp_status dtp_arch_build(dtp_arch *out, const dtp_network *network, dtp_sa
     if (build.status != DEEPTEPP_OK)
         return build.status;
     out->classes = out->graph.values[out->graph.n_layers].c / out->heads;
-    return dtp_tensors_check(out, network, file, callbacks, error);
+    deeptepp_status status = dtp_tensors_check(out, network, file, callbacks, error);
+    return status == DEEPTEPP_OK ? dtp_build_check_depth(&build) : status;
 }

@@ -20,11 +20,13 @@ int64_t dtp_build_dim(const dtp_build *build, const char *name, int dim)
     return tensor && dim < tensor->rank ? tensor->shape[dim] : 0;
 }
 
-static int append(dtp_build *build, const dtp_layer *layer, int64_t oc)
+int dtp_build_append(dtp_build *build, const dtp_layer *layer, int64_t oc, const dtp_layer_source *source)
 {
     int value = 0;
     if (build->status == DEEPTEPP_OK)
         build->status = dtp_graph_add(&build->arch->graph, layer, oc, &value, build->error);
+    if (build->status == DEEPTEPP_OK && source)
+        build->arch->sources[value - 1] = *source;
     return value;
 }
 
@@ -39,6 +41,12 @@ static void read_kernel(dtp_build *build, const char *tensor, int rank, int64_t 
             build->status = dtp_fail(build->error, DEEPTEPP_ERR_MODEL_TENSORS,
                                      "tensor %s: kernel size %lld, wanted odd, 1 to 15", tensor, (long long)kernel[i]);
     }
+}
+
+static void fix_kernel(const dtp_build *build, int64_t size, int64_t kernel[3])
+{
+    kernel[0] = build->rank == 4 ? 1 : size;
+    kernel[1] = kernel[2] = size;
 }
 
 int64_t dtp_build_channels(const dtp_build *build, const char *name, const char *norm)
@@ -57,22 +65,24 @@ int dtp_build_convolution(dtp_build *build, const dtp_convolution *c)
 {
     dtp_layer layer = {.op = DTP_CONVOLUTION, .src = c->src, .add = c->add, .open_end = c->open_end,
                        .activation = c->activation};
-    dtp_layer_source *source = &build->arch->sources[build->arch->graph.n_layers];
+    dtp_layer_source source = {.rank = build->rank};
     if (build->status != DEEPTEPP_OK)
         return 0;
-    *source = (dtp_layer_source){.rank = build->rank};
     snprintf(layer.name, sizeof layer.name, "%s", c->name);
-    snprintf(source->weight, sizeof source->weight, "%.56s.weight", c->name);
-    snprintf(source->norm, sizeof source->norm, "%s", c->norm ? c->norm : "");
-    if (!c->norm || dtp_build_find(build, "%s.bias", c->name))
-        snprintf(source->bias, sizeof source->bias, "%.56s.bias", c->name);
-    read_kernel(build, source->weight, build->rank, layer.kernel);
+    snprintf(source.weight, sizeof source.weight, "%.56s.weight", c->name);
+    snprintf(source.norm, sizeof source.norm, "%s", c->norm);
+    if (c->may_have_bias && dtp_build_find(build, "%s.bias", c->name))
+        snprintf(source.bias, sizeof source.bias, "%.56s.bias", c->name);
+    if (c->kernel)
+        fix_kernel(build, c->kernel, layer.kernel);
+    else
+        read_kernel(build, source.weight, build->rank, layer.kernel);
     for (int i = 0; i < 3; i++) {
         layer.stride[i] = c->stride[i];
         layer.dilation[i] = c->dilation;
         layer.pad[i] = c->dilation * (layer.kernel[i] - 1) / 2;
     }
-    return append(build, &layer, c->oc ? c->oc : dtp_build_channels(build, c->name, c->norm));
+    return dtp_build_append(build, &layer, c->oc ? c->oc : dtp_build_channels(build, c->name, c->norm), &source);
 }
 
 int dtp_build_linear(dtp_build *build, const dtp_layer_source *source, int src, int add, int64_t oc,
@@ -80,12 +90,10 @@ int dtp_build_linear(dtp_build *build, const dtp_layer_source *source, int src, 
 {
     dtp_layer layer = {.op = DTP_CONVOLUTION, .src = src, .add = add, .activation = activation,
                        .kernel = {1, 1, 1}, .stride = {1, 1, 1}, .dilation = {1, 1, 1}};
-    if (build->status != DEEPTEPP_OK)
-        return 0;
-    build->arch->sources[build->arch->graph.n_layers] = *source;
-    build->arch->sources[build->arch->graph.n_layers].rank = 2;
+    dtp_layer_source linear = *source;
+    linear.rank = 2;
     snprintf(layer.name, sizeof layer.name, "%.*s", (int)(strlen(source->weight) - strlen(".weight")), source->weight);
-    return append(build, &layer, oc);
+    return dtp_build_append(build, &layer, oc, &linear);
 }
 
 int dtp_build_crop(dtp_build *build, const char *name, int src, int64_t size)
@@ -94,7 +102,7 @@ int dtp_build_crop(dtp_build *build, const char *name, int src, int64_t size)
     dtp_layer layer = {.op = DTP_CROP, .src = src, .add = -1, .stride = {1, 1, 1}, .dilation = {1, 1, 1},
                        .kernel = {1, map.h - size + 1, map.w - size + 1}};
     snprintf(layer.name, sizeof layer.name, "%s", name);
-    return append(build, &layer, 0);
+    return dtp_build_append(build, &layer, 0, NULL);
 }
 
 int dtp_build_pool(dtp_build *build, dtp_op op, const char *name, int src, const int64_t kernel[3],
@@ -105,5 +113,5 @@ int dtp_build_pool(dtp_build *build, dtp_op op, const char *name, int src, const
     memcpy(layer.kernel, kernel, sizeof layer.kernel);
     memcpy(layer.stride, stride, sizeof layer.stride);
     memcpy(layer.pad, pad, sizeof layer.pad);
-    return append(build, &layer, 0);
+    return dtp_build_append(build, &layer, 0, NULL);
 }

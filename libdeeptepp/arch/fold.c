@@ -77,24 +77,6 @@ static deeptepp_status affine_of(affine *out, const origin *from, const char *no
     return status;
 }
 
-/* All ones in the exponent: infinite or NaN. As an integer, so that the loop around it becomes vector code. */
-static uint32_t exponent(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits & 0x7f800000u;
-}
-
-/* False when a folded value leaves the range of float32, as a tiny variance under a large weight can make it. */
-static bool is_finite(const float *values, size_t count)
-{
-    uint32_t worst = 0;
-#pragma omp parallel for reduction(max : worst) schedule(static)
-    for (size_t i = 0; i < count; i++)
-        worst = exponent(values[i]) > worst ? exponent(values[i]) : worst;
-    return worst != 0x7f800000u;
-}
-
 /* y = scale (w x + b) + shift, in place */
 static void fold(float *weights, float *bias, const affine *after, int64_t channels, size_t per_channel)
 {
@@ -216,16 +198,10 @@ deeptepp_status dtp_arch_fold(const dtp_arch *arch, const dtp_network *network, 
     const origin from = {file, network->members[member], source};
     int64_t oc = arch->graph.values[layer + 1].c;
     size_t count = dtp_layer_weights(&arch->graph, layer);
-    deeptepp_status status;
     *weights = *bias = NULL;
     if (source->zero_extended)
         return copy_channels(&arch->graph, layer, weights, bias, error);
     if (source->oc || source->ic || *source->pre_norm || source->part)
-        status = fold_placed(&from, &arch->graph, layer, weights, bias, error);
-    else
-        status = fold_whole(&from, oc, count, weights, bias, error);
-    if (status == DEEPTEPP_OK && !(is_finite(*weights, count) && is_finite(*bias, (size_t)oc)))
-        status = dtp_fail(error, DEEPTEPP_ERR_MODEL_NONFINITE, "tensor %s%s: infinite once BatchNorm %s is folded in",
-                          from.prefix, source->weight, *source->norm ? source->norm : source->pre_norm);
-    return status;
+        return fold_placed(&from, &arch->graph, layer, weights, bias, error);
+    return fold_whole(&from, oc, count, weights, bias, error);
 }

@@ -7,8 +7,9 @@
 
 enum { HEADS = 4 };
 
-/* The published pools were sized for 448-pixel input: on larger maps each reads its first cells only, and nothing past
- * what those depend on is computed. */
+/* The published pools were sized for 448-pixel input: on larger maps each reads its first cells only, and the blocks
+ * compute nothing past what those depend on. Further back there is nothing to save: the last 3x3 convolution of layer4
+ * could leave out its last row and column (0.2 % of all), the strided one before it needs all of its input. */
 static const int64_t POOL[3] = {56, 28, 14};
 
 static void check_map(dtp_build *build, dtp_shape map, int64_t pool)
@@ -21,13 +22,13 @@ static void check_map(dtp_build *build, dtp_shape map, int64_t pool)
                                  (long long)map.h, (long long)map.w, (long long)pool);
 }
 
-static int block_convolution(dtp_build *build, int block, int part, int src, bool open_end)
+static int block_convolution(dtp_build *build, int block, int part, int64_t kernel, int src, bool open_end)
 {
     char name[40], norm[40];
     snprintf(name, sizeof name, "conv_block%d.%d.conv", block, part);
     snprintf(norm, sizeof norm, "conv_block%d.%d.bn", block, part);
-    const dtp_convolution c = {.name = name, .norm = norm, .src = src, .add = -1, .stride = {1, 1, 1}, .dilation = 1,
-                               .open_end = open_end, .activation = DTP_RELU};
+    const dtp_convolution c = {.name = name, .norm = norm, .src = src, .add = -1, .kernel = kernel,
+                               .stride = {1, 1, 1}, .dilation = 1, .open_end = open_end, .activation = DTP_RELU};
     return dtp_build_convolution(build, &c);
 }
 
@@ -43,7 +44,7 @@ static int granularity(dtp_build *build, int block, int src)
     bool crop = map.h > pool && map.w > pool;
     snprintf(name, sizeof name, "conv_block%d.crop", block);
     int read = crop ? dtp_build_crop(build, name, src, pool + 1) : src;
-    int wide = block_convolution(build, block, 1, block_convolution(build, block, 0, read, false), crop);
+    int wide = block_convolution(build, block, 1, 3, block_convolution(build, block, 0, 1, read, false), crop);
     snprintf(name, sizeof name, "conv_block%d.pool", block);
     return dtp_build_pool(build, DTP_MAX_POOL, name, wide, kernel, kernel, none);
 }
@@ -85,19 +86,25 @@ static int logits(dtp_build *build, const char *head, int index, int src, int be
 void dtp_build_pmg2d(dtp_build *build)
 {
     static const char *const heads[HEADS] = {"classifier1", "classifier2", "classifier3", "classifier_concat"};
-    int layers[4], pooled[3], features[HEADS], out = -1;
+    int pooled[3] = {0}, features[HEADS], value, out = -1;
     build->arch->heads = HEADS;
     build->arch->classes = dtp_build_channels(build, "classifier_concat.4", NULL);
     build->arch->ignored = "features.fc.";
-    dtp_build_resnet(build, "features.", layers);
+    build->bottleneck = true;
+    value = dtp_build_stem(build, "features.", 7);
+    /* One plane of three equal ones. */
     build->arch->sources[0].ic = 3;
     build->arch->sources[0].sum_inputs = true;
-    for (int i = 0; i < 3 && build->status == DEEPTEPP_OK; i++) {
-        pooled[i] = granularity(build, i + 1, layers[i + 1]);
-        features[i] = hidden(build, heads[i], &pooled[i], 1);
+    /* Each map's block right after it, while the map is in the cache; all heads last. */
+    for (int layer = 1; layer <= 4; layer++) {
+        value = dtp_build_layer(build, "features.", layer, value);
+        if (layer > 1 && build->status == DEEPTEPP_OK)
+            pooled[layer - 2] = granularity(build, layer - 1, value);
     }
     if (build->status != DEEPTEPP_OK)
         return;
+    for (int i = 0; i < 3; i++)
+        features[i] = hidden(build, heads[i], &pooled[i], 1);
     features[3] = hidden(build, heads[3], pooled, 3);
     for (int i = 0; i < HEADS; i++)
         out = logits(build, heads[i], i, features[i], out);

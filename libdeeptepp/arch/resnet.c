@@ -10,14 +10,10 @@ static const int64_t ONE[3] = {1, 1, 1};
 static int zero_extended_shortcut(dtp_build *build, const char *name, int src, int64_t oc, const int64_t stride[3])
 {
     dtp_layer layer = {.op = DTP_CONVOLUTION, .src = src, .add = -1, .kernel = {1, 1, 1}, .dilation = {1, 1, 1}};
-    int value = 0;
+    const dtp_layer_source source = {.zero_extended = true};
     snprintf(layer.name, sizeof layer.name, "%.60s", name);
     memcpy(layer.stride, stride, sizeof layer.stride);
-    if (build->status != DEEPTEPP_OK)
-        return 0;
-    build->arch->sources[build->arch->graph.n_layers] = (dtp_layer_source){.zero_extended = true};
-    build->status = dtp_graph_add(&build->arch->graph, &layer, oc, &value, build->error);
-    return value;
+    return dtp_build_append(build, &layer, oc, &source);
 }
 
 /* What the block's last convolution adds: the block's input, projected where stride or channels change. */
@@ -31,18 +27,19 @@ static int shortcut(dtp_build *build, const char *block, int src, int64_t oc, co
     snprintf(norm, sizeof norm, "%.44s.downsample.1", block);
     if (build->network->shortcut_a)
         return zero_extended_shortcut(build, name, src, oc, stride);
-    dtp_convolution c = {.name = name, .norm = norm, .src = src, .add = -1, .oc = oc, .dilation = 1};
+    dtp_convolution c = {.name = name, .norm = norm, .src = src, .add = -1, .oc = oc, .kernel = 1, .dilation = 1,
+                         .may_have_bias = build->rank == 5};
     memcpy(c.stride, stride, sizeof c.stride);
     return dtp_build_convolution(build, &c);
 }
 
-static int block_convolution(dtp_build *build, const char *block, int index, int src, int add, const int64_t stride[3],
-                             int64_t dilation)
+static int block_convolution(dtp_build *build, const char *block, int index, int64_t kernel, int src, int add,
+                             const int64_t stride[3], int64_t dilation)
 {
     char name[64], norm[64];
     snprintf(name, sizeof name, "%.48s.conv%d", block, index);
     snprintf(norm, sizeof norm, "%.48s.bn%d", block, index);
-    dtp_convolution c = {.name = name, .norm = norm, .src = src, .add = add, .dilation = dilation,
+    dtp_convolution c = {.name = name, .norm = norm, .src = src, .add = add, .kernel = kernel, .dilation = dilation,
                          .activation = build->network->activation};
     memcpy(c.stride, stride, sizeof c.stride);
     return dtp_build_convolution(build, &c);
@@ -52,17 +49,16 @@ static int block_convolution(dtp_build *build, const char *block, int index, int
 static int residual_block(dtp_build *build, const char *block, int src, const int64_t stride[3], int64_t dilation)
 {
     char last[64], norm[64];
-    bool bottleneck = dtp_build_find(build, "%s.conv3.weight", block) != NULL;
-    snprintf(last, sizeof last, "%.48s.conv%d", block, bottleneck ? 3 : 2);
-    snprintf(norm, sizeof norm, "%.48s.bn%d", block, bottleneck ? 3 : 2);
+    snprintf(last, sizeof last, "%.48s.conv%d", block, build->bottleneck ? 3 : 2);
+    snprintf(norm, sizeof norm, "%.48s.bn%d", block, build->bottleneck ? 3 : 2);
     int add = shortcut(build, block, src, dtp_build_channels(build, last, norm), stride);
-    if (!bottleneck) {
-        int middle = block_convolution(build, block, 1, src, -1, stride, dilation);
-        return block_convolution(build, block, 2, middle, add, ONE, dilation);
+    if (!build->bottleneck) {
+        int middle = block_convolution(build, block, 1, 3, src, -1, stride, dilation);
+        return block_convolution(build, block, 2, 3, middle, add, ONE, dilation);
     }
-    int narrow = block_convolution(build, block, 1, src, -1, ONE, 1);
-    int middle = block_convolution(build, block, 2, narrow, -1, stride, dilation);
-    return block_convolution(build, block, 3, middle, add, ONE, 1);
+    int narrow = block_convolution(build, block, 1, 1, src, -1, ONE, 1);
+    int middle = block_convolution(build, block, 2, 3, narrow, -1, stride, dilation);
+    return block_convolution(build, block, 3, 1, middle, add, ONE, 1);
 }
 
 /* In 2-D, strides along depth stay 1. */
@@ -72,38 +68,59 @@ static void spread(int64_t stride, bool flat, int64_t out[3])
     out[1] = out[2] = stride;
 }
 
-static int stem(dtp_build *build, const char *at, bool flat)
+int dtp_build_stem(dtp_build *build, const char *at, int64_t kernel)
 {
-    int64_t kernel[3] = {3, 3, 3}, stride[3] = {2, 2, 2}, pad[3] = {1, 1, 1};
+    bool flat = build->rank == 4;
+    int64_t window[3] = {3, 3, 3}, stride[3] = {2, 2, 2}, pad[3] = {1, 1, 1};
     char name[64], norm[64];
     snprintf(name, sizeof name, "%.40sconv1", at);
     snprintf(norm, sizeof norm, "%.40sbn1", at);
-    dtp_convolution c = {.name = name, .norm = norm, .add = -1, .dilation = 1, .activation = build->network->activation};
+    dtp_convolution c = {.name = name, .norm = norm, .add = -1, .kernel = kernel, .dilation = 1,
+                         .activation = build->network->activation};
     memcpy(c.stride, build->network->stem_stride, sizeof c.stride);
     int value = dtp_build_convolution(build, &c);
     if (!build->network->stem_pool)
         return value;
     if (flat) {
-        kernel[0] = stride[0] = 1;
+        window[0] = stride[0] = 1;
         pad[0] = 0;
     }
-    return dtp_build_pool(build, DTP_MAX_POOL, "maxpool", value, kernel, stride, pad);
+    return dtp_build_pool(build, DTP_MAX_POOL, "maxpool", value, window, stride, pad);
 }
 
-void dtp_build_resnet(dtp_build *build, const char *at, int layers[4])
+int dtp_build_layer(dtp_build *build, const char *at, int layer, int src)
 {
-    bool flat = build->rank == 4;
-    int value = stem(build, at, flat);
-    for (int layer = 0; layer < 4; layer++) {
-        for (int index = 0; build->status == DEEPTEPP_OK; index++) {
-            char block[48];
-            int64_t stride[3];
-            snprintf(block, sizeof block, "%.24slayer%d.%d", at, layer + 1, index);
-            if (index > 0 && !dtp_build_find(build, "%s.conv1.weight", block))
-                break;
-            spread(index ? 1 : build->network->layer_strides[layer], flat, stride);
-            value = residual_block(build, block, value, stride, build->network->layer_dilations[layer]);
-        }
-        layers[layer] = value;
+    int value = src, *count = &build->blocks[layer - 1];
+    for (*count = 0; build->status == DEEPTEPP_OK; ++*count) {
+        char block[48];
+        int64_t stride[3];
+        snprintf(block, sizeof block, "%.24slayer%d.%d", at, layer, *count);
+        if (*count > 0 && !dtp_build_find(build, "%s.conv1.weight", block))
+            break;
+        spread(*count ? 1 : build->network->layer_strides[layer - 1], build->rank == 4, stride);
+        value = residual_block(build, block, value, stride, build->network->layer_dilations[layer - 1]);
     }
+    return value;
+}
+
+/* A file that lost a block is a network of its own, with other scores: only the known ones are taken. */
+deeptepp_status dtp_build_check_depth(const dtp_build *build)
+{
+    static const struct {
+        bool bottleneck;
+        int blocks[4];
+    } known[] = {
+        {false, {1, 1, 1, 1}}, {false, {2, 2, 2, 2}}, {false, {3, 4, 6, 3}}, /* 10, 18, 34 */
+        {true, {3, 4, 6, 3}}, /* 50, the published network's */
+        {true, {3, 4, 23, 3}}, {true, {3, 8, 36, 3}}, {true, {3, 24, 36, 3}}, /* 101, 152, 200 */
+    };
+    const int *b = build->blocks;
+    for (size_t i = 0; i < DTP_COUNT(known); i++)
+        if (known[i].bottleneck == build->bottleneck && memcmp(known[i].blocks, b, sizeof known[i].blocks) == 0 &&
+            (build->rank == 5 || i == 3))
+            return DEEPTEPP_OK;
+    return dtp_fail(build->error, DEEPTEPP_ERR_MODEL_TENSORS,
+                    "the layers have %d, %d, %d and %d %s, wanted a ResNet of depth %s: is a block missing?", b[0], b[1],
+                    b[2], b[3], build->bottleneck ? "bottlenecks" : "basic blocks",
+                    build->rank == 5 ? "10, 18, 34, 50, 101, 152 or 200" : "50");
 }

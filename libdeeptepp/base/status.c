@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <deeptepp/version.h>
 
@@ -156,12 +157,18 @@ deeptepp_status dtp_fail_memory(deeptepp_error *error, const char *what, size_t 
     return dtp_fail(error, DEEPTEPP_ERR_MEMORY, "out of memory: %zu bytes for %s", bytes, what);
 }
 
-deeptepp_status dtp_check_struct(size_t found, size_t smallest, size_t largest, const char *name,
+deeptepp_status dtp_options_read(void *out, size_t known, size_t first, const void *in, const char *name,
                                  deeptepp_error *error)
 {
-    if (found >= smallest && found <= largest)
+    size_t found;
+    memset(out, 0, known);
+    if (!in)
         return DEEPTEPP_OK;
-    return dtp_fail(error, DEEPTEPP_ERR_STRUCT_SIZE,
-                    "%s.struct_size is %zu, this library knows %zu to %zu: set it to sizeof(%s)", name, found,
-                    smallest, largest, name);
+    memcpy(&found, in, sizeof found);
+    if (found < first || found > known)
+        return dtp_fail(error, DEEPTEPP_ERR_STRUCT_SIZE,
+                        "%s.struct_size is %zu, this library knows %zu to %zu: set it to sizeof(%s)", name, found, first,
+                        known, name);
+    memcpy(out, in, found);
+    return DEEPTEPP_OK;
 }

@@ -2,6 +2,8 @@
 #ifndef DTP_STATUS_H
 #define DTP_STATUS_H
 
+#include <stddef.h>
+
 #include <deeptepp/deeptepp.h>
 
 /* Names come from files and callers, and may be cut short: control characters and bytes that are no UTF-8 become '?', so
@@ -15,8 +17,11 @@ __attribute__((format(printf, 3, 4))) deeptepp_status dtp_fail(deeptepp_error *e
 /* dtp_fail for an allocation: names what was being made and its size. */
 deeptepp_status dtp_fail_memory(deeptepp_error *error, const char *what, size_t bytes);
 
-/* The struct_size rule for every options struct: known from the version that made it up to this one. */
-deeptepp_status dtp_check_struct(size_t found, size_t smallest, size_t largest, const char *name,
+/* The struct_size rule for every options struct: as large as any version's from the first, which ended with the field
+ * `last`, up to this one's. *out gets what the caller has and 0 for what it does not know yet; all 0 for NULL. */
+#define DTP_OPTIONS_READ(out, type, last, in, error)                                                                   \
+    dtp_options_read(out, sizeof(type), offsetof(type, last) + sizeof((in)->last), in, #type, error)
+deeptepp_status dtp_options_read(void *out, size_t known, size_t first, const void *in, const char *name,
                                  deeptepp_error *error);
 
 /* dtp_fail and leave by the function's `fail` label; needs `status` and `error` in scope. */

@@ -7,11 +7,13 @@
 /* Every covariate filled in (64), two headers and one geometry for each volume (17), and the rest. */
 enum { DTP_MAX_WARNINGS = 160 };
 
+typedef struct dtp_warning {
+    deeptepp_warning code;
+    char message[320];
+} dtp_warning;
+
 typedef struct dtp_warnings {
-    struct {
-        deeptepp_warning code;
-        char message[320];
-    } items[DTP_MAX_WARNINGS];
+    dtp_warning items[DTP_MAX_WARNINGS];
     int count;
 } dtp_warnings;
 

@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "watch.h"
+
 enum { MAX_THREADS = 256, POLL_MS = 20 };
 
 struct dtp_worker {
@@ -36,14 +38,7 @@ int dtp_processors(void)
 
 deeptepp_status dtp_callbacks_copy(deeptepp_callbacks *out, const deeptepp_callbacks *in, deeptepp_error *error)
 {
-    *out = (deeptepp_callbacks){.struct_size = sizeof *out};
-    if (!in)
-        return DEEPTEPP_OK;
-    deeptepp_status status =
-        dtp_check_struct(in->struct_size, sizeof *out, sizeof *out, "deeptepp_callbacks", error);
-    if (status == DEEPTEPP_OK)
-        *out = *in;
-    return status;
+    return DTP_OPTIONS_READ(out, deeptepp_callbacks, user, in, error);
 }
 
 static void *hold(void *lock)
@@ -195,17 +190,12 @@ static void wait_a_moment(dtp_worker *worker)
 }
 
 /* Calls the callbacks, without the lock. */
-static void poll_callbacks(dtp_worker *worker, const deeptepp_callbacks *callbacks, int *told)
+static void poll_callbacks(dtp_worker *worker, dtp_watch *watch)
 {
     if (atomic_load(&worker->job.cancelled))
         return; /* one yes is enough: its giver may be gone */
     pthread_mutex_unlock(&worker->lock);
-    int permille = atomic_load(&worker->job.permille);
-    if (callbacks->progress && permille > *told) {
-        *told = permille;
-        callbacks->progress(callbacks->user, permille / 1000.0);
-    }
-    if (callbacks->cancel && callbacks->cancel(callbacks->user))
+    if (dtp_watch_step(watch, atomic_load(&worker->job.permille), NULL) != DEEPTEPP_OK)
         atomic_store(&worker->job.cancelled, true);
     pthread_mutex_lock(&worker->lock);
 }
@@ -221,36 +211,42 @@ static deeptepp_status finish(dtp_worker *worker, deeptepp_error *error)
     return worker->status;
 }
 
-static void wait_until_idle(dtp_worker *worker)
+static dtp_watch watch_of(const deeptepp_callbacks *callbacks)
 {
-    while (worker->function)
-        pthread_cond_wait(&worker->changed, &worker->lock);
+    dtp_watch watch = {.told = 0};
+    if (callbacks)
+        watch.callbacks = *callbacks;
+    return watch;
 }
 
-void dtp_worker_wait(dtp_worker *worker)
+deeptepp_status dtp_worker_wait(dtp_worker *worker, const deeptepp_callbacks *callbacks, deeptepp_error *error)
 {
+    deeptepp_status status = DEEPTEPP_OK;
+    dtp_watch watch = watch_of(callbacks);
     if (worker->process != getpid())
-        return;
+        return DEEPTEPP_OK;
     pthread_mutex_lock(&worker->lock);
-    wait_until_idle(worker);
+    while (worker->function && status == DEEPTEPP_OK) {
+        wait_a_moment(worker);
+        pthread_mutex_unlock(&worker->lock);
+        status = dtp_watch_step(&watch, 0, error);
+        pthread_mutex_lock(&worker->lock);
+    }
     pthread_mutex_unlock(&worker->lock);
+    return status;
 }
 
 deeptepp_status dtp_worker_run(dtp_worker *worker, dtp_job_function function, void *argument,
                                const deeptepp_callbacks *callbacks, deeptepp_error *error)
 {
-    deeptepp_callbacks none = {0};
-    int told = 0;
-    if (!callbacks)
-        callbacks = &none;
+    dtp_watch watch = watch_of(callbacks);
+    deeptepp_status status = dtp_worker_wait(worker, callbacks, error);
     /* After fork() the thread is not here and the lock may be held by a ghost: both are made anew. */
-    if (worker->process != getpid()) {
-        deeptepp_status status = launch(worker, error);
-        if (status != DEEPTEPP_OK)
-            return status;
-    }
+    if (status == DEEPTEPP_OK && worker->process != getpid())
+        status = launch(worker, error);
+    if (status != DEEPTEPP_OK)
+        return status;
     pthread_mutex_lock(&worker->lock);
-    wait_until_idle(worker);
     atomic_store(&worker->job.cancelled, false);
     atomic_store(&worker->job.detached_ok, false);
     atomic_store(&worker->job.permille, 0);
@@ -259,13 +255,13 @@ deeptepp_status dtp_worker_run(dtp_worker *worker, dtp_job_function function, vo
     pthread_cond_broadcast(&worker->changed);
     while (worker->function) {
         wait_a_moment(worker);
-        poll_callbacks(worker, callbacks, &told);
+        poll_callbacks(worker, &watch);
         if (atomic_load(&worker->job.cancelled) && atomic_load(&worker->job.detached_ok))
             break;
     }
-    deeptepp_status status = finish(worker, error);
+    status = finish(worker, error);
     pthread_mutex_unlock(&worker->lock);
-    if (status == DEEPTEPP_OK && callbacks->progress && told < 1000)
-        callbacks->progress(callbacks->user, 1.0);
+    if (status == DEEPTEPP_OK)
+        dtp_watch_finish(&watch);
     return status;
 }

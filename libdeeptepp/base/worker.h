@@ -35,8 +35,9 @@ int dtp_worker_threads(const dtp_worker *worker);
 deeptepp_status dtp_worker_run(dtp_worker *worker, dtp_job_function function, void *argument,
                                const deeptepp_callbacks *callbacks, deeptepp_error *error);
 
-/* Waits until no job is winding down, after which what it used may be changed. Nothing to wait for after fork(). */
-void dtp_worker_wait(dtp_worker *worker);
+/* Waits until no job is winding down, after which what it used may be changed. Nothing to wait for after fork().
+ * Errors: CANCELLED, at the callbacks' word (NULL: none). */
+deeptepp_status dtp_worker_wait(dtp_worker *worker, const deeptepp_callbacks *callbacks, deeptepp_error *error);
 
 /* Takes the signals of faults out of a set to be blocked: the host's crash handler must see those of our threads too.
  * set: a sigset_t. */

@@ -3,55 +3,157 @@
 #include <math.h>
 #include <stdio.h>
 
-/* One pass over values, in doubles, so that the order of the voxels in memory does not show. */
+/* ---- Values, wherever they are: block by block, as doubles ---- */
+
+enum { BLOCK = 512 };
+
+typedef struct values {
+    const float *floats; /* these, or NULL: all voxels of the images first to last of a study */
+    size_t count;
+    const dtp_study *study;
+    int first, last;
+    const atomic_bool *cancelled; /* NULL: never */
+} values;
+
+typedef void (*visit_function)(void *state, const double *block, int64_t n);
+
+static bool is_cancelled(const values *v)
+{
+    return v->cancelled && atomic_load_explicit(v->cancelled, memory_order_relaxed);
+}
+
+static void visit_floats(const values *v, visit_function visit, void *state)
+{
+    double block[BLOCK];
+    for (size_t at = 0; at < v->count && !is_cancelled(v); at += BLOCK) {
+        int64_t n = dtp_min_i64(BLOCK, (int64_t)(v->count - at));
+        for (int64_t i = 0; i < n; i++)
+            block[i] = (double)v->floats[at + (size_t)i];
+        visit(state, block, n);
+    }
+}
+
+static void visit_image(const values *v, const deeptepp_volume *image, visit_function visit, void *state)
+{
+    double block[BLOCK];
+    const int64_t *dims = image->dims;
+    for (int64_t jk = 0; jk < dims[1] * dims[2]; jk++) {
+        for (int64_t i = 0; i < dims[0] && !is_cancelled(v); i += BLOCK) {
+            int64_t n = dtp_min_i64(BLOCK, dims[0] - i);
+            dtp_volume_row(image, i, jk % dims[1], jk / dims[1], n, block);
+            visit(state, block, n);
+        }
+    }
+}
+
+/* Errors: CANCELLED. */
+static deeptepp_status visit_all(const values *v, visit_function visit, void *state, deeptepp_error *error)
+{
+    if (v->floats)
+        visit_floats(v, visit, state);
+    for (int c = v->first; !v->floats && c <= v->last; c++)
+        visit_image(v, v->study->images[c], visit, state);
+    return is_cancelled(v) ? dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled") : DEEPTEPP_OK;
+}
+
+/* ---- Moments ---- */
+
+/* In doubles about a pivot, so that the order of the voxels in memory does not show. */
 typedef struct moments {
-    double count, sum, squares, low, high;
+    double pivot, count, sum, squares, low, high;
 } moments;
 
-static void add_value(moments *m, double value, double pivot)
+static void add_block(void *state, const double *block, int64_t n)
 {
-    m->count++;
-    m->sum += value - pivot;
-    m->squares += (value - pivot) * (value - pivot);
-    m->low = value < m->low ? value : m->low;
-    m->high = value > m->high ? value : m->high;
-}
-
-/* Hoare's selection: afterwards values[k] is what sorting would put there, smaller ones before it. */
-static float select_value(float *values, size_t count, size_t k)
-{
-    size_t low = 0, high = count - 1;
-    while (low < high) {
-        float pivot = values[low + (high - low) / 2];
-        size_t i = low, j = high;
-        for (;;) {
-            while (values[i] < pivot)
-                i++;
-            while (values[j] > pivot)
-                j--;
-            if (i >= j)
-                break;
-            float swap = values[i];
-            values[i++] = values[j];
-            values[j--] = swap;
-        }
-        if (k <= j)
-            high = j;
-        else
-            low = j + 1;
+    moments *m = state;
+    if (m->count == 0)
+        m->pivot = block[0];
+    m->count += (double)n;
+    for (int64_t i = 0; i < n; i++) {
+        m->sum += block[i] - m->pivot;
+        m->squares += (block[i] - m->pivot) * (block[i] - m->pivot);
+        m->low = block[i] < m->low ? block[i] : m->low;
+        m->high = block[i] > m->high ? block[i] : m->high;
     }
-    return values[k];
 }
 
-/* Linear interpolation between order statistics: type 7, the default of R and NumPy. Reorders the values. */
-static double percentile(float *values, size_t count, double percent)
+/* ---- Percentiles ---- */
+
+/* Order statistics by the bits of a float: three passes, each finding the next bits of all that are wanted. */
+enum { RANKS = 4, PASSES = 3, BUCKETS = 1 << 11 };
+static const int SHIFT[PASSES] = {21, 10, 0}, WIDTH[PASSES] = {11, 11, 10};
+
+typedef struct selection {
+    uint64_t rank[RANKS]; /* from 0, rising; within the values that begin like `found` */
+    uint32_t found[RANKS];
+    int pass;
+    uint64_t counts[RANKS][BUCKETS];
+} selection;
+
+/* Rises with the value. */
+static uint32_t key_of(double value)
 {
-    double rank = (double)(count - 1) * percent / 100.0;
-    size_t below = (size_t)rank;
-    double a = select_value(values, count, below);
-    double b = below + 1 < count ? select_value(values, count, below + 1) : a;
-    return a + (b - a) * (rank - (double)below);
+    float rounded = (float)value;
+    uint32_t bits;
+    memcpy(&bits, &rounded, sizeof bits);
+    return bits >> 31 ? ~bits : bits | 0x80000000u;
 }
+
+static double value_of(uint32_t key)
+{
+    uint32_t bits = key >> 31 ? key & 0x7fffffffu : ~key;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return (double)value;
+}
+
+static void count_block(void *state, const double *block, int64_t n)
+{
+    selection *s = state;
+    const int shift = SHIFT[s->pass], width = WIDTH[s->pass];
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t key = key_of(block[i]), bucket = key >> shift & ((1u << width) - 1);
+        for (int r = 0; r < RANKS; r++)
+            s->counts[r][bucket] += s->pass == 0 || key >> (shift + width) == s->found[r];
+    }
+}
+
+static void narrow(selection *s)
+{
+    for (int r = 0; r < RANKS; r++) {
+        uint32_t bucket = 0;
+        while (bucket < BUCKETS - 1 && s->rank[r] >= s->counts[r][bucket])
+            s->rank[r] -= s->counts[r][bucket++];
+        s->found[r] = s->found[r] << WIDTH[s->pass] | bucket;
+    }
+}
+
+/* Linear interpolation between order statistics: type 7, the default of R and NumPy. */
+static deeptepp_status percentiles_of(const values *v, const double percent[2], double out[2], deeptepp_error *error)
+{
+    selection s = {.pass = 0};
+    double part[2];
+    for (int p = 0; p < 2; p++) {
+        double rank = (double)(v->count - 1) * percent[p] / 100.0;
+        s.rank[2 * p] = (uint64_t)rank;
+        s.rank[2 * p + 1] = s.rank[2 * p] + (s.rank[2 * p] + 1 < v->count);
+        part[p] = rank - (double)s.rank[2 * p];
+    }
+    for (s.pass = 0; s.pass < PASSES; s.pass++) {
+        memset(s.counts, 0, sizeof s.counts);
+        deeptepp_status status = visit_all(v, count_block, &s, error);
+        if (status != DEEPTEPP_OK)
+            return status;
+        narrow(&s);
+    }
+    for (int p = 0; p < 2; p++) {
+        double low = value_of(s.found[2 * p]), high = value_of(s.found[2 * p + 1]);
+        out[p] = low + (high - low) * part[p];
+    }
+    return DEEPTEPP_OK;
+}
+
+/* ---- Mappings ---- */
 
 static deeptepp_status refuse_constant(const char *what, double value, deeptepp_error *error)
 {
@@ -64,12 +166,13 @@ static deeptepp_status between(dtp_mapping *out, const dtp_recipe *recipe, doubl
     if (!(high > low))
         return refuse_constant(what, low, error);
     bool clip = recipe->intensity == DTP_INTENSITY_PERCENTILE;
-    *out = (dtp_mapping){clip ? low : -INFINITY, clip ? high : INFINITY, low, (recipe->range[1] - recipe->range[0]) / (high - low), recipe->range[0]};
+    *out = (dtp_mapping){clip ? low : -INFINITY, clip ? high : INFINITY, low,
+                         (recipe->range[1] - recipe->range[0]) / (high - low), recipe->range[0]};
     return DEEPTEPP_OK;
 }
 
-static deeptepp_status from_moments(dtp_mapping *out, const dtp_recipe *recipe, const moments *m, double pivot,
-                                    const char *what, deeptepp_error *error)
+static deeptepp_status from_moments(dtp_mapping *out, const dtp_recipe *recipe, const moments *m, const char *what,
+                                    deeptepp_error *error)
 {
     if (!(m->high > m->low))
         return refuse_constant(what, m->low, error);
@@ -79,106 +182,48 @@ static deeptepp_status from_moments(dtp_mapping *out, const dtp_recipe *recipe, 
     double variance = m->squares / m->count - mean * mean;
     if (!(variance > 0))
         return refuse_constant(what, m->low, error);
-    *out = (dtp_mapping){-INFINITY, INFINITY, mean + pivot, 1 / sqrt(variance), 0};
+    *out = (dtp_mapping){-INFINITY, INFINITY, mean + m->pivot, 1 / sqrt(variance), 0};
     return DEEPTEPP_OK;
 }
 
-static deeptepp_status from_percentiles(dtp_mapping *out, const dtp_recipe *recipe, float *values, size_t count,
-                                        const char *what, deeptepp_error *error)
+static deeptepp_status mapping_of(dtp_mapping *out, const dtp_recipe *recipe, const values *v, const char *what,
+                                  deeptepp_error *error)
 {
-    double low = percentile(values, count, recipe->percentiles[0]);
-    double high = percentile(values, count, recipe->percentiles[1]);
-    return between(out, recipe, low, high, what, error);
-}
-
-deeptepp_status dtp_mapping_of_values(dtp_mapping *out, const dtp_recipe *recipe, const float *values, size_t count,
-                                      const char *what, deeptepp_error *error)
-{
+    moments m = {.low = INFINITY, .high = -INFINITY};
+    double ends[2] = {0};
+    bool percentile = recipe->intensity == DTP_INTENSITY_PERCENTILE;
     *out = (dtp_mapping){-INFINITY, INFINITY, 0, 1, 0};
     if (recipe->intensity == DTP_INTENSITY_NONE)
         return DEEPTEPP_OK;
-    if (recipe->intensity != DTP_INTENSITY_PERCENTILE) {
-        moments m = {.low = INFINITY, .high = -INFINITY};
-        for (size_t i = 0; i < count; i++)
-            add_value(&m, values[i], values[0]);
-        return from_moments(out, recipe, &m, values[0], what, error);
-    }
-    float *copy = malloc(count * sizeof *copy);
-    if (!copy)
-        return dtp_fail_memory(error, "percentiles", count * sizeof *copy);
-    memcpy(copy, values, count * sizeof *copy);
-    deeptepp_status status = from_percentiles(out, recipe, copy, count, what, error);
-    free(copy);
-    return status;
+    deeptepp_status status =
+        percentile ? percentiles_of(v, recipe->percentiles, ends, error) : visit_all(v, add_block, &m, error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    return percentile ? between(out, recipe, ends[0], ends[1], what, error) : from_moments(out, recipe, &m, what, error);
 }
 
-/* Every voxel of an image, row by row: into moments or, where `values` is not NULL, into memory. */
-static deeptepp_status walk(const deeptepp_volume *image, double pivot, moments *m, float *values,
-                            const atomic_bool *cancelled, deeptepp_error *error)
+deeptepp_status dtp_mapping_of_values(dtp_mapping *out, const dtp_recipe *recipe, const float *floats, size_t count,
+                                      const char *what, const atomic_bool *cancelled, deeptepp_error *error)
 {
-    int64_t ni = image->dims[0], nj = image->dims[1], nk = image->dims[2];
-    double *row = malloc((size_t)ni * sizeof *row);
-    if (!row)
-        return dtp_fail_memory(error, "a row of the image", (size_t)ni * sizeof *row);
-    for (int64_t jk = 0; jk < nj * nk && !atomic_load_explicit(cancelled, memory_order_relaxed); jk++) {
-        dtp_volume_row(image, 0, jk % nj, jk / nj, ni, row);
-        for (int64_t i = 0; i < ni; i++) {
-            if (values)
-                values[jk * ni + i] = (float)row[i];
-            else
-                add_value(m, row[i], pivot);
-        }
-    }
-    free(row);
-    return DEEPTEPP_OK;
-}
-
-static size_t voxels(const deeptepp_volume *image)
-{
-    return (size_t)(image->dims[0] * image->dims[1] * image->dims[2]);
-}
-
-static deeptepp_status percentiles_of_images(dtp_mapping *out, const dtp_study *study, int first, int last,
-                                             const char *what, const atomic_bool *cancelled, deeptepp_error *error)
-{
-    size_t count = (size_t)(last - first + 1) * voxels(study->images[first]);
-    float *values = malloc(count * sizeof *values);
-    deeptepp_status status = values ? DEEPTEPP_OK : dtp_fail_memory(error, "percentiles", count * sizeof *values);
-    for (int c = first; c <= last && status == DEEPTEPP_OK; c++)
-        status = walk(study->images[c], 0, NULL, values + (size_t)(c - first) * voxels(study->images[first]), cancelled,
-                      error);
-    if (status == DEEPTEPP_OK && atomic_load(cancelled))
-        status = dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled");
-    if (status == DEEPTEPP_OK)
-        status = from_percentiles(out, study->recipe, values, count, what, error);
-    free(values);
-    return status;
+    const values v = {.floats = floats, .count = count, .cancelled = cancelled};
+    return mapping_of(out, recipe, &v, what, error);
 }
 
 deeptepp_status dtp_mapping_of_images(dtp_mapping *out, const dtp_study *study, int first, int last,
                                       const atomic_bool *cancelled, deeptepp_error *error)
 {
     char what[160];
+    const int64_t *dims = study->images[first]->dims; /* all lie on one grid */
+    const values v = {.count = (size_t)(last - first + 1) * (size_t)(dims[0] * dims[1] * dims[2]), .study = study,
+                      .first = first, .last = last, .cancelled = cancelled};
     snprintf(what, sizeof what, "image \"%.100s\"%s", study->recipe->channels[first], last > first ? " and the others" : "");
-    if (study->recipe->intensity == DTP_INTENSITY_PERCENTILE)
-        return percentiles_of_images(out, study, first, last, what, cancelled, error);
-    moments m = {.low = INFINITY, .high = -INFINITY};
-    double pivot;
-    dtp_volume_row(study->images[first], 0, 0, 0, 1, &pivot);
-    for (int c = first; c <= last; c++) {
-        deeptepp_status status = walk(study->images[c], pivot, &m, NULL, cancelled, error);
-        if (status != DEEPTEPP_OK)
-            return status;
-    }
-    if (atomic_load(cancelled))
-        return dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled");
-    return from_moments(out, study->recipe, &m, pivot, what, error);
+    return mapping_of(out, study->recipe, &v, what, error);
 }
 
-void dtp_mapping_apply(const dtp_mapping *mapping, float *values, size_t count)
+void dtp_mapping_apply(const dtp_mapping *mapping, float *floats, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        double x = values[i] < mapping->low ? mapping->low : values[i] > mapping->high ? mapping->high : values[i];
-        values[i] = (float)((x - mapping->shift) * mapping->gain + mapping->base);
+        double x = floats[i] < mapping->low ? mapping->low : floats[i] > mapping->high ? mapping->high : floats[i];
+        floats[i] = (float)((x - mapping->shift) * mapping->gain + mapping->base);
     }
 }

@@ -75,7 +75,7 @@ static deeptepp_status image_mappings(const dtp_study *study, dtp_mapping *mappi
 }
 
 static deeptepp_status normalise_view(const dtp_recipe *recipe, float *view, int index, dtp_mapping *mappings,
-                                      deeptepp_error *error)
+                                      const atomic_bool *cancel, deeptepp_error *error)
 {
     size_t size = cube_size(recipe);
     size_t together = recipe->over == DTP_OVER_VIEW_TOGETHER ? (size_t)recipe->n_channels : 1;
@@ -85,7 +85,7 @@ static deeptepp_status normalise_view(const dtp_recipe *recipe, float *view, int
             char what[160];
             snprintf(what, sizeof what, "crop of channel \"%.100s\", view %d", recipe->channels[c], index + 1);
             deeptepp_status status = dtp_mapping_of_values(&mappings[c], recipe, view + (size_t)c * size,
-                                                           together * size, what, error);
+                                                           together * size, what, cancel, error);
             if (status != DEEPTEPP_OK)
                 return status;
         } else if (own) {
@@ -133,7 +133,7 @@ static deeptepp_status normalise(const dtp_study *study, float *out, dtp_job *jo
     if (status == DEEPTEPP_OK) {
 #pragma omp parallel for firstprivate(mappings) schedule(static)
         for (int v = 0; v < recipe->n_views; v++) {
-            results[v] = normalise_view(recipe, out + view * (size_t)v, v, mappings, &errors[v]);
+            results[v] = normalise_view(recipe, out + view * (size_t)v, v, mappings, &job->cancelled, &errors[v]);
             if (results[v] == DEEPTEPP_OK)
                 results[v] = check_range(out + view * (size_t)v, view, &errors[v]);
         }

@@ -9,6 +9,12 @@
 /* Deflate spends at least two bits on a copy of at most 258 bytes. */
 enum { CHUNK = 1 << 18, SCRATCH = 1 << 14, INFLATE_RATIO = 258 * 8 / 2, GZIP_WINDOW = 15 + 16 };
 
+/* Bytes taken at once, some milliseconds: how long a cancelled call may go on. */
+enum { PIECE = 1 << 22 };
+
+/* Thousandths of the work that reading is; the rest is checking the voxels. */
+enum { READING = 900 };
+
 typedef unsigned long long ull;
 
 static deeptepp_status fail_system(deeptepp_error *error, int number)
@@ -145,12 +151,11 @@ static deeptepp_status inflate_step(dtp_stream *stream, uint8_t *out, size_t siz
     z->next_in = (Bytef *)(uintptr_t)stream->next; /* zlib does not write there, nor say so before ZLIB_CONST */
     z->avail_in = (uInt)stream->left;
     z->next_out = out;
-    z->avail_out = size < 1u << 30 ? (uInt)size : 1u << 30;
-    uInt room = z->avail_out;
+    z->avail_out = (uInt)size; /* a PIECE at most */
     int result = inflate(z, Z_NO_FLUSH);
     stream->next = z->next_in;
     stream->left = z->avail_in;
-    *got = room - z->avail_out;
+    *got = size - z->avail_out;
     stream->in_member = result != Z_STREAM_END;
     if (result == Z_OK || result == Z_STREAM_END)
         return DEEPTEPP_OK;
@@ -184,10 +189,21 @@ static deeptepp_status take_inflated(dtp_stream *stream, uint8_t *out, size_t si
     return DEEPTEPP_OK;
 }
 
+static deeptepp_status ask(const dtp_stream *stream, deeptepp_error *error)
+{
+    if (!stream->watch)
+        return DEEPTEPP_OK;
+    double done = stream->size ? (double)(stream->taken - stream->left) / (double)stream->size : 1;
+    return dtp_watch_step(stream->watch, done < 1 ? (int)(READING * done) : READING, error);
+}
+
 /* One to `size` bytes; none at the end. */
 static deeptepp_status take(dtp_stream *stream, void *out, size_t size, size_t *got, deeptepp_error *error)
 {
-    deeptepp_status status;
+    deeptepp_status status = ask(stream, error);
+    size = size < PIECE ? size : PIECE;
+    if (status != DEEPTEPP_OK)
+        return status;
     if (stream->gzip) {
         status = take_inflated(stream, out, size, got, error);
     } else {

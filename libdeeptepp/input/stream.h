@@ -6,6 +6,7 @@
 
 #include "../base/base.h"
 #include "../base/digest.h"
+#include "../base/watch.h"
 
 typedef struct dtp_stream {
     int fd;         /* -1: not a file */
@@ -21,6 +22,7 @@ typedef struct dtp_stream {
     bool in_member; /* a gzip member has begun and not ended */
     z_stream inflater;
     dtp_digest digest;
+    dtp_watch *watch; /* NULL, or asked while bytes are taken; set once the stream is open */
 } dtp_stream;
 
 /* Opens the regular file at `path`, or bytes that must outlive the stream. Both the stored and the inflated bytes may
@@ -30,7 +32,8 @@ deeptepp_status dtp_stream_open(dtp_stream *stream, const char *path, uint64_t l
 deeptepp_status dtp_stream_open_bytes(dtp_stream *stream, const void *bytes, size_t size, uint64_t limit,
                                       deeptepp_error *error);
 
-/* Exactly the next `size` bytes, or past them. Errors: FILE_READ, FILE_TOO_LARGE, FILE_TRUNCATED, GZIP, MEMORY. */
+/* Exactly the next `size` bytes, or past them. Errors: FILE_READ, FILE_TOO_LARGE, FILE_TRUNCATED, GZIP, MEMORY,
+ * CANCELLED. */
 deeptepp_status dtp_stream_read(dtp_stream *stream, void *out, size_t size, deeptepp_error *error);
 deeptepp_status dtp_stream_skip(dtp_stream *stream, uint64_t size, deeptepp_error *error);
 

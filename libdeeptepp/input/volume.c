@@ -78,7 +78,8 @@ deeptepp_status dtp_volume_check_affine(const double affine[16], double spacing[
     return status;
 }
 
-deeptepp_status dtp_volume_make(deeptepp_volume **out, const deeptepp_volume *draft, deeptepp_error *error)
+deeptepp_status dtp_volume_make(deeptepp_volume **out, const deeptepp_volume *draft, dtp_watch *watch,
+                                deeptepp_error *error)
 {
     dtp_layout memory;
     double spacing[3];
@@ -90,7 +91,7 @@ deeptepp_status dtp_volume_make(deeptepp_volume **out, const deeptepp_volume *dr
     if (status == DEEPTEPP_OK)
         status = dtp_voxels_layout(draft, &memory, error);
     if (status == DEEPTEPP_OK)
-        status = dtp_voxels_check(draft, &memory, error);
+        status = dtp_voxels_check(draft, &memory, watch, error);
     if (status != DEEPTEPP_OK)
         return status;
     deeptepp_volume *volume = malloc(sizeof *volume);
@@ -137,24 +138,25 @@ deeptepp_status deeptepp_volume_from_array(deeptepp_volume **out, const deeptepp
 {
     dtp_layout memory;
     deeptepp_status status = DEEPTEPP_OK;
-    deeptepp_volume draft = {.slope = 1};
+    deeptepp_volume draft = {.slope = 1, .number = 1};
+    deeptepp_array read;
     if (!out)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "out: NULL, wanted a place for the volume");
     *out = NULL;
     if (!array)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "array: NULL, wanted a deeptepp_array");
-    DTP_TRY(dtp_check_struct(array->struct_size, sizeof *array, sizeof *array, "deeptepp_array", error));
-    if (!array->data)
+    DTP_TRY(DTP_OPTIONS_READ(&read, deeptepp_array, affine, array, error));
+    if (!read.data)
         DTP_FAIL(ARGUMENT, "array.data: NULL, wanted voxels");
-    draft.type = array->type;
-    draft.data = array->data;
-    memcpy(draft.dims, array->dims, sizeof draft.dims);
-    memcpy(draft.strides, array->strides, sizeof draft.strides);
-    memcpy(draft.affine, array->affine, sizeof draft.affine);
+    draft.type = read.type;
+    draft.data = read.data;
+    memcpy(draft.dims, read.dims, sizeof draft.dims);
+    memcpy(draft.strides, read.strides, sizeof draft.strides);
+    memcpy(draft.affine, read.affine, sizeof draft.affine);
     DTP_TRY(fill_strides(&draft, error));
     DTP_TRY(dtp_voxels_layout(&draft, &memory, error));
     DTP_TRY(digest_array(&draft, error));
-    DTP_TRY(dtp_volume_make(out, &draft, error));
+    DTP_TRY(dtp_volume_make(out, &draft, NULL, error));
 fail:
     return status;
 }

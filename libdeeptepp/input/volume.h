@@ -6,6 +6,7 @@
 
 #include "../base/base.h"
 #include "../base/digest.h"
+#include "../base/watch.h"
 
 struct deeptepp_volume {
     atomic_int references;
@@ -19,6 +20,7 @@ struct deeptepp_volume {
     double spacing[3];   /* mm along i, j, k */
     char orientation[4]; /* "LPS": where i, j, k run to */
     char sha256[DTP_DIGEST_SIZE];
+    int64_t number;           /* which volume of its file, from 1 */
     bool orientation_assumed; /* from the caller's option, the file states none */
     double affine_gap_mm;     /* largest distance between sform's and qform's corners; 0 when they agree */
 };
@@ -34,8 +36,10 @@ size_t dtp_type_size(deeptepp_type type);
 deeptepp_status dtp_volume_check_affine(const double affine[16], double spacing[3], deeptepp_error *error);
 
 /* Checks everything and makes a volume of `draft` (type, dims, strides, data, owned, slope, inter, affine, digest and
- * flags filled in); derives spacing and orientation. Takes over draft->owned on success only. Errors: VOLUME_*, MEMORY. */
-deeptepp_status dtp_volume_make(deeptepp_volume **out, const deeptepp_volume *draft, deeptepp_error *error);
+ * flags filled in); derives spacing and orientation. Takes over draft->owned on success only. watch: NULL, or asked
+ * meanwhile. Errors: VOLUME_*, MEMORY, CANCELLED. */
+deeptepp_status dtp_volume_make(deeptepp_volume **out, const deeptepp_volume *draft, dtp_watch *watch,
+                                deeptepp_error *error);
 
 /* The stored (unscaled) value of one voxel. */
 double dtp_volume_stored(const deeptepp_volume *volume, int64_t i, int64_t j, int64_t k);

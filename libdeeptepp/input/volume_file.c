@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "../base/floats.h"
+#include "../base/worker.h"
 #include "nifti.h"
 
 typedef unsigned long long ull;
@@ -13,6 +14,7 @@ static const double PIXDIM_TOLERANCE = 1e-3, AFFINE_GAP_MM = 1e-3;
 
 typedef struct options {
     uint64_t volume_number, max_bytes;
+    dtp_watch watch;
     int world[3]; /* the world axis each voxel axis runs along */
     double sign[3];
     bool oriented; /* the two above are set */
@@ -38,20 +40,20 @@ static deeptepp_status read_orientation(options *out, const char *letters, deept
 
 static deeptepp_status read_options(options *out, const deeptepp_volume_options *in, deeptepp_error *error)
 {
+    deeptepp_volume_options read;
     *out = (options){.max_bytes = DEFAULT_MAX_BYTES};
-    if (!in)
-        return DEEPTEPP_OK;
-    deeptepp_status status =
-        dtp_check_struct(in->struct_size, sizeof *in, sizeof *in, "deeptepp_volume_options", error);
+    deeptepp_status status = DTP_OPTIONS_READ(&read, deeptepp_volume_options, orientation, in, error);
+    if (status == DEEPTEPP_OK)
+        status = dtp_callbacks_copy(&out->watch.callbacks, read.callbacks, error);
     if (status != DEEPTEPP_OK)
         return status;
-    if (in->volume_number < 0)
+    if (read.volume_number < 0)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "options.volume_number: %lld, wanted 0 or more",
-                        (long long)in->volume_number);
-    out->volume_number = (uint64_t)in->volume_number;
-    if (in->max_bytes)
-        out->max_bytes = in->max_bytes;
-    return in->orientation ? read_orientation(out, in->orientation, error) : DEEPTEPP_OK;
+                        (long long)read.volume_number);
+    out->volume_number = (uint64_t)read.volume_number;
+    if (read.max_bytes)
+        out->max_bytes = read.max_bytes;
+    return read.orientation ? read_orientation(out, read.orientation, error) : DEEPTEPP_OK;
 }
 
 static deeptepp_status check_volume_number(const dtp_nifti *h, const options *o, deeptepp_error *error)
@@ -182,40 +184,52 @@ fail:
     return status;
 }
 
-static void describe(deeptepp_volume *draft, const dtp_nifti *h)
+static void describe(deeptepp_volume *draft, const dtp_nifti *h, const options *o)
 {
     draft->type = h->type;
     memcpy(draft->dims, h->dim + 1, sizeof draft->dims);
     draft->strides[0] = (int64_t)dtp_type_size(h->type);
     draft->strides[1] = draft->strides[0] * draft->dims[0];
     draft->strides[2] = draft->strides[1] * draft->dims[1];
+    draft->number = o->volume_number ? (int64_t)o->volume_number : 1;
     draft->slope = h->slope;
     draft->inter = h->inter;
 }
 
-static deeptepp_status load(deeptepp_volume **out, dtp_stream *stream, const options *o, deeptepp_error *error)
+/* All that the header says, and where the volume's voxels are. */
+static deeptepp_status read_header(deeptepp_volume *draft, dtp_nifti *h, dtp_stream *stream, const options *o, size_t *size,
+                                   uint64_t *begin, deeptepp_error *error)
+{
+    fenv_t host;
+    deeptepp_status status = DEEPTEPP_OK;
+    dtp_floats_enter(&host);
+    DTP_TRY(dtp_nifti_read(h, stream, error));
+    DTP_TRY(check_volume_number(h, o, error));
+    DTP_TRY(check_extent(h, o, stream, size, begin, error));
+    describe(draft, h, o);
+    DTP_TRY(choose_affine(draft, h, o, error));
+    DTP_TRY(check_geometry(draft, h, error));
+fail:
+    dtp_floats_leave(&host);
+    return status;
+}
+
+static deeptepp_status load(deeptepp_volume **out, dtp_stream *stream, options *o, deeptepp_error *error)
 {
     dtp_nifti h;
-    fenv_t host;
     deeptepp_volume draft = {0};
     deeptepp_status status = DEEPTEPP_OK;
     size_t size = 0;
     uint64_t begin = 0;
-    dtp_floats_enter(&host);
-    DTP_TRY(dtp_nifti_read(&h, stream, error));
-    DTP_TRY(check_volume_number(&h, o, error));
-    DTP_TRY(check_extent(&h, o, stream, &size, &begin, error));
-    describe(&draft, &h);
-    DTP_TRY(choose_affine(&draft, &h, o, error));
-    DTP_TRY(check_geometry(&draft, &h, error));
+    DTP_TRY(read_header(&draft, &h, stream, o, &size, &begin, error));
+    stream->watch = &o->watch;
     DTP_TRY(read_voxels(&draft, stream, begin, size, error));
     if (h.swapped)
         swap_voxels(draft.owned, size, dtp_type_size(h.type));
-    DTP_TRY(dtp_volume_make(out, &draft, error));
-    dtp_floats_leave(&host);
+    DTP_TRY(dtp_volume_make(out, &draft, &o->watch, error));
+    dtp_watch_finish(&o->watch);
     return status;
 fail:
-    dtp_floats_leave(&host);
     free(draft.owned);
     return status;
 }

@@ -3,6 +3,8 @@
 #include <float.h>
 #include <math.h>
 
+#include "../base/floats.h"
+
 /* 2^53: up to here a double holds every integer. */
 #define EXACT_MAX 9007199254740992
 
@@ -193,12 +195,23 @@ static count_function counter(const deeptepp_volume *draft)
     }
 }
 
-static deeptepp_status fail_voxels(const deeptepp_volume *draft, count_function count, size_t bad,
-                                   deeptepp_error *error)
+/* One pass over all voxels. */
+typedef struct inspection {
+    const deeptepp_volume *draft;
+    count_function count;
+    size_t bad;
+    int64_t unasked; /* voxels since the watch was asked */
+    dtp_watch *watch;
+    fenv_t host;
+} inspection;
+
+static deeptepp_status fail_voxels(const inspection *in, deeptepp_error *error)
 {
+    const deeptepp_volume *draft = in->draft;
     const int64_t *n = draft->dims;
     int64_t i = 0, j = 0, k = 0;
-    while (!count(dtp_voxels_at(draft, i, j, k), 1, 0, draft->slope, draft->inter)) {
+    /* The bound is for memory that its owner changes meanwhile. */
+    while (k < n[2] && !in->count(dtp_voxels_at(draft, i, j, k), 1, 0, draft->slope, draft->inter)) {
         if (++i == n[0])
             i = 0, j++;
         if (j == n[1])
@@ -206,20 +219,49 @@ static deeptepp_status fail_voxels(const deeptepp_volume *draft, count_function 
     }
     bool real = draft->type == DEEPTEPP_FLOAT32 || draft->type == DEEPTEPP_FLOAT64;
     return dtp_fail(error, real ? DEEPTEPP_ERR_VOLUME_NONFINITE : DEEPTEPP_ERR_VOLUME_INEXACT,
-                    "voxels: %zu of %lld %s, the first at (%lld, %lld, %lld), wanted none", bad,
+                    "voxels: %zu of %lld %s, the first at (%lld, %lld, %lld), wanted none", in->bad,
                     (long long)(n[0] * n[1] * n[2]), real ? "NaN or infinite (as float32)" : "beyond 2^53",
                     (long long)i, (long long)j, (long long)k);
 }
 
-deeptepp_status dtp_voxels_check(const deeptepp_volume *draft, const dtp_layout *in, deeptepp_error *error)
+/* In the host's own floating-point environment. */
+static deeptepp_status ask(inspection *in, deeptepp_error *error)
 {
-    count_function count = counter(draft);
-    size_t bad = 0;
-    for (int64_t c = 0; count && c < in->count[2]; c++)
-        for (int64_t b = 0; b < in->count[1]; b++)
-            bad += count(in->start + c * in->step[2] + b * in->step[1], in->count[0], in->step[0], draft->slope,
-                         draft->inter);
-    return bad ? fail_voxels(draft, count, bad, error) : DEEPTEPP_OK;
+    in->unasked = 0;
+    dtp_floats_leave(&in->host);
+    deeptepp_status status = dtp_watch_step(in->watch, in->watch->told, error);
+    dtp_floats_enter(&in->host);
+    return status;
+}
+
+static deeptepp_status inspect_run(inspection *in, const uint8_t *at, int64_t n, int64_t step, deeptepp_error *error)
+{
+    enum { PIECE = 1 << 21 }; /* a millisecond or two */
+    deeptepp_status status = DEEPTEPP_OK;
+    for (int64_t t = 0; t < n && status == DEEPTEPP_OK; t += PIECE) {
+        int64_t piece = dtp_min_i64(n - t, PIECE);
+        in->bad += in->count(at + t * step, piece, step, in->draft->slope, in->draft->inter);
+        in->unasked += piece;
+        if (in->watch && in->unasked >= PIECE)
+            status = ask(in, error);
+    }
+    return status;
+}
+
+deeptepp_status dtp_voxels_check(const deeptepp_volume *draft, const dtp_layout *layout, dtp_watch *watch,
+                                 deeptepp_error *error)
+{
+    inspection in = {.draft = draft, .count = counter(draft), .watch = watch};
+    deeptepp_status status = DEEPTEPP_OK;
+    dtp_floats_enter(&in.host);
+    for (int64_t c = 0; in.count && c < layout->count[2]; c++)
+        for (int64_t b = 0; b < layout->count[1] && status == DEEPTEPP_OK; b++)
+            status = inspect_run(&in, layout->start + c * layout->step[2] + b * layout->step[1], layout->count[0],
+                                 layout->step[0], error);
+    if (status == DEEPTEPP_OK && in.bad)
+        status = fail_voxels(&in, error);
+    dtp_floats_leave(&in.host);
+    return status;
 }
 
 /* Rows of i, gathered when their voxels do not lie side by side. */

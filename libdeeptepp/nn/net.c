@@ -1,5 +1,6 @@
 #include "net.h"
 
+#include <math.h>
 #include <time.h>
 
 #include "plan.h"
@@ -12,6 +13,7 @@ typedef struct step {
     int n_args;
     int node;
     int layer; /* whose weights go into args[2] and args[3]; -1: none */
+    bool first_chunk; /* of its stage */
     float *src, *dst;
 } step;
 
@@ -26,6 +28,7 @@ struct dtp_net {
     int n_steps;
     uint8_t *arena, *scratchpad;
     double macs; /* of a run */
+    double *bounds; /* one a tensor: no value of it is larger in magnitude */
 };
 
 static double step_macs(const dtp_net *net, const step *s)
@@ -79,6 +82,7 @@ static dnnl_status_t add_step(dtp_net *net, int index, int64_t first)
         .layer = dtp_node_weights_md(net->plan, node) ? node->layer : -1,
         .src = address(net, node->src, first),
         .dst = address(net, node->dst, first),
+        .first_chunk = first == 0,
     };
     net->macs += step_macs(net, s);
     return node->winograd ? dnnl_success : bind_primitive(net, s, node);
@@ -113,9 +117,10 @@ static deeptepp_status allocate(dtp_net *net, deeptepp_error *error)
     net->scratchpads = calloc(nodes, sizeof *net->scratchpads);
     net->memories = calloc(2 * steps, sizeof *net->memories);
     net->steps = calloc(steps, sizeof *net->steps);
+    net->bounds = calloc((size_t)net->plan->n_tensors, sizeof *net->bounds);
     net->arena = dtp_alloc_aligned(net->plan->arena_bytes);
     net->scratchpad = dtp_alloc_aligned(net->plan->scratchpad_bytes);
-    if (net->primitives && net->scratchpads && net->memories && net->steps && net->arena && net->scratchpad)
+    if (net->primitives && net->scratchpads && net->memories && net->steps && net->bounds && net->arena && net->scratchpad)
         return DEEPTEPP_OK;
     return dtp_fail_memory(error, "the network's activations", dtp_plan_bytes(net->plan));
 }
@@ -153,6 +158,7 @@ static void release(dtp_net *net)
         dnnl_stream_destroy(net->stream);
     free(net->primitives);
     free(net->steps);
+    free(net->bounds);
     free(net->arena);
     free(net->scratchpad);
     free(net);
@@ -212,26 +218,60 @@ static dnnl_status_t execute(dtp_net *net, const dtp_weights *weights, int index
     return dnnl_primitive_execute(s->primitive, net->stream, s->n_args, s->args);
 }
 
-/* All ones in the exponent of any value: ReLU and max-pool hide NaN later on, so each layer is asked. A layout with padded
- * channels is left to the layers around it: what lies in the padding means nothing. */
-static bool overflowed(const dtp_net *net, const step *s)
+/* ---- Overflow: ReLU and max-pool would hide it ---- */
+
+/* No sum within a layer may come near float32's end, Winograd's not either, whose transforms carry up to 1e5 further. */
+static const double REACH_MAX = 1e30;
+
+/* The largest magnitude; NaN counts as larger than all. */
+static double largest(const float *values, size_t count)
 {
-    const dtp_node *node = &net->plan->nodes[s->node];
-    size_t count = net->plan->tensors[node->dst].image_bytes / sizeof(float) *
-                   (size_t)net->plan->stages[node->stage].chunk;
     uint32_t worst = 0;
-    dtp_shape shape = net->plan->graph->values[net->plan->tensors[node->dst].value];
-    bool padded = net->plan->tensors[node->dst].image_bytes != dtp_shape_size(shape) * sizeof(float);
-    if (s->layer < 0 || padded)
-        return false;
+    float value;
 #pragma omp parallel for simd reduction(max : worst) schedule(static) if (count > 65536)
     for (size_t i = 0; i < count; i++) {
         uint32_t bits;
-        memcpy(&bits, &s->dst[i], sizeof bits);
-        bits &= 0x7f800000u;
+        memcpy(&bits, &values[i], sizeof bits);
+        bits &= 0x7fffffffu;
         worst = bits > worst ? bits : worst;
     }
-    return worst == 0x7f800000u;
+    memcpy(&value, &worst, sizeof value);
+    return (double)value;
+}
+
+static double largest_of(const dtp_net *net, const step *s, int tensor, const float *values)
+{
+    const dtp_plan *plan = net->plan;
+    size_t image = plan->tensors[tensor].image_bytes / sizeof(float);
+    return largest(values, image * (size_t)plan->stages[plan->nodes[s->node].stage].chunk);
+}
+
+/* How large a layer's output can be, before it is computed: from bounds of what it reads or, where those say too much, from
+ * the values themselves. */
+static double reach_of(const dtp_net *net, const dtp_weights *weights, const step *s)
+{
+    const dtp_node *node = &net->plan->nodes[s->node];
+    const dtp_layer *layer = &net->plan->graph->layers[node->layer];
+    double added = layer->add < 0 ? 0 : net->bounds[layer->add];
+    double reach = dtp_weights_reach(weights, node->layer, net->bounds[node->src]) + added;
+    if (reach <= REACH_MAX)
+        return reach;
+    added = layer->add < 0 ? 0 : largest_of(net, s, node->dst, s->dst);
+    return dtp_weights_reach(weights, node->layer, largest_of(net, s, node->src, s->src)) + added;
+}
+
+static deeptepp_status check_reach(dtp_net *net, const dtp_weights *weights, const step *s, deeptepp_error *error)
+{
+    const dtp_node *node = &net->plan->nodes[s->node];
+    double reach = s->layer < 0 ? net->bounds[node->src] : reach_of(net, weights, s), *bound = &net->bounds[node->dst];
+    if (!(reach <= REACH_MAX))
+        return dtp_fail(error, DEEPTEPP_ERR_SCORE_NONFINITE,
+                        "layer %s: its sums could reach %.3g, wanted at most %.3g so that nothing overflows: the input is "
+                        "far from what the network was trained on",
+                        net->plan->graph->layers[node->layer].name, reach, REACH_MAX);
+    reach = fmax(reach, 1); /* ELU reaches -1 */
+    *bound = s->first_chunk ? reach : fmax(*bound, reach);
+    return DEEPTEPP_OK;
 }
 
 deeptepp_status dtp_net_run(dtp_net *net, const dtp_weights *weights, float *out, dtp_job *job, int from, int to,
@@ -239,17 +279,16 @@ deeptepp_status dtp_net_run(dtp_net *net, const dtp_weights *weights, float *out
 {
     const dtp_plan *plan = net->plan;
     double done = 0;
+    net->bounds[0] = largest(dtp_net_input(net), (size_t)plan->batch * dtp_shape_size(plan->graph->values[0]));
     for (int i = 0; i < net->n_steps; i++) {
         if (atomic_load_explicit(&job->cancelled, memory_order_relaxed))
             return dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled");
+        deeptepp_status status = check_reach(net, weights, &net->steps[i], error);
+        if (status != DEEPTEPP_OK)
+            return status;
         dnnl_status_t s = execute(net, weights, i);
         if (s)
             return dtp_backend_fail(error, s, "running a layer");
-        if (overflowed(net, &net->steps[i]))
-            return dtp_fail(error, DEEPTEPP_ERR_SCORE_NONFINITE,
-                            "layer %s: its values left the range of float32: the input is far from what the network "
-                            "was trained on",
-                            plan->graph->layers[net->steps[i].layer].name);
         done += step_macs(net, &net->steps[i]);
         atomic_store_explicit(&job->permille, from + (int)((to - from) * done / net->macs), memory_order_relaxed);
     }
@@ -314,7 +353,7 @@ const char *dtp_net_slow_layer(const dtp_net *net, int index, const char **imple
     for (int n = 0; n < net->plan->n_nodes; n++) {
         const dtp_node *node = &net->plan->nodes[n];
         *implementation = dtp_node_implementation(node);
-        bool slow = strncmp(*implementation, "ref", 3) == 0 || strncmp(*implementation, "gemm", 4) == 0;
+        bool slow = strstr(*implementation, "ref") || strstr(*implementation, "gemm");
         if (node->layer >= 0 && slow && index-- == 0)
             return net->plan->graph->layers[node->layer].name;
     }

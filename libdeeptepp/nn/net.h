@@ -24,9 +24,10 @@ deeptepp_status dtp_weights_new(dtp_weights **out, const dtp_plan *plan, deeptep
 void dtp_weights_free(dtp_weights *weights);
 size_t dtp_weights_bytes(const dtp_weights *weights);
 
-/* Packs one convolution's weights (oc, ic, kd, kh, kw) and bias (oc). */
+/* Packs one convolution's weights (oc, ic, kd, kh, kw) and bias (oc); once *cancelled (NULL: never), any. Errors: MODEL_NONFINITE when one is not finite or
+ * absurdly large, MEMORY, BACKEND. */
 deeptepp_status dtp_weights_set(dtp_weights *weights, int layer, const float *plain, const float *bias,
-                                deeptepp_error *error);
+                                const atomic_bool *cancelled, deeptepp_error *error);
 
 /* Takes over the plan on success. job: NULL, or asked now and then whether it was cancelled. */
 deeptepp_status dtp_net_new(dtp_net **out, dtp_plan *plan, const dtp_job *job, deeptepp_error *error);
@@ -35,8 +36,8 @@ void dtp_net_free(dtp_net *net);
 /* The input: (batch, c, d, h, w), plain, to be filled before each run, which leaves it as it is. */
 float *dtp_net_input(dtp_net *net);
 
-/* Runs all images with these weights; out gets (batch, classes). Work done is added to job->permille: from `from` to
- * `to`. Errors: CANCELLED, BACKEND. */
+/* Runs all images with these weights; out gets (batch, classes), all finite. Work done is added to job->permille: from
+ * `from` to `to`. Errors: CANCELLED, BACKEND, SCORE_NONFINITE. */
 deeptepp_status dtp_net_run(dtp_net *net, const dtp_weights *weights, float *out, dtp_job *job, int from, int to,
                             deeptepp_error *error);
 

@@ -1,5 +1,7 @@
 #include "weights.h"
 
+#include <math.h>
+
 #include "plan.h"
 
 typedef struct packed {
@@ -9,6 +11,7 @@ typedef struct packed {
     void *data;
     float *bias_data;
     size_t bytes;
+    double gain, offset; /* the largest sum of an output channel's |weights|; the largest |bias| */
 } packed;
 
 struct dtp_weights {
@@ -46,6 +49,11 @@ const float *dtp_weights_bias_data(const dtp_weights *weights, int layer)
 size_t dtp_weights_bytes(const dtp_weights *weights)
 {
     return weights->bytes;
+}
+
+double dtp_weights_reach(const dtp_weights *weights, int layer, double input)
+{
+    return weights->layers[layer].gain * input + weights->layers[layer].offset;
 }
 
 static deeptepp_status make_room(dtp_weights *weights, int layer, dtp_const_md md, deeptepp_error *error)
@@ -153,12 +161,35 @@ static dnnl_status_t pack(const dtp_weights *weights, const packed *to, dtp_cons
     return s;
 }
 
+/* What is not finite makes the sums so. */
+static void measure(packed *p, const float *plain, const float *bias, int64_t channels, size_t each)
+{
+    double gain = 0, offset = 0;
+#pragma omp parallel for reduction(max : gain, offset) schedule(static)
+    for (int64_t c = 0; c < channels; c++) {
+        double sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (size_t i = 0; i < each; i++)
+            sum += (double)fabsf(plain[(size_t)c * each + i]);
+        gain = sum <= gain ? gain : isfinite(sum) ? sum : (double)INFINITY;
+        offset = fabs((double)bias[c]) <= offset ? offset : isfinite(bias[c]) ? fabs((double)bias[c]) : (double)INFINITY;
+    }
+    p->gain = gain;
+    p->offset = offset;
+}
+
 deeptepp_status dtp_weights_set(dtp_weights *weights, int layer, const float *plain, const float *bias,
-                                deeptepp_error *error)
+                                const atomic_bool *cancelled, deeptepp_error *error)
 {
     const dtp_graph *graph = weights->graph;
     packed *p = &weights->layers[layer];
-    float *transformed = p->winograd ? dtp_winograd_weights(graph, layer, plain) : NULL;
+    measure(p, plain, bias, graph->values[layer + 1].c,
+            dtp_layer_weights(graph, layer) / (size_t)graph->values[layer + 1].c);
+    if (!isfinite(p->gain) || !isfinite(p->offset))
+        return dtp_fail(error, DEEPTEPP_ERR_MODEL_NONFINITE,
+                        "layer %s: weights that are infinite once the BatchNorm beside them is folded in",
+                        graph->layers[layer].name);
+    float *transformed = p->winograd ? dtp_winograd_weights(graph, layer, plain, cancelled) : NULL;
     dtp_md md = p->winograd ? dtp_winograd_plain_md(graph, layer) : plain_md(graph, layer);
     dnnl_status_t s = dnnl_out_of_memory;
     if (md && (transformed || !p->winograd))

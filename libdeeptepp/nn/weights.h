@@ -13,4 +13,7 @@ dnnl_memory_t dtp_weights_memory(const dtp_weights *weights, int layer);
 dnnl_memory_t dtp_weights_bias(const dtp_weights *weights, int layer);
 const float *dtp_weights_bias_data(const dtp_weights *weights, int layer);
 
+/* The largest magnitude a layer's sums can reach, all their parts added up, on inputs of magnitude `input`. */
+double dtp_weights_reach(const dtp_weights *weights, int layer, double input);
+
 #endif

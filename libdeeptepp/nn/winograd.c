@@ -1,15 +1,25 @@
 #include "winograd.h"
 
+#include <omp.h>
 #include <stdio.h>
 
 #include "winograd_tiles.h"
 
-/* What V and M of one block may take: a second-level cache's worth, or, where the weights are larger than that, half of
- * them, so that they are not read again too often. */
-static const size_t BLOCK_BYTES = (size_t)2 << 20;
+/* V and M of a block: a second-level cache's worth. */
+static const size_t BLOCK_BYTES = (size_t)3 << 18;
+
+/* Weights that a core's caches hold well enough to be read again for each block. Where they are larger, a block takes half
+ * of their size and all threads work on it together. */
+static const size_t SHARED_WEIGHT_BYTES = (size_t)8 << 20;
 
 /* Weights grow by the transform: from here on the memory is not worth the time. */
 static const size_t MAX_WEIGHT_BYTES = (size_t)96 << 20;
+
+/* Where one block is worked on. */
+typedef struct bench {
+    dnnl_memory_t v_memory, m_memory, scratchpad;
+    float *v, *m;
+} bench;
 
 struct dtp_winograd {
     dtp_tiling tiling;
@@ -17,8 +27,8 @@ struct dtp_winograd {
     dnnl_engine_t engine;
     dnnl_primitive_desc_t pd;
     dnnl_primitive_t primitive;
-    dnnl_memory_t v_memory, m_memory, scratchpad;
-    float *v, *m;
+    int n_benches; /* more than one: each thread takes blocks of its own, and need not wait for the others */
+    bench *benches;
     char implementation[64];
 };
 
@@ -34,6 +44,11 @@ static bool window_fits(const dtp_layer *l)
     return threes >= 2;
 }
 
+static size_t weight_bytes(const dtp_tiling *t)
+{
+    return (size_t)(t->points * t->ic * t->oc) * sizeof(float);
+}
+
 bool dtp_winograd_suits(const dtp_graph *graph, int layer)
 {
     const dtp_layer *l = &graph->layers[layer];
@@ -41,20 +56,22 @@ bool dtp_winograd_suits(const dtp_graph *graph, int layer)
         return false;
     dtp_tiling tiling;
     dtp_tiling_make(&tiling, graph, layer, 1);
-    size_t weights = (size_t)(tiling.points * tiling.ic * tiling.oc) * sizeof(float);
     bool aligned = tiling.ic % DTP_TILE_CHANNELS == 0 && tiling.oc % DTP_TILE_CHANNELS == 0;
     /* With few tiles the products are bound by reading the weights, which the direct form has fewer of. */
-    return aligned && tiling.tiles >= 27 && weights <= MAX_WEIGHT_BYTES;
+    return aligned && tiling.tiles >= 27 && weight_bytes(&tiling) <= MAX_WEIGHT_BYTES;
 }
 
-static void choose_block(dtp_tiling *tiling)
+/* Blocks of an odd number of tiles: the points' rows then do not all fall into the same sets of the cache. */
+static void choose_block(dtp_winograd *w)
 {
-    size_t tile_bytes = (size_t)(tiling->points * (tiling->ic + tiling->oc)) * sizeof(float);
-    size_t weights = (size_t)(tiling->points * tiling->ic * tiling->oc) * sizeof(float);
-    size_t room = weights / 2 > BLOCK_BYTES ? weights / 2 : BLOCK_BYTES;
-    int64_t most = dtp_max_i64(1, dtp_min_i64(tiling->tiles, (int64_t)(room / tile_bytes)));
-    int64_t blocks = (tiling->tiles + most - 1) / most;
-    tiling->block = (tiling->tiles + blocks - 1) / blocks;
+    dtp_tiling *t = &w->tiling;
+    size_t tile_bytes = (size_t)(t->points * (t->ic + t->oc)) * sizeof(float), weights = weight_bytes(t);
+    size_t room = weights > SHARED_WEIGHT_BYTES ? weights / 2 : BLOCK_BYTES;
+    int64_t most = dtp_max_i64(1, (int64_t)(room / tile_bytes));
+    t->block = dtp_min_i64(t->tiles, most % 2 ? most : most - 1);
+    int threads = omp_get_max_threads();
+    int64_t blocks = (t->tiles + t->block - 1) / t->block;
+    w->n_benches = weights > SHARED_WEIGHT_BYTES ? 1 : (int)dtp_min_i64(threads, blocks);
 }
 
 static dtp_md matrix_md(int64_t points, int64_t rows, int64_t columns, dnnl_format_tag_t tag)
@@ -70,14 +87,25 @@ dtp_md dtp_winograd_plain_md(const dtp_graph *graph, int layer)
     return matrix_md(tiling.points, tiling.ic, tiling.oc, dnnl_abc);
 }
 
+/* Threads that each work on a block of their own run a product that was made for one thread. */
+static int enter_bench(const dtp_winograd *w)
+{
+    int threads = omp_get_max_threads();
+    if (w->n_benches > 1)
+        omp_set_num_threads(1);
+    return threads;
+}
+
 static dnnl_status_t product_pd(dtp_winograd *w, dtp_const_md weights)
 {
     const dtp_tiling *t = &w->tiling;
     dnnl_primitive_attr_t attr = NULL;
+    int threads = enter_bench(w);
     dtp_md v = matrix_md(t->points, t->block, t->ic, dnnl_abc), m = matrix_md(t->points, t->block, t->oc, dnnl_abc);
     dtp_md any = matrix_md(t->points, t->ic, t->oc, dnnl_format_tag_any);
     dnnl_status_t s = v && m && any ? dtp_attr_new(&attr, false, DTP_IDENTITY) : dnnl_out_of_memory;
     s = s ? s : dtp_pd_matmul(&w->pd, w->engine, v, weights ? weights : any, m, attr);
+    omp_set_num_threads(threads);
     if (attr)
         dnnl_primitive_attr_destroy(attr);
     dtp_md_free(v);
@@ -94,7 +122,7 @@ deeptepp_status dtp_winograd_new(dtp_winograd **out, dnnl_engine_t engine, const
     if (!w)
         return dtp_fail_memory(error, "a layer", sizeof *w);
     dtp_tiling_make(&w->tiling, graph, layer, images);
-    choose_block(&w->tiling);
+    choose_block(w);
     w->layer = &graph->layers[layer];
     w->engine = engine;
     dnnl_status_t s = product_pd(w, weights);
@@ -111,10 +139,13 @@ void dtp_winograd_free(dtp_winograd *w)
 {
     if (!w)
         return;
-    const dnnl_memory_t memories[] = {w->v_memory, w->m_memory, w->scratchpad};
-    for (size_t i = 0; i < DTP_COUNT(memories); i++)
-        if (memories[i])
-            dnnl_memory_destroy(memories[i]);
+    for (int b = 0; w->benches && b < w->n_benches; b++) {
+        const dnnl_memory_t memories[] = {w->benches[b].v_memory, w->benches[b].m_memory, w->benches[b].scratchpad};
+        for (size_t i = 0; i < DTP_COUNT(memories); i++)
+            if (memories[i])
+                dnnl_memory_destroy(memories[i]);
+    }
+    free(w->benches);
     if (w->primitive)
         dnnl_primitive_destroy(w->primitive);
     if (w->pd)
@@ -122,19 +153,27 @@ void dtp_winograd_free(dtp_winograd *w)
     free(w);
 }
 
-static size_t v_count(const dtp_tiling *t)
+static size_t v_bytes(const dtp_tiling *t)
 {
-    return (size_t)(t->points * t->block * t->ic);
+    return (size_t)(t->points * t->block * t->ic) * sizeof(float);
 }
 
-static size_t m_count(const dtp_tiling *t)
+static size_t m_bytes(const dtp_tiling *t)
 {
-    return (size_t)(t->points * t->block * t->oc);
+    return (size_t)(t->points * t->block * t->oc) * sizeof(float);
+}
+
+/* A page apart, so that threads do not meet. */
+static size_t bench_bytes(const dtp_winograd *w)
+{
+    enum { PAGE = 4096 };
+    size_t bytes = v_bytes(&w->tiling) + m_bytes(&w->tiling) + dtp_pd_scratchpad(w->pd);
+    return (bytes + PAGE - 1) / PAGE * PAGE;
 }
 
 size_t dtp_winograd_scratch_bytes(const dtp_winograd *w)
 {
-    return (v_count(&w->tiling) + m_count(&w->tiling)) * sizeof(float) + dtp_pd_scratchpad(w->pd);
+    return (size_t)w->n_benches * bench_bytes(w);
 }
 
 dtp_const_md dtp_winograd_weights_md(const dtp_winograd *w)
@@ -147,32 +186,68 @@ const char *dtp_winograd_implementation(const dtp_winograd *w)
     return w->implementation;
 }
 
+static dnnl_status_t prepare_bench(const dtp_winograd *w, bench *b, uint8_t *scratch)
+{
+    size_t v = v_bytes(&w->tiling), m = m_bytes(&w->tiling);
+    b->v = (float *)(void *)scratch;
+    b->m = (float *)(void *)(scratch + v);
+    dnnl_status_t s = dnnl_memory_create(&b->v_memory, dtp_pd_md(w->pd, dnnl_query_src_md), w->engine, b->v);
+    s = s ? s : dnnl_memory_create(&b->m_memory, dtp_pd_md(w->pd, dnnl_query_dst_md), w->engine, b->m);
+    return s ? s
+             : dnnl_memory_create(&b->scratchpad, dtp_pd_md(w->pd, dnnl_query_scratchpad_md), w->engine, scratch + v + m);
+}
+
 dnnl_status_t dtp_winograd_prepare(dtp_winograd *w, void *scratch)
 {
-    w->v = scratch;
-    w->m = w->v + v_count(&w->tiling);
-    float *rest = w->m + m_count(&w->tiling);
+    int threads = enter_bench(w);
     dnnl_status_t s = dnnl_primitive_create(&w->primitive, w->pd);
-    s = s ? s : dnnl_memory_create(&w->v_memory, dtp_pd_md(w->pd, dnnl_query_src_md), w->engine, w->v);
-    s = s ? s : dnnl_memory_create(&w->m_memory, dtp_pd_md(w->pd, dnnl_query_dst_md), w->engine, w->m);
-    return s ? s : dnnl_memory_create(&w->scratchpad, dtp_pd_md(w->pd, dnnl_query_scratchpad_md), w->engine, rest);
+    omp_set_num_threads(threads);
+    w->benches = calloc((size_t)w->n_benches, sizeof *w->benches);
+    if (!w->benches)
+        return dnnl_out_of_memory;
+    for (int b = 0; b < w->n_benches && !s; b++)
+        s = prepare_bench(w, &w->benches[b], (uint8_t *)scratch + (size_t)b * bench_bytes(w));
+    return s;
+}
+
+/* What one run reads and writes. */
+typedef struct run {
+    dnnl_stream_t stream;
+    dnnl_memory_t weights;
+    const float *bias, *src;
+    float *dst;
+} run;
+
+static dnnl_status_t run_block(const dtp_winograd *w, const run *r, const bench *b, int64_t index)
+{
+    const dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, b->v_memory},
+                                    {DNNL_ARG_WEIGHTS, r->weights},
+                                    {DNNL_ARG_DST, b->m_memory},
+                                    {DNNL_ARG_SCRATCHPAD, b->scratchpad}};
+    int64_t first = index * w->tiling.block, last = dtp_min_i64(first + w->tiling.block, w->tiling.tiles);
+    dtp_tiles_gather(&w->tiling, r->src, first, last, b->v);
+    dnnl_status_t s = dnnl_primitive_execute(w->primitive, r->stream, 4, args);
+    s = s ? s : dnnl_stream_wait(r->stream);
+    if (!s)
+        dtp_tiles_scatter(&w->tiling, b->m, first, last, r->bias, w->layer->add >= 0, w->layer->activation, r->dst);
+    return s;
 }
 
 dnnl_status_t dtp_winograd_run(dtp_winograd *w, dnnl_stream_t stream, dnnl_memory_t weights, const float *bias,
                                const float *src, float *dst)
 {
-    const dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, w->v_memory},
-                                    {DNNL_ARG_WEIGHTS, weights},
-                                    {DNNL_ARG_DST, w->m_memory},
-                                    {DNNL_ARG_SCRATCHPAD, w->scratchpad}};
-    for (int64_t first = 0; first < w->tiling.tiles; first += w->tiling.block) {
-        int64_t last = dtp_min_i64(first + w->tiling.block, w->tiling.tiles);
-        dtp_tiles_gather(&w->tiling, src, first, last, w->v);
-        dnnl_status_t s = dnnl_primitive_execute(w->primitive, stream, 4, args);
-        s = s ? s : dnnl_stream_wait(stream);
-        if (s)
-            return s;
-        dtp_tiles_scatter(&w->tiling, w->m, first, last, bias, w->layer->add >= 0, w->layer->activation, dst);
+    const run r = {stream, weights, bias, src, dst};
+    int64_t blocks = (w->tiling.tiles + w->tiling.block - 1) / w->tiling.block;
+    int worst = dnnl_success;
+    if (w->n_benches == 1) {
+        for (int64_t i = 0; i < blocks && !worst; i++)
+            worst = run_block(w, &r, &w->benches[0], i);
+        return (dnnl_status_t)worst;
     }
-    return dnnl_success;
+#pragma omp parallel for num_threads(w->n_benches) schedule(dynamic) reduction(max : worst)
+    for (int64_t i = 0; i < blocks; i++) {
+        int s = run_block(w, &r, &w->benches[omp_get_thread_num()], i);
+        worst = s > worst ? s : worst;
+    }
+    return (dnnl_status_t)worst;
 }

@@ -5,6 +5,8 @@
 #ifndef DTP_WINOGRAD_H
 #define DTP_WINOGRAD_H
 
+#include <stdatomic.h>
+
 #include "ops.h"
 
 typedef struct dtp_winograd dtp_winograd;
@@ -21,8 +23,9 @@ size_t dtp_winograd_scratch_bytes(const dtp_winograd *winograd);
 dtp_const_md dtp_winograd_weights_md(const dtp_winograd *winograd);
 const char *dtp_winograd_implementation(const dtp_winograd *winograd);
 
-/* (oc, ic, kd, kh, kw) to (points, ic, oc), plain, in a new block; NULL without memory. */
-float *dtp_winograd_weights(const dtp_graph *graph, int layer, const float *plain);
+/* (oc, ic, kd, kh, kw) to (points, ic, oc), plain, in a new block, with anything in it once *cancelled (NULL: never); NULL
+ * without memory. */
+float *dtp_winograd_weights(const dtp_graph *graph, int layer, const float *plain, const atomic_bool *cancelled);
 dtp_md dtp_winograd_plain_md(const dtp_graph *graph, int layer);
 
 /* Makes the primitive, bound to scratch memory. */

@@ -161,8 +161,9 @@ INLINE void finish_cell(float *dst, const lanes *x, const float *bias, bool add,
         memcpy(&term, dst, sizeof term);
         y += term;
     }
-    lane_mask positive = y > 0, rest = slope == 0 ? ~positive & 0 : ~positive & (lane_mask)(slope * y);
-    y = (lanes)((positive & (lane_mask)y) | rest);
+    /* NaN is not below 0 and stays, so that an overflow shows. */
+    lane_mask negative = y < 0, low = slope == 0 ? negative & 0 : negative & (lane_mask)(slope * y);
+    y = (lanes)((~negative & (lane_mask)y) | low);
     memcpy(dst, &y, sizeof y);
 }
 
@@ -251,7 +252,7 @@ static void transform_filter(const dtp_tiling *t, const int64_t kernel[3], const
         }
 }
 
-float *dtp_winograd_weights(const dtp_graph *graph, int layer, const float *plain)
+float *dtp_winograd_weights(const dtp_graph *graph, int layer, const float *plain, const atomic_bool *cancelled)
 {
     dtp_tiling tiling, *t = &tiling;
     const int64_t *kernel = graph->layers[layer].kernel, cells = kernel[0] * kernel[1] * kernel[2];
@@ -263,6 +264,8 @@ float *dtp_winograd_weights(const dtp_graph *graph, int layer, const float *plai
     for (int64_t ic = 0; ic < t->ic; ic++)
         for (int64_t oc = 0; oc < t->oc; oc++) {
             double x[6][6][6];
+            if (cancelled && atomic_load_explicit(cancelled, memory_order_relaxed))
+                continue;
             float *to = out + ic * t->oc + oc;
             transform_filter(t, kernel, plain + (oc * t->ic + ic) * cells, x);
             for (int64_t d = 0; d < t->axis[0].alpha; d++)

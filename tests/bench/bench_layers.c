@@ -81,8 +81,9 @@ int main(int argc, char **argv)
         return 1;
     }
     b.repeats = argc > 3 ? atoi(argv[3]) : 10;
-    deeptepp_status status = deeptepp_model_open(&b.model, argv[1], NULL, &error);
-    status = status ? status : dtp_worker_start(&worker, argc > 2 ? atoi(argv[2]) : 0, &error);
+    const deeptepp_model_options options = {.struct_size = sizeof options, .threads = argc > 2 ? atoi(argv[2]) : 0};
+    deeptepp_status status = deeptepp_model_open(&b.model, argv[1], &options, &error);
+    status = status ? status : dtp_worker_start(&worker, options.threads, &error);
     status = status ? status : dtp_worker_run(worker, measure, &b, NULL, &error);
     if (status) {
         fprintf(stderr, "%s\n", error.message);

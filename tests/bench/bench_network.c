@@ -1,9 +1,10 @@
 /* This library's side of compare.py: the network of a model file on a seeded input, run once for each line on the
- * standard input. Usage: bench_network MODEL THREADS
+ * standard input. Usage: bench_network MODEL THREADS [whole]
+ *   whole              also what no pool of pmg2d reads is computed
  *   at the start       prints "logits" and all of them
  *   line "run"         prints "seconds" and those of one run
  *   line "convolutions" prints "seconds" and those of all convolutions together, each timed alone
- *   end of input       prints "peak" and the process's largest resident set in KiB */
+ *   end of input       prints "gflop" of a run and "peak", the process's largest resident set in KiB */
 #include <stdio.h>
 #include <time.h>
 
@@ -13,6 +14,8 @@ enum { REPEATS = 3 };
 
 typedef struct bench {
     deeptepp_model *model;
+    dtp_graph graph;
+    bool whole;
     dtp_net *net;
     float *logits;
     size_t n_logits;
@@ -38,16 +41,34 @@ static void fill_view(float *out, size_t count, uint64_t state)
     }
 }
 
+/* The model's graph; whole: nothing cropped, layers and weights where they are. */
+static deeptepp_status make_graph(bench *b, deeptepp_error *error)
+{
+    const dtp_graph *from = &b->model->arch.graph;
+    deeptepp_status status = DEEPTEPP_OK;
+    b->graph.values[0] = from->values[0];
+    for (int i = 0; i < from->n_layers && status == DEEPTEPP_OK; i++) {
+        dtp_layer layer = from->layers[i];
+        int value;
+        layer.open_end &= !b->whole;
+        if (b->whole && layer.op == DTP_CROP)
+            layer.kernel[0] = layer.kernel[1] = layer.kernel[2] = 1;
+        status = dtp_graph_add(&b->graph, &layer, layer.op == DTP_CONVOLUTION ? from->values[i + 1].c : 0, &value, error);
+    }
+    return status;
+}
+
 static deeptepp_status prepare(bench *b, dtp_job *job)
 {
     const deeptepp_model *model = b->model;
     dtp_plan *plan;
     deeptepp_status status;
-    b->n_logits = (size_t)(model->recipe.n_views * model->arch.classes);
+    DTP_TRY(make_graph(b, &job->error));
+    b->n_logits = (size_t)(model->recipe.n_views * dtp_arch_outputs(&model->arch));
     b->logits = calloc(b->n_logits, sizeof *b->logits);
     if (!b->logits)
         return dtp_fail_memory(&job->error, "logits", b->n_logits * sizeof *b->logits);
-    DTP_TRY(dtp_plan_new(&plan, &model->arch.graph, model->recipe.n_views, model->members[0], &job->error));
+    DTP_TRY(dtp_plan_new(&plan, &b->graph, model->recipe.n_views, model->members[0], &job->error));
     status = dtp_net_new(&b->net, plan, NULL, &job->error);
     if (status != DEEPTEPP_OK) {
         dtp_plan_free(plan);
@@ -107,6 +128,14 @@ fail:
     return status;
 }
 
+static void tell_work(const bench *b)
+{
+    double macs = 0;
+    for (int i = 0; i < b->graph.n_layers; i++)
+        macs += dtp_layer_macs(&b->graph, i) * (double)b->model->recipe.n_views;
+    printf("gflop %.3f\n", 2e-9 * macs);
+}
+
 static void tell_peak(void)
 {
     char line[256];
@@ -124,17 +153,21 @@ int main(int argc, char **argv)
     static bench b;
     deeptepp_error error;
     dtp_worker *worker = NULL;
-    if (argc != 3) {
-        fprintf(stderr, "usage: %s MODEL THREADS\n", argv[0]);
+    b.whole = argc == 4 && strcmp(argv[3], "whole") == 0;
+    if (argc != 3 && !b.whole) {
+        fprintf(stderr, "usage: %s MODEL THREADS [whole]\n", argv[0]);
         return 1;
     }
-    deeptepp_status status = deeptepp_model_open(&b.model, argv[1], NULL, &error);
-    status = status ? status : dtp_worker_start(&worker, atoi(argv[2]), &error);
+    const deeptepp_model_options options = {.struct_size = sizeof options, .threads = atoi(argv[2])};
+    deeptepp_status status = deeptepp_model_open(&b.model, argv[1], &options, &error);
+    status = status ? status : dtp_worker_start(&worker, options.threads, &error);
     status = status ? status : dtp_worker_run(worker, serve, &b, NULL, &error);
     if (status)
         fprintf(stderr, "%s\n", error.message);
-    else
+    else {
+        tell_work(&b);
         tell_peak();
+    }
     dtp_worker_stop(worker);
     deeptepp_model_free(b.model);
     return status ? 2 : 0;

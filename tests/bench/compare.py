@@ -1,7 +1,7 @@
 """Side by side, in one run: this library and the others on the same network, weights and input, in turn.
 
-    compare.py [--size 64] [--views 10] [--threads 2] [--rounds 9] [--all] [--patience 0] [--build FOLDER]
-               [--peers KIND,...]
+    compare.py [--architecture resnet3d] [--size 64] [--views 10] [--threads 2] [--rounds 9] [--all] [--patience 0]
+               [--build FOLDER] [--peers KIND,...]
 
 Prints a table in Markdown. README.md says how to read it.
 """
@@ -20,7 +20,7 @@ import peer
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-OURS = "deeptepp"
+OURS, WHOLE = "deeptepp", "deeptepp, whole maps"
 TOLERANCE = 1e-4
 
 # Processors busy with other things: a round with more is made again, at most so many times as many rounds.
@@ -103,6 +103,7 @@ class Contestant:
 
     def finish(self):
         self.process.stdin.close()
+        self.gflop = float(self.answer("gflop")[0]) if self.name in (OURS, WHOLE) else None
         self.peak = int(self.answer("peak")[0]) / 1024
         self.process.wait()
 
@@ -110,11 +111,13 @@ class Contestant:
 def start_all(arguments, model):
     environment = {**os.environ, "OMP_NUM_THREADS": str(arguments.threads),
                    "TORCHINDUCTOR_CACHE_DIR": str(Path(model).parent / "inductor")}
-    commands = {OURS: [str(arguments.build / "tests" / "bench_network")]}
+    own, run = str(arguments.build / "tests" / "bench_network"), [model, str(arguments.threads)]
+    commands = {OURS: [own, *run]}
+    if arguments.architecture == "pmg2d":
+        commands[WHOLE] = [own, *run, "whole"]
     for kind in arguments.peers:
-        commands[kind] = [sys.executable, str(HERE / "peer.py"), kind]
-    return [Contestant(name, [*command, model, str(arguments.threads)], environment)
-            for name, command in commands.items()]
+        commands[kind] = [sys.executable, str(HERE / "peer.py"), kind, *run]
+    return [Contestant(name, command, environment) for name, command in commands.items()]
 
 
 def largest_difference(contestants):
@@ -170,17 +173,26 @@ def row(contestant, ours):
             f"{1e3 * min(contestant.seconds):.1f} | {theirs} | {contestant.peak:.0f} | {contestant.first:.2f} |")
 
 
+def work(contestants):
+    """What was computed, with and without what no pool reads."""
+    counted = [f"{c.gflop:.1f} GFLOP ({c.name})" for c in contestants if c.gflop]
+    return "Multiplications and additions of a run, done the direct way: " + ", ".join(counted) + "."
+
+
 def show(arguments, contestants, facts):
     ours, *others = contestants
     others.sort(key=lambda contestant: statistics.median(contestant.seconds))
     views = "1 view" if arguments.views == 1 else f"{arguments.views} views"
     threads = "1 thread" if arguments.threads == 1 else f"{arguments.threads} threads"
-    print(f"### {views} of {arguments.size}³, {threads}\n")
+    what = "512 x 512, the published network" if arguments.architecture == "pmg2d" else f"{arguments.size}³"
+    print(f"### {views} of {what}, {threads}\n")
     print(f"| | median, ms | best, ms | {OURS} / it | peak, MiB | start to logits, s |\n|---|--:|--:|--:|--:|--:|")
     for contestant in [ours, *others]:
         print(row(contestant, ours))
-    if others:
-        print(f"\n{OURS} / {others[0].name}, the best of the others: **{ratio(ours.seconds, others[0].seconds)}**.")
+    peers = [contestant for contestant in others if contestant.name != WHOLE]
+    if peers:
+        print(f"\n{OURS} / {peers[0].name}, the best of the others: **{ratio(ours.seconds, peers[0].seconds)}**.")
+    print(work(contestants))
     print(f"The network / the sum of its convolutions, each timed alone: {facts['convolutions']}.")
     noisy = " **Noise: not to be believed.**" if facts["load"] > QUIET else ""
     print(f"Logits differ by {facts['difference']:.1e} at most; {facts['rounds']} rounds, "
@@ -191,7 +203,8 @@ def compare(arguments):
     import make_model
     with tempfile.TemporaryDirectory() as folder:
         model = str(Path(folder) / "model.safetensors")
-        make_model.make_model(model, size=arguments.size, views=arguments.views, self_test=False)
+        size = {} if arguments.architecture == "pmg2d" else {"size": arguments.size}
+        make_model.make_model(model, architecture=arguments.architecture, **size, views=arguments.views, self_test=False)
         if {"onnxruntime", "openvino"} & set(arguments.peers):
             subprocess.run([sys.executable, HERE / "peer.py", "export", model], check=True, stdout=subprocess.DEVNULL,
                            stderr=subprocess.DEVNULL)
@@ -212,12 +225,13 @@ def kinds(text):
 def parse_arguments():
     parser = argparse.ArgumentParser(description="Time this library and others on the same network, in turn.")
     add = parser.add_argument
-    add("--size", type=int, default=64, help="edge of a view")
+    add("--architecture", choices=("resnet3d", "pmg2d"), default="resnet3d")
+    add("--size", type=int, default=64, help="edge of a view of resnet3d")
     add("--views", type=int, default=10)
     add("--threads", type=int, default=2)
     add("--rounds", type=int, default=9)
     add("--patience", type=float, default=0, help="seconds to wait, a case, for others to leave the processors alone")
-    add("--all", action="store_true", help="64 and 96, one view and ten, 2 threads and 1")
+    add("--all", action="store_true", help="resnet3d of 64 and 96, pmg2d; one view and ten, 2 threads and 1")
     add("--build", type=Path, default=HERE.parent.parent / "build" / "bench", help="folder that Meson built in")
     add("--peers", type=kinds, default=list(peer.KINDS), help="with commas between, of: " + ", ".join(peer.KINDS))
     return parser.parse_args()
@@ -225,10 +239,11 @@ def parse_arguments():
 
 def main():
     arguments = parse_arguments()
-    cases = [(size, views, threads) for size in (64, 96) for views in (10, 1) for threads in (2, 1)]
+    networks = [("resnet3d", 64), ("resnet3d", 96), ("pmg2d", 512)]
+    cases = [(*network, views, threads) for network in networks for views in (10, 1) for threads in (2, 1)]
     if not arguments.all:
-        cases = [(arguments.size, arguments.views, arguments.threads)]
-    for arguments.size, arguments.views, arguments.threads in cases:
+        cases = [(arguments.architecture, arguments.size, arguments.views, arguments.threads)]
+    for arguments.architecture, arguments.size, arguments.views, arguments.threads in cases:
         compare(arguments)
 
 

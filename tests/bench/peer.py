@@ -25,11 +25,12 @@ def describe(model):
 
 
 def seeded_input(description):
-    """Each view the model format's self-test input, with its number from 1 as the seed."""
+    """Each view the model format's self-test input, with its number from 1 as the seed; a mosaic as three equal planes."""
     from numpy_resnet import self_test_input
     section = description["input"]
-    shape = (len(section["channels"]), *section["size"])
-    views = np.empty((len(section["angles_deg"]), *shape), np.float32)
+    flat = description["network"]["architecture"] == "pmg2d"
+    shape = tuple(section["size"][1:]) if flat else (len(section["channels"]), *section["size"])
+    views = np.empty((len(section["angles_deg"]), *([3] if flat else []), *shape), np.float32)
     for number, view in enumerate(views, 1):
         view[:] = self_test_input(number, shape)
     return views
@@ -38,15 +39,21 @@ def seeded_input(description):
 # ---- PyTorch ----
 
 
+def module_of(section, tensors):
+    if section["architecture"] == "pmg2d":
+        from reference_pmg import PMG
+        return PMG()
+    from reference_resnet import ResNet
+    return ResNet(section, tensors)
+
+
 def torch_network(model):
     """The weights stay where the file is mapped: as little time and memory as PyTorch needs."""
     import torch
     from safetensors.torch import load_file
-
-    from reference_resnet import ResNet
     tensors = load_file(model)
     with torch.device("meta"):
-        network = ResNet(describe(model)["network"], tensors)
+        network = module_of(describe(model)["network"], tensors)
     network.load_state_dict(tensors, assign=True)
     return network.eval().requires_grad_(False)
 
@@ -66,7 +73,8 @@ def eager(torch, network, x):
 
 
 def channels_last(torch, network, x):
-    return network.to(memory_format=torch.channels_last_3d), x.to(memory_format=torch.channels_last_3d)
+    order = torch.channels_last_3d if x.ndim == 5 else torch.channels_last
+    return network.to(memory_format=order), x.to(memory_format=order)
 
 
 def frozen(torch, network, x):

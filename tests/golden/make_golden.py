@@ -1,10 +1,11 @@
-"""Writes the stored vectors beside this file: what MONAI, SciPy and PyTorch say of a few seeded models. By hand, where
-these are installed (tests/live-requirements.txt):
+"""Writes the stored vectors beside this file: what MONAI, SciPy, OpenCV and PyTorch say of a few seeded models. By hand,
+where these are installed (tests/live-requirements.txt):
 
     python tests/golden/make_golden.py [FOLDER OF breast1_*.nii.gz]
 
-Nothing of the C library is used: views come from reference_views.py, of which the unrotated one must be MONAI's, and
-scores from reference_resnet.py in float64. tests/test_golden.py compares with NumPy alone.
+Nothing of the C library is used: views come from reference_views.py, of which the unrotated one must be MONAI's, or, as
+mosaics, from reference_mosaic.py; scores from reference_resnet.py or reference_pmg.py in float64. tests/test_golden.py
+compares with NumPy alone.
 """
 
 import json
@@ -25,6 +26,7 @@ sys.path.insert(0, str(HERE.parent))
 import golden_input  # noqa: E402
 import make_model  # noqa: E402
 import numpy_resnet  # noqa: E402
+import reference_case  # noqa: E402
 import reference_resnet  # noqa: E402
 import reference_views  # noqa: E402
 
@@ -39,6 +41,7 @@ MODELS = {
     "two_channels": {**SMALL, "depth": 10, "seed": 14, "channels": ("pre", "post"), "stem_stride": (1, 2, 2),
                      "overrides": {"input.rotation_axis": "SI"}},
 }
+MOSAIC_MODELS = {"pmg5": {**reference_case.OPTIONS, "self_test": False}}
 SAMPLES = 64
 
 
@@ -91,29 +94,44 @@ def sampled(tensor):
             "mean_of_fourth_powers": [float(f"{v:.9g}") for v in (tensor.astype(float) ** 4).mean(axis=(1, 2, 3, 4))]}
 
 
-def vector(options, images, mask, affine):
+def of_cubes(path, model, images, mask, affine):
+    """(the network's input, [member][view], what else to store)."""
+    tensors, _ = make_model.read_safetensors(path)
+    tensor, confirmed = tensor_of(model["input"], images, mask, affine)
+    return tensor, scores(model, tensors, tensor), {"unrotated_view_is_monais": confirmed}
+
+
+def of_mosaics(path, model, images, mask, affine):
+    views = reference_case.views(model["input"], images[0], mask)
+    return views[:, None, None], reference_case.scores(path, model, images[0], mask), {}
+
+
+def vector(options, make, images, mask, affine):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
         model = make_model.make_model(path, **options)
-        tensors, _ = make_model.read_safetensors(path)
         model_digest = golden_input.digest(np.frombuffer(path.read_bytes(), dtype=np.uint8))
-    tensor, confirmed = tensor_of(model["input"], images, mask, affine)
-    each = scores(model, tensors, tensor)
+        tensor, each, more = make(path, model, images, mask, affine)
     return {"options": options, "model_sha256": model_digest, "input_sha256": golden_input.digest(*images, mask),
-            "unrotated_view_is_monais": confirmed, "tensor": sampled(tensor), "score": each.mean(),
+            **more, "tensor": sampled(tensor), "score": each.mean(),
             "view_scores": each.mean(axis=0).tolist(), "member_scores": each.mean(axis=1).tolist()}
+
+
+def write(name, kind, options, make, case):
+    versions = {"torch": torch.__version__, "monai": monai.__version__, "numpy": np.__version__}
+    stored = {"model": name, "input": kind, "made_with": versions, **vector(options, make, *case)}
+    (HERE / f"{name}_{kind}.json").write_text(json.dumps(stored, indent=1) + "\n")
 
 
 def main():
     default = os.environ.get("DEEPTEPP_TEST_DATA", HERE.parents[2] / "shared" / "data")
     folder = sys.argv[1] if len(sys.argv) > 1 else default
-    versions = {"torch": torch.__version__, "monai": monai.__version__, "numpy": np.__version__}
-    for kind, (images, mask, affine) in inputs(Path(folder)).items():
+    for kind, case in inputs(Path(folder)).items():
         for name, options in MODELS.items():
-            if len(options.get("channels", ("t1c",))) != len(images):
-                continue
-            stored = {"model": name, "input": kind, "made_with": versions, **vector(options, images, mask, affine)}
-            (HERE / f"{name}_{kind}.json").write_text(json.dumps(stored, indent=1) + "\n")
+            if len(options.get("channels", ("t1c",))) == len(case[0]):
+                write(name, kind, options, of_cubes, case)
+        for name, options in MOSAIC_MODELS.items() if kind == "breast1" else ():
+            write(name, kind, options, of_mosaics, case)
 
 
 if __name__ == "__main__":
