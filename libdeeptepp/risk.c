@@ -8,7 +8,9 @@ static void parse_levels(dtp_covariate *out, dtp_json *json)
     const json_t *levels = dtp_json_array(json, "levels", 1, DTP_MAX_LEVELS);
     int count = levels ? (int)json_array_size(levels) : 0;
     for (int i = 0; i < count; i++) {
-        dtp_json level = dtp_json_root(json_array_get(levels, (size_t)i), "covariates.levels", json->check);
+        char path[96];
+        snprintf(path, sizeof path, "%.60s.levels[%d]", json->path, i);
+        dtp_json level = dtp_json_root(json_array_get(levels, (size_t)i), path, json->check);
         dtp_json_text(&level, "name");
         out->values[i] = dtp_json_number(&level, "value", -1e9, 1e9);
         out->effects[i] = dtp_json_number(&level, "coefficient", -1e9, 1e9);
@@ -76,7 +78,9 @@ static void parse_covariates(dtp_risk *out, dtp_json *root)
         return;
     }
     for (int i = 0; i < count; i++) {
-        dtp_json item = dtp_json_root(json_array_get(array, (size_t)i), "covariates", root->check);
+        char path[24];
+        snprintf(path, sizeof path, "covariates[%d]", i);
+        dtp_json item = dtp_json_root(json_array_get(array, (size_t)i), path, root->check);
         parse_covariate(&out->covariates[i], &item);
         for (int j = 0; j < i; j++)
             if (strcmp(out->covariates[i].name, out->covariates[j].name) == 0)

@@ -80,7 +80,7 @@ static inline void check_row_of(json_t *(*make)(void), const change_row *base, c
         fail_msg("%s = %s: status %s (%s), wanted %s", row->path, row->value ? row->value : "(none)",
                  deeptepp_status_name(status), error.message, deeptepp_status_name(row->status));
     char named[96];
-    snprintf(named, sizeof named, "input.%s: ", row->path);
+    snprintf(named, sizeof named, "input.%s", row->path);
     if (status != DEEPTEPP_OK && !strstr(error.message, named))
         fail_msg("\"%s\" does not name %s", error.message, named);
     dtp_recipe_free(&recipe);

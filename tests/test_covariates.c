@@ -140,7 +140,7 @@ static void nonsense_is_refused(void **state)
     } wrong[] = {
         {"\"covariates\": [" AGE ", " AGE "]", DEEPTEPP_ERR_MODEL_VALUE, "\"age\" stands twice"},
         {"\"covariates\": {}", DEEPTEPP_ERR_MODEL_VALUE, "covariates"},
-        {"\"covariates\": [7]", DEEPTEPP_ERR_MODEL_VALUE, "not a JSON object"},
+        {"\"covariates\": [7]", DEEPTEPP_ERR_MODEL_VALUE, "wanted an object"},
         {"\"covariates\": [{\"name\": \"a\", \"unit\": \"u\", \"range\": [2, 1], \"coefficient\": 1}]",
          DEEPTEPP_ERR_MODEL_VALUE, "range"},
         {"\"covariates\": [{\"name\": \"a\", \"unit\": \"u\", \"range\": [0, 1]}]", DEEPTEPP_ERR_MODEL_METADATA,

@@ -288,6 +288,38 @@ static void assert_image_mapping(const bench *b, int first, int last)
     }
 }
 
+/* In memory they rise and fall again: the worst order for a selection by pivots, which would not end. */
+static void the_order_of_values_costs_no_time(void **state)
+{
+    (void)state;
+    enum { N = 1000001 };
+    dtp_recipe r = RECIPE_WITH("intensity", PERCENTILE("0.1", "99.9"));
+    dtp_mapping mapping;
+    float *values = malloc(N * sizeof *values);
+    assert_non_null(values);
+    for (int i = 0; i < N; i++)
+        values[i] = (float)(N / 2 - abs(i - N / 2));
+    assert_int_equal(dtp_mapping_of_values(&mapping, &r, values, N, "crop", NULL, NULL), DEEPTEPP_OK);
+    assert_true(fabs(mapping.low - 499.5) <= 1 && fabs(mapping.high - 499500) <= 1);
+    free(values);
+    dtp_recipe_free(&r);
+}
+
+static void every_rule_can_be_cancelled(void **state)
+{
+    (void)state;
+    atomic_bool cancelled = true;
+    const float values[] = {1, 2, 3};
+    for (size_t rule = 1; rule < DTP_COUNT(RULES); rule++) {
+        dtp_mapping mapping;
+        bench *b = make_bench(RULES[rule], "'image'");
+        assert_int_equal(dtp_mapping_of_values(&mapping, &b->recipe, values, 3, "crop", &cancelled, NULL),
+                         DEEPTEPP_ERR_CANCELLED);
+        assert_int_equal(dtp_mapping_of_images(&mapping, &b->study, 0, 1, &cancelled, NULL), DEEPTEPP_ERR_CANCELLED);
+        free_bench(b);
+    }
+}
+
 static void whole_images_give_their_own_or_a_common_mapping(void **state)
 {
     (void)state;
@@ -356,6 +388,8 @@ int main(void)
         cmocka_unit_test(percentiles_that_coincide_are_refused),
         cmocka_unit_test(a_huge_offset_costs_no_precision),
         cmocka_unit_test(a_tiny_scale_costs_none_either),
+        cmocka_unit_test(the_order_of_values_costs_no_time),
+        cmocka_unit_test(every_rule_can_be_cancelled),
         cmocka_unit_test(whole_images_give_their_own_or_a_common_mapping),
         cmocka_unit_test(a_constant_image_is_named),
         cmocka_unit_test(a_cancelled_pass_over_an_image_says_so),

@@ -58,7 +58,7 @@ static void several_labels_need_a_choice(void **state)
     (void)state;
     bench *b = make_bench();
     fill_box(&b->mask, (const int64_t[]){5, 1, 1}, (const int64_t[]){5, 3, 1}, 7);
-    EXPECT(b, MASK_LABELS, "2 labels", "(7 with 3 voxels, 1 with 12,");
+    EXPECT(b, MASK_LABELS, "2 labels", "7 (3 voxels), 1 (12 voxels)");
 }
 
 static void the_chosen_label_is_the_tumour(void **state)
@@ -138,8 +138,8 @@ static void a_small_mask_is_refused(void **state)
 static const struct {
     int64_t at[3];
     const char *axis;
-} borders[] = {{{0, 3, 2}, "along R"}, {{7, 3, 2}, "along R"}, {{4, 0, 2}, "along A"},
-               {{4, 5, 2}, "along A"}, {{4, 3, 0}, "along S"}, {{4, 3, 4}, "along S"}};
+} borders[] = {{{0, 3, 2}, "(L side)"}, {{7, 3, 2}, "(R side)"}, {{4, 0, 2}, "(P side)"}, {{4, 5, 2}, "(A side)"},
+               {{4, 3, 0}, "(I side)"}, {{4, 3, 4}, "(S side)"}, {{0, 5, 2}, "(L, A side)"}};
 
 static void a_mask_at_the_border_warns(void **state)
 {

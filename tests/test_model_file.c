@@ -110,11 +110,11 @@ static void the_digest_is_sha256_of_every_byte(void **state)
     free(file.data);
 }
 
-/* Several read chunks of 256 KiB, and a rest. */
-static void a_file_of_several_chunks_is_read_whole(void **state)
+/* Pieces of 4 MiB and a rest; large enough for a hash thread beside the reader. */
+static void a_file_of_several_pieces_is_read_whole(void **state)
 {
     (void)state;
-    enum { N = 200001 };
+    enum { N = 2500001 };
     char header[256];
     dtp_model_file model;
     float *data = malloc(N * sizeof *data);
@@ -164,8 +164,8 @@ static void a_missing_file_is_told_from_one_that_cannot_be_read(void **state)
     file_bytes file = good_model();
     write_file(&file);
     snprintf(below, sizeof below, "%s/below", path);
-    assert_open_refused(below, 0, DEEPTEPP_ERR_FILE_MISSING, "nothing exists at");
-    assert_open_refused("", 0, DEEPTEPP_ERR_FILE_MISSING, "nothing exists at");
+    assert_open_refused(below, 0, DEEPTEPP_ERR_FILE_MISSING, "does not exist");
+    assert_open_refused("", 0, DEEPTEPP_ERR_FILE_MISSING, "does not exist");
     assert_open_refused(folder, 0, DEEPTEPP_ERR_FILE_READ, "is a folder, wanted a regular file");
     unlink(path);
     assert_open_refused(path, 0, DEEPTEPP_ERR_FILE_MISSING, path);
@@ -327,7 +327,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(path_and_memory_give_the_same_model),
         cmocka_unit_test(the_digest_is_sha256_of_every_byte),
-        cmocka_unit_test(a_file_of_several_chunks_is_read_whole),
+        cmocka_unit_test(a_file_of_several_pieces_is_read_whole),
         cmocka_unit_test(no_descriptor_is_left_open),
         cmocka_unit_test(a_missing_file_is_told_from_one_that_cannot_be_read),
         cmocka_unit_test(a_file_without_permission_cannot_be_read),

@@ -22,7 +22,7 @@ typedef struct row {
 #define FOUR(...) {__VA_ARGS__}, 4
 
 static row rows[] = {
-    {"sizeof_hdr 347", DEEPTEPP_ERR_NIFTI_MAGIC, "sizeof_hdr: ", ONE(SIZEOF_HDR, 0, 347), 0},
+    {"sizeof_hdr 347", DEEPTEPP_ERR_NIFTI_MAGIC, "sizeof_hdr is ", ONE(SIZEOF_HDR, 0, 347), 0},
     {"dim[0] of 2", DEEPTEPP_ERR_NIFTI_DIM, "dim[0]: 2", ONE(DIM, 0, 2), 0},
     {"dim[0] of 0", DEEPTEPP_ERR_NIFTI_DIM, "dim[0]: 0", ONE(DIM, 0, 0), 0},
     {"dim[0] of 8", DEEPTEPP_ERR_NIFTI_DIM, "dim[0]: 8", ONE(DIM, 0, 8), 0},

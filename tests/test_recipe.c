@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "recipe_maker.h"
+#include "../libdeeptepp/input/axes.h"
 
 static void check_row(const change_row *base, const change_row *row)
 {

@@ -56,7 +56,7 @@ static void an_unknown_channel_is_named(void **state)
     bench *b = channels("['pre', 'post']", (const char *const[]){"pre", "post", "Post"}, 3,
                         DEEPTEPP_ERR_CHANNEL_UNKNOWN);
     assert_says(b, "\"Post\"");
-    assert_says(b, "pre, post");
+    assert_says(b, "\"pre\", \"post\"");
     free_bench(b);
     free_bench(channels("['t1c']", (const char *const[]){"t2"}, 1, DEEPTEPP_ERR_CHANNEL_UNKNOWN));
 }

@@ -1,6 +1,8 @@
 /* Voxels over the caller's memory: every layout, and every voxel checked. */
+#define _GNU_SOURCE
 #include "volume_maker.h"
 
+#include <fenv.h>
 #include <float.h>
 
 static void strides_do_not_change_voxels_or_digest(void **state)
@@ -133,6 +135,20 @@ static void null_and_foreign_structs_are_refused(void **state)
 
 /* ---- Voxels ------------------------------------------------------------------------------------------------------ */
 
+/* A host that traps invalid operations must not die of a voxel. */
+static void a_host_that_traps_survives_a_nan(void **state)
+{
+    (void)state;
+    deeptepp_volume *volume = NULL;
+    deeptepp_array array = counting_array();
+    counting[33] = NAN;
+    feenableexcept(FE_INVALID | FE_DIVBYZERO | FE_OVERFLOW);
+    deeptepp_status status = deeptepp_volume_from_array(&volume, &array, NULL);
+    fedisableexcept(FE_ALL_EXCEPT);
+    counting[33] = 33;
+    assert_int_equal(status, DEEPTEPP_ERR_VOLUME_NONFINITE);
+}
+
 static void nonfinite_voxels_are_counted_and_located(void **state)
 {
     (void)state;
@@ -227,6 +243,7 @@ int main(void)
         cmocka_unit_test_setup(dims_are_positive_and_their_product_fits, fill_counting),
         cmocka_unit_test_setup(unknown_types_are_refused, fill_counting),
         cmocka_unit_test_setup(null_and_foreign_structs_are_refused, fill_counting),
+        cmocka_unit_test_setup(a_host_that_traps_survives_a_nan, fill_counting),
         cmocka_unit_test_setup(nonfinite_voxels_are_counted_and_located, fill_counting),
         cmocka_unit_test_setup(one_bad_voxel_is_found_wherever_it_is, fill_counting),
         cmocka_unit_test_setup(a_double_must_be_finite_as_float32, fill_counting),

@@ -14,8 +14,23 @@ void dtp_json_fail(dtp_json *json, const char *key, deeptepp_status status, cons
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     json->check->status =
-        dtp_fail(json->check->error, status, "model description: %s%s%s: %s", json->path, *json->path ? "." : "", key, text);
+        dtp_fail(json->check->error, status, "model description: %s%s%s: %s", json->path, *json->path && *key ? "." : "", key, text);
     json->object = NULL;
+}
+
+/* What was found, cut where it is long. */
+static const char *show(const json_t *value, char text[40])
+{
+    enum { ROOM = 36 };
+    size_t size = json_dumpb(value, text, ROOM, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+    snprintf(text + (size < ROOM ? size : ROOM), 4, "%s", size > ROOM ? "..." : "");
+    return text;
+}
+
+static void fail_kind(dtp_json *json, const char *key, const json_t *value, const char *wanted)
+{
+    char text[40];
+    dtp_json_fail(json, key, DEEPTEPP_ERR_MODEL_VALUE, "is %s, wanted %s", show(value, text), wanted);
 }
 
 dtp_json dtp_json_root(const json_t *object, const char *path, dtp_json_check *check)
@@ -23,7 +38,7 @@ dtp_json dtp_json_root(const json_t *object, const char *path, dtp_json_check *c
     dtp_json json = {.object = object, .check = check};
     snprintf(json.path, sizeof json.path, "%s", path);
     if (!json_is_object(object))
-        dtp_json_fail(&json, "", DEEPTEPP_ERR_MODEL_VALUE, "is not a JSON object");
+        fail_kind(&json, "", object, "an object");
     return json;
 }
 
@@ -54,7 +69,7 @@ dtp_json dtp_json_child(dtp_json *parent, const char *key)
         return child;
     snprintf(child.path, sizeof child.path, "%.47s%s%.47s", parent->path, *parent->path ? "." : "", key);
     if (!json_is_object(object))
-        dtp_json_fail(parent, key, DEEPTEPP_ERR_MODEL_VALUE, "is not a JSON object");
+        fail_kind(parent, key, object, "an object");
     else
         child.object = object;
     return child;
@@ -67,7 +82,7 @@ const char *dtp_json_text(dtp_json *json, const char *key)
         return "";
     const char *text = json_string_value(value);
     if (!text || !*text || strlen(text) != json_string_length(value)) {
-        dtp_json_fail(json, key, DEEPTEPP_ERR_MODEL_VALUE, "is not a text of at least one character");
+        fail_kind(json, key, value, "a text of at least one character");
         return "";
     }
     return text;
@@ -76,7 +91,7 @@ const char *dtp_json_text(dtp_json *json, const char *key)
 static double checked_number(dtp_json *json, const char *key, const json_t *value, double low, double high)
 {
     if (!json_is_number(value)) {
-        dtp_json_fail(json, key, DEEPTEPP_ERR_MODEL_VALUE, "is not a number");
+        fail_kind(json, key, value, "a number");
         return 0;
     }
     double number = json_number_value(value);
@@ -90,7 +105,7 @@ static double checked_number(dtp_json *json, const char *key, const json_t *valu
 static int64_t checked_integer(dtp_json *json, const char *key, const json_t *value, int64_t low, int64_t high)
 {
     if (!json_is_integer(value)) {
-        dtp_json_fail(json, key, DEEPTEPP_ERR_MODEL_VALUE, "is not an integer");
+        fail_kind(json, key, value, "an integer");
         return 0;
     }
     int64_t number = json_integer_value(value);
@@ -118,7 +133,7 @@ bool dtp_json_bool(dtp_json *json, const char *key)
 {
     const json_t *value = required(json, key);
     if (value && !json_is_boolean(value))
-        dtp_json_fail(json, key, DEEPTEPP_ERR_MODEL_VALUE, "is not true or false");
+        fail_kind(json, key, value, "true or false");
     return json_is_true(value);
 }
 
@@ -144,25 +159,36 @@ const json_t *dtp_json_array(dtp_json *json, const char *key, int least, int mos
     size_t count = json_array_size(value);
     if (json_is_array(value) && count >= (size_t)least && count <= (size_t)most)
         return value;
-    dtp_json_fail(json, key, DEEPTEPP_ERR_MODEL_VALUE, "is not an array of %d to %d elements", least, most);
+    char text[40];
+    dtp_json_fail(json, key, DEEPTEPP_ERR_MODEL_VALUE, "is %s, wanted an array of %d to %d elements", show(value, text),
+                  least, most);
     return NULL;
+}
+
+/* "key[2]" */
+static const char *element(char name[64], const char *key, int index)
+{
+    snprintf(name, 64, "%.50s[%d]", key, index);
+    return name;
 }
 
 int dtp_json_numbers(dtp_json *json, const char *key, double *out, int least, int most, double low, double high)
 {
+    char name[64];
     const json_t *array = dtp_json_array(json, key, least, most);
     int count = array ? (int)json_array_size(array) : 0;
     for (int i = 0; i < count; i++)
-        out[i] = checked_number(json, key, json_array_get(array, (size_t)i), low, high);
+        out[i] = checked_number(json, element(name, key, i), json_array_get(array, (size_t)i), low, high);
     return count;
 }
 
 int dtp_json_integers(dtp_json *json, const char *key, int64_t *out, int least, int most, int64_t low, int64_t high)
 {
+    char name[64];
     const json_t *array = dtp_json_array(json, key, least, most);
     int count = array ? (int)json_array_size(array) : 0;
     for (int i = 0; i < count; i++)
-        out[i] = checked_integer(json, key, json_array_get(array, (size_t)i), low, high);
+        out[i] = checked_integer(json, element(name, key, i), json_array_get(array, (size_t)i), low, high);
     return count;
 }
 

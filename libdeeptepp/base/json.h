@@ -20,7 +20,7 @@ typedef struct dtp_json {
     dtp_json_check *check;
 } dtp_json;
 
-/* The member `key` of `parent` as an object to read; parent->object itself when key is NULL. */
+/* A tree's root, and the member `key` of `parent`, as objects to read. */
 dtp_json dtp_json_root(const json_t *object, const char *path, dtp_json_check *check);
 dtp_json dtp_json_child(dtp_json *parent, const char *key);
 

@@ -152,6 +152,18 @@ deeptepp_status dtp_fail(deeptepp_error *error, deeptepp_status status, const ch
     return status;
 }
 
+/* Of a long path the end, so that the message itself is not lost. */
+void dtp_name_file(deeptepp_error *error, const char *path)
+{
+    enum { MOST = 300 };
+    if (!error)
+        return;
+    size_t length = strlen(path);
+    deeptepp_error plain = *error;
+    dtp_fail(error, plain.status, "%s%s: %s", length > MOST ? "..." : "", length > MOST ? path + length - MOST : path,
+             plain.message);
+}
+
 deeptepp_status dtp_fail_memory(deeptepp_error *error, const char *what, size_t bytes)
 {
     return dtp_fail(error, DEEPTEPP_ERR_MEMORY, "out of memory: %zu bytes for %s", bytes, what);

@@ -14,6 +14,9 @@ void dtp_clean_line(char *text);
 __attribute__((format(printf, 3, 4))) deeptepp_status dtp_fail(deeptepp_error *error, deeptepp_status status,
                                                                const char *format, ...);
 
+/* Puts the file a failure is about before its message: "PATH: text". error may be NULL. */
+void dtp_name_file(deeptepp_error *error, const char *path);
+
 /* dtp_fail for an allocation: names what was being made and its size. */
 deeptepp_status dtp_fail_memory(deeptepp_error *error, const char *what, size_t bytes);
 

@@ -29,11 +29,17 @@ struct dtp_worker {
 
 int dtp_processors(void)
 {
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) != 0)
-        return 1;
-    int count = CPU_COUNT(&set);
-    return count < 1 ? 1 : count > MAX_THREADS ? MAX_THREADS : count;
+    enum { MOST = 1 << 16 }; /* the kernel refuses a set with less room than it has processors */
+    for (int room = 1024; room <= MOST; room *= 2) {
+        cpu_set_t *set = CPU_ALLOC((size_t)room);
+        size_t size = CPU_ALLOC_SIZE((size_t)room);
+        bool known = set && sched_getaffinity(0, size, set) == 0;
+        int count = known ? CPU_COUNT_S(size, set) : 0;
+        CPU_FREE(set);
+        if (known)
+            return count < 1 ? 1 : count > MAX_THREADS ? MAX_THREADS : count;
+    }
+    return 1;
 }
 
 deeptepp_status dtp_callbacks_copy(deeptepp_callbacks *out, const deeptepp_callbacks *in, deeptepp_error *error)
@@ -97,23 +103,33 @@ static void *worker_main(void *argument)
     return NULL;
 }
 
-void dtp_keep_faults(void *set)
+/* The signals of faults stay: the host's crash handler must see those of our threads too. */
+static void block_signals(sigset_t *before)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
+    sigset_t all;
+    sigfillset(&all);
     for (size_t i = 0; i < DTP_COUNT(faults); i++)
-        sigdelset(set, faults[i]);
+        sigdelset(&all, faults[i]);
+    pthread_sigmask(SIG_SETMASK, &all, before);
 }
 
-/* The host's signals are for the host's threads. */
-static int create_masked(pthread_t *thread, dtp_worker *worker)
+int dtp_thread_start(pthread_t *thread, void *(*function)(void *), void *argument)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    dtp_keep_faults(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = threads_available(worker->threads) ? pthread_create(thread, NULL, worker_main, worker) : EAGAIN;
+    sigset_t before;
+    block_signals(&before);
+    int failed = pthread_create(thread, NULL, function, argument);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return failed;
+}
+
+static int start_thread(dtp_worker *worker)
+{
+    sigset_t before;
+    block_signals(&before);
+    bool available = threads_available(worker->threads);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return available ? dtp_thread_start(&worker->thread, worker_main, worker) : EAGAIN;
 }
 
 static deeptepp_status launch(dtp_worker *worker, deeptepp_error *error)
@@ -127,7 +143,7 @@ static deeptepp_status launch(dtp_worker *worker, deeptepp_error *error)
     worker->function = NULL;
     worker->quit = false;
     worker->process = getpid();
-    if (create_masked(&worker->thread, worker) == 0)
+    if (start_thread(worker) == 0)
         return DEEPTEPP_OK;
     worker->process = 0;
     return dtp_fail(error, DEEPTEPP_ERR_THREAD, "the system refused %d compute threads: ask for fewer",

@@ -3,6 +3,7 @@
 #ifndef DTP_WORKER_H
 #define DTP_WORKER_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "base.h"
@@ -39,11 +40,10 @@ deeptepp_status dtp_worker_run(dtp_worker *worker, dtp_job_function function, vo
  * Errors: CANCELLED, at the callbacks' word (NULL: none). */
 deeptepp_status dtp_worker_wait(dtp_worker *worker, const deeptepp_callbacks *callbacks, deeptepp_error *error);
 
-/* Takes the signals of faults out of a set to be blocked: the host's crash handler must see those of our threads too.
- * set: a sigset_t. */
-void dtp_keep_faults(void *set);
+/* pthread_create with the host's signals blocked: they are for the host's threads. */
+int dtp_thread_start(pthread_t *thread, void *(*function)(void *), void *argument);
 
-/* The number of processors this process may run on, 1 to 256. */
+/* The number of processors the calling thread may run on, 1 to 256. */
 int dtp_processors(void);
 
 /* A callbacks struct of any known size as one of this version's; NULL gives none. Errors: STRUCT_SIZE. */

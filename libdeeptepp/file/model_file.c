@@ -1,9 +1,8 @@
 #include "model_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "../base/file.h"
 
 static const uint64_t default_max_bytes = (uint64_t)4 << 30;
 
@@ -16,54 +15,18 @@ static deeptepp_status check_size(uint64_t size, uint64_t max_bytes, deeptepp_er
                     (unsigned long long)size, (unsigned long long)cap);
 }
 
-/* O_NONBLOCK: opening a pipe that nobody writes to would wait for ever; a regular file does not mind. */
-static deeptepp_status open_path(int *out, const char *path, deeptepp_error *error)
-{
-    char reason[128];
-    int fd;
-    do
-        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    while (fd < 0 && errno == EINTR);
-    if (fd >= 0) {
-        *out = fd;
-        return DEEPTEPP_OK;
-    }
-    if (errno == ENOENT || errno == ENOTDIR)
-        return dtp_fail(error, DEEPTEPP_ERR_FILE_MISSING, "model file: nothing exists at %s", path);
-    return dtp_fail(error, DEEPTEPP_ERR_FILE_READ, "model file: %s: %s", path, dtp_source_reason(errno, reason));
-}
-
-static deeptepp_status open_source(dtp_source *source, const char *path, uint64_t max_bytes, deeptepp_error *error)
-{
-    struct stat info;
-    char reason[128];
-    deeptepp_status status;
-    DTP_TRY(open_path(&source->fd, path, error));
-    if (fstat(source->fd, &info) != 0)
-        DTP_FAIL(FILE_READ, "model file: %s: %s", path, dtp_source_reason(errno, reason));
-    if (!S_ISREG(info.st_mode))
-        DTP_FAIL(FILE_READ, "model file: %s is %s, wanted a regular file", path,
-                 S_ISDIR(info.st_mode) ? "a folder" : "a pipe, socket or device");
-    DTP_TRY(check_size((uint64_t)info.st_size, max_bytes, error));
-    source->size = (size_t)info.st_size;
-fail:
-    return status;
-}
-
 /* What came after the size was asked for is neither parsed nor in the digest. */
 static deeptepp_status check_end(const dtp_source *source, deeptepp_error *error)
 {
     uint8_t byte;
-    ssize_t got;
+    size_t got = 0;
     if (source->bytes)
         return DEEPTEPP_OK;
-    do
-        got = read(source->fd, &byte, 1);
-    while (got < 0 && errno == EINTR);
-    if (got == 0)
-        return DEEPTEPP_OK;
-    return dtp_fail(error, DEEPTEPP_ERR_FILE_READ, "model file: it grew beyond %zu bytes while it was read",
-                    source->size);
+    deeptepp_status status = dtp_file_read(source->fd, &byte, 1, &got, error);
+    if (status == DEEPTEPP_OK && got > 0)
+        status = dtp_fail(error, DEEPTEPP_ERR_FILE_READ, "model file: it grew beyond %zu bytes while it was read",
+                          source->size);
+    return status;
 }
 
 /* ---- The description ---- */
@@ -111,13 +74,19 @@ fail:
 deeptepp_status dtp_model_file_open(dtp_model_file *out, const char *path, uint64_t max_bytes,
                                     const atomic_bool *cancelled, deeptepp_error *error)
 {
-    dtp_source source = {.fd = -1, .cancelled = cancelled};
+    uint64_t size = 0;
+    dtp_source source = {.cancelled = cancelled};
     *out = (dtp_model_file){0};
-    deeptepp_status status = open_source(&source, path, max_bytes, error);
+    deeptepp_status status = dtp_file_open(&source.fd, &size, path, error);
+    if (status == DEEPTEPP_OK)
+        status = check_size(size, max_bytes, error);
+    source.size = (size_t)size;
     if (status == DEEPTEPP_OK)
         status = read_source(out, &source, error);
     if (source.fd >= 0)
         close(source.fd);
+    if (status != DEEPTEPP_OK)
+        dtp_name_file(error, path);
     return status;
 }
 

@@ -43,9 +43,6 @@ typedef struct dtp_source {
  * CANCELLED. */
 deeptepp_status dtp_source_read(dtp_source *source, void *out, size_t size, deeptepp_error *error);
 
-/* The system's text for an errno value, in the caller's buffer. */
-const char *dtp_source_reason(int code, char text[128]);
-
 /* Strict JSON whose root is an object: no duplicate key, no NUL, a bounded number of values. `what` is named in
  * messages. The caller's reference. Errors: MODEL_JSON, MEMORY. */
 deeptepp_status dtp_safetensors_json(json_t **out, const char *text, size_t size, const char *what,

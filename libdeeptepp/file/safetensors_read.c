@@ -1,10 +1,9 @@
 /* Getting at the bytes: the file front to back, then each tensor as float32. */
-#include <errno.h>
 #include <float.h>
 #include <math.h>
-#include <unistd.h>
 
 #include "../base/bytes.h"
+#include "../base/file.h"
 #include "safetensors.h"
 #include "tensor_hash.h"
 
@@ -13,35 +12,30 @@ enum { PIECE = 4 << 20 }; /* some milliseconds: how long a cancelled call may go
 static const size_t max_header = (size_t)100 << 20;
 static const char lfs_pointer[] = "version https://git-lfs";
 
-const char *dtp_source_reason(int code, char text[128])
-{
-    return strerror_r(code, text, 128) == 0 ? text : "unknown error";
-}
-
 static deeptepp_status read_fd(int fd, uint8_t *out, size_t size, deeptepp_error *error)
 {
-    char reason[128];
-    while (size > 0) {
-        ssize_t got = read(fd, out, size);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return dtp_fail(error, DEEPTEPP_ERR_FILE_READ, "model file: %s, %zu bytes still wanted",
-                            dtp_source_reason(errno, reason), size);
-        if (got == 0)
-            return dtp_fail(error, DEEPTEPP_ERR_FILE_TRUNCATED,
-                            "model file: it became shorter while it was read, %zu bytes still wanted", size);
-        out += got;
-        size -= (size_t)got;
-    }
+    size_t got = 1;
+    deeptepp_status status = DEEPTEPP_OK;
+    for (; size > 0 && got > 0 && status == DEEPTEPP_OK; out += got, size -= got)
+        status = dtp_file_read(fd, out, size, &got, error);
+    if (status == DEEPTEPP_OK && size > 0)
+        status = dtp_fail(error, DEEPTEPP_ERR_FILE_TRUNCATED,
+                          "model file: it became shorter while it was read, %zu bytes still wanted", size);
+    return status;
+}
+
+static deeptepp_status check_cancelled(const dtp_source *source, deeptepp_error *error)
+{
+    if (source->cancelled && atomic_load_explicit(source->cancelled, memory_order_relaxed))
+        return dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled while the model file was read");
     return DEEPTEPP_OK;
 }
 
 static deeptepp_status read_piece(dtp_source *source, uint8_t *out, size_t size, deeptepp_error *error)
 {
-    deeptepp_status status = DEEPTEPP_OK;
-    if (source->cancelled && atomic_load_explicit(source->cancelled, memory_order_relaxed))
-        return dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled while the model file was read");
+    deeptepp_status status = check_cancelled(source, error);
+    if (status != DEEPTEPP_OK)
+        return status;
     if (source->bytes)
         memcpy(out, source->bytes + source->at, size);
     else
@@ -64,8 +58,10 @@ static deeptepp_status read_bytes(dtp_source *source, void *out, size_t size, de
 deeptepp_status dtp_source_read(dtp_source *source, void *out, size_t size, deeptepp_error *error)
 {
     deeptepp_status status = read_bytes(source, out, size, error);
-    if (status == DEEPTEPP_OK)
-        dtp_digest_add(&source->digest, out, size);
+    for (size_t at = 0; at < size && status == DEEPTEPP_OK; at += PIECE) {
+        dtp_digest_add(&source->digest, (const uint8_t *)out + at, size - at < PIECE ? size - at : PIECE);
+        status = check_cancelled(source, error);
+    }
     return status;
 }
 
@@ -137,13 +133,15 @@ static deeptepp_status read_tensors(dtp_safetensors *out, dtp_source *source, de
 {
     deeptepp_status status = DEEPTEPP_OK;
     dtp_tensor_hash hash;
-    dtp_tensor_hash_start(&hash, out->tensors, source->size - source->at, &source->digest);
+    dtp_tensor_hash_start(&hash, out->tensors, source->size - source->at, &source->digest, source->cancelled);
     for (size_t i = 0; i < out->count && status == DEEPTEPP_OK; i++) {
         status = read_tensor(&out->tensors[i], source, error);
         if (status == DEEPTEPP_OK)
             dtp_tensor_hash_next(&hash);
     }
     dtp_tensor_hash_finish(&hash, status == DEEPTEPP_OK);
+    if (status == DEEPTEPP_OK)
+        status = check_cancelled(source, error);
     for (size_t i = 0; i < out->count && status == DEEPTEPP_OK; i++)
         to_native_order(&out->tensors[i]);
     return status;

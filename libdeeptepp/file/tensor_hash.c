@@ -1,7 +1,4 @@
-#define _GNU_SOURCE
 #include "tensor_hash.h"
-
-#include <signal.h>
 
 #include "../base/worker.h"
 
@@ -9,8 +6,13 @@ static const size_t WORTH_A_THREAD = (size_t)8 << 20;
 
 static void hash_one(dtp_tensor_hash *hash, size_t index)
 {
+    enum { PIECE = 4 << 20 }; /* some milliseconds */
     const dtp_tensor *tensor = &hash->tensors[index];
-    dtp_digest_add(hash->digest, tensor->data, tensor->end - tensor->begin);
+    const uint8_t *data = tensor->data;
+    const size_t size = tensor->end - tensor->begin;
+    for (size_t at = 0; at < size; at += PIECE)
+        if (!hash->cancelled || !atomic_load_explicit(hash->cancelled, memory_order_relaxed))
+            dtp_digest_add(hash->digest, data + at, size - at < PIECE ? size - at : PIECE);
 }
 
 static void *hash_main(void *argument)
@@ -32,19 +34,15 @@ static void *hash_main(void *argument)
     return NULL;
 }
 
-void dtp_tensor_hash_start(dtp_tensor_hash *hash, const dtp_tensor *tensors, size_t bytes, dtp_digest *digest)
+void dtp_tensor_hash_start(dtp_tensor_hash *hash, const dtp_tensor *tensors, size_t bytes, dtp_digest *digest,
+                           const atomic_bool *cancelled)
 {
-    sigset_t all, before;
-    *hash = (dtp_tensor_hash){.tensors = tensors, .digest = digest};
+    *hash = (dtp_tensor_hash){.tensors = tensors, .digest = digest, .cancelled = cancelled};
     if (bytes < WORTH_A_THREAD)
         return;
     pthread_mutex_init(&hash->lock, NULL);
     pthread_cond_init(&hash->changed, NULL);
-    sigfillset(&all);
-    dtp_keep_faults(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    hash->threaded = pthread_create(&hash->thread, NULL, hash_main, hash) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    hash->threaded = dtp_thread_start(&hash->thread, hash_main, hash) == 0;
 }
 
 void dtp_tensor_hash_next(dtp_tensor_hash *hash)

@@ -49,7 +49,7 @@ deeptepp_status deeptepp_case_set_image(deeptepp_case *patient, const char *name
         name = "";
     for (size_t n = 0; n < patient->n_channels; n++)
         if (strcmp(patient->channels[n].name, name) == 0)
-            return dtp_fail(error, DEEPTEPP_ERR_CHANNEL_DUPLICATE, "channel \"%s\": given twice, wanted once", name);
+            return dtp_fail(error, DEEPTEPP_ERR_CHANNEL_DUPLICATE, "channel \"%.100s\": given twice, wanted once", name);
     void *array = patient->channels;
     dtp_channel channel = {.image = image};
     deeptepp_status status = make_room(&array, patient->n_channels, sizeof channel, name, &channel.name, error);
@@ -90,11 +90,11 @@ deeptepp_status deeptepp_case_set_covariate(deeptepp_case *patient, const char *
                         !patient ? "case: NULL" : !name ? "name: NULL" : "name: empty");
     for (size_t n = 0; n < patient->n_covariates; n++)
         if (strcmp(patient->covariates[n].name, name) == 0)
-            return dtp_fail(error, DEEPTEPP_ERR_COVARIATE_DUPLICATE, "covariate \"%s\": given twice, wanted once",
+            return dtp_fail(error, DEEPTEPP_ERR_COVARIATE_DUPLICATE, "covariate \"%.100s\": given twice, wanted once",
                             name);
     if (is_missing(value))
         return dtp_fail(error, DEEPTEPP_ERR_COVARIATE_VALUE,
-                        "covariate \"%s\": %.17g, which means missing, wanted a finite value", name, value);
+                        "covariate \"%.100s\": %.17g, which means missing, wanted a finite value", name, value);
     void *array = patient->covariates;
     dtp_covariate_value covariate = {.value = value};
     deeptepp_status status = make_room(&array, patient->n_covariates, sizeof covariate, name, &covariate.name, error);

@@ -1,5 +1,7 @@
 #include "frame.h"
 
+#include "axes.h"
+
 static int voxel_axis_along(const deeptepp_volume *volume, int ras_axis, int *sign)
 {
     for (int v = 0; v < 3; v++)

@@ -12,9 +12,10 @@ static const double LABEL_MAX = 9007199254740992.0;
 /* What one pass over the mask finds. The box is along the mask's own axes. */
 typedef struct survey {
     int64_t wanted; /* 0: any */
+    int64_t found;  /* voxels of that label */
     double labels[MAX_LABELS];
     int64_t counts[MAX_LABELS];
-    int n_labels; /* more than MAX_LABELS are not told apart: they are an error or not asked for */
+    int n_labels; /* more than MAX_LABELS are not told apart */
     int64_t low[3], high[3];
     int64_t odd; /* values that are no label */
     double first_odd;
@@ -53,10 +54,10 @@ static void visit(survey *s, double value, int64_t i, int64_t j, int64_t k)
         }
         return;
     }
-    /* A label that was asked for must be found however many others there are. */
+    count_label(s, value);
     if (s->wanted && value != (double)s->wanted)
         return;
-    count_label(s, value);
+    s->found++;
     extend_box(s, at);
 }
 
@@ -65,8 +66,8 @@ static deeptepp_status scan(survey *s, const deeptepp_volume *mask, const atomic
     double *row = malloc((size_t)mask->dims[0] * sizeof *row);
     if (!row)
         return dtp_fail_memory(error, "a row of the mask", (size_t)mask->dims[0] * sizeof *row);
-    for (int64_t k = 0; k < mask->dims[2] && !atomic_load_explicit(cancelled, memory_order_relaxed); k++) {
-        for (int64_t j = 0; j < mask->dims[1]; j++) {
+    for (int64_t k = 0; k < mask->dims[2]; k++) {
+        for (int64_t j = 0; j < mask->dims[1] && !atomic_load_explicit(cancelled, memory_order_relaxed); j++) {
             dtp_volume_row(mask, 0, j, k, mask->dims[0], row);
             for (int64_t i = 0; i < mask->dims[0]; i++)
                 if (row[i] != 0)
@@ -77,23 +78,33 @@ static deeptepp_status scan(survey *s, const deeptepp_volume *mask, const atomic
     return atomic_load(cancelled) ? dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled") : DEEPTEPP_OK;
 }
 
+/* "1 (1339 voxels), 2 (100 voxels)" */
+static void list_labels(const survey *s, char *text, size_t size)
+{
+    size_t used = (size_t)snprintf(text, size, "%s", s->n_labels ? "" : "none");
+    for (int i = 0; i < s->n_labels && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s%.9g (%lld voxels)", i ? ", " : "", s->labels[i],
+                                 (long long)s->counts[i]);
+}
+
 static deeptepp_status judge(const survey *s, int64_t label, deeptepp_error *error)
 {
+    char labels[400];
     if (s->odd)
         return dtp_fail(error, DEEPTEPP_ERR_MASK_FRACTIONAL,
                         "mask: %lld voxels are not labels, the first at (%lld, %lld, %lld) is %.9g; wanted whole "
                         "numbers of 0 to 2^53",
                         (long long)s->odd, (long long)s->odd_at[0], (long long)s->odd_at[1], (long long)s->odd_at[2],
                         s->first_odd);
-    if (s->n_labels == 0 && label)
-        return dtp_fail(error, DEEPTEPP_ERR_MASK_LABEL, "mask: no voxel has label %lld", (long long)label);
+    list_labels(s, labels, sizeof labels);
+    if (label && !s->found)
+        return dtp_fail(error, DEEPTEPP_ERR_MASK_LABEL, "mask: no voxel has label %lld; its labels are: %s", (long long)label,
+                        labels);
     if (s->n_labels == 0)
         return dtp_fail(error, DEEPTEPP_ERR_MASK_EMPTY, "mask: every voxel is 0, wanted a tumour");
-    if (s->n_labels > 1)
-        return dtp_fail(error, DEEPTEPP_ERR_MASK_LABELS,
-                        "mask: %s%d labels (%.9g with %lld voxels, %.9g with %lld, ...), wanted one: name the tumour's",
-                        s->n_labels == MAX_LABELS ? "at least " : "", s->n_labels, s->labels[0],
-                        (long long)s->counts[0], s->labels[1], (long long)s->counts[1]);
+    if (!label && s->n_labels > 1)
+        return dtp_fail(error, DEEPTEPP_ERR_MASK_LABELS, "mask: %s%d labels, wanted one: name the tumour's of %s",
+                        s->n_labels == MAX_LABELS ? "at least " : "", s->n_labels, labels);
     return DEEPTEPP_OK;
 }
 
@@ -106,8 +117,8 @@ deeptepp_status dtp_mask_find(dtp_study *study, int64_t label, const atomic_bool
         status = judge(&s, label, error);
     if (status != DEEPTEPP_OK)
         return status;
-    study->label = (int64_t)s.labels[0];
-    study->mask_voxels = s.counts[0];
+    study->label = label ? label : (int64_t)s.labels[0];
+    study->mask_voxels = s.found;
     for (int f = 0; f < 3; f++) {
         int v = study->mask_frame.axis[f];
         bool flip = study->mask_frame.flip[f];

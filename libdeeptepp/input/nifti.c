@@ -78,7 +78,7 @@ static deeptepp_status identify(dtp_nifti *h, const uint8_t first[4], deeptepp_e
     h->second = size == (int32_t)sizeof(nifti_2_header);
     if (h->second || size == (int32_t)sizeof(nifti_1_header))
         return DEEPTEPP_OK;
-    return dtp_fail(error, DEEPTEPP_ERR_NIFTI_MAGIC, "sizeof_hdr: %d, wanted %zu (NIfTI-1) or %zu (NIfTI-2)",
+    return dtp_fail(error, DEEPTEPP_ERR_NIFTI_MAGIC, "not a NIfTI file: sizeof_hdr is %d, wanted %zu (NIfTI-1) or %zu (NIfTI-2)",
                     (int)size, sizeof(nifti_1_header), sizeof(nifti_2_header));
 }
 
@@ -170,10 +170,11 @@ static deeptepp_status check_vox_offset(const dtp_nifti *h, deeptepp_error *erro
 
 static deeptepp_status check_pixdim(const dtp_nifti *h, deeptepp_error *error)
 {
+    static const double most = 1e9; /* in metres too: finite, and far beyond what an affine may say */
     for (int d = 1; d <= 3; d++)
-        if (!(isfinite(h->pixdim[d]) && h->pixdim[d] > 0))
-            return dtp_fail(error, DEEPTEPP_ERR_NIFTI_PIXDIM, "pixdim[%d]: %g, wanted a finite number above 0", d,
-                            h->pixdim[d]);
+        if (!(h->pixdim[d] > 0 && h->pixdim[d] <= most))
+            return dtp_fail(error, DEEPTEPP_ERR_NIFTI_PIXDIM, "pixdim[%d]: %g, wanted a number above 0, at most %g", d,
+                            h->pixdim[d], most);
     return DEEPTEPP_OK;
 }
 

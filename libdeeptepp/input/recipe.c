@@ -2,31 +2,7 @@
 
 #include <math.h>
 
-int dtp_axis_of(char letter, int *sign)
-{
-    static const char positive[] = "RAS", negative[] = "LPI";
-    for (int i = 0; i < 3; i++) {
-        if (letter == positive[i] || letter == negative[i]) {
-            *sign = letter == positive[i] ? 1 : -1;
-            return i;
-        }
-    }
-    return -1;
-}
-
-bool dtp_axes_valid(const char *letters)
-{
-    int seen = 0, sign;
-    if (strlen(letters) != 3)
-        return false;
-    for (int i = 0; i < 3; i++) {
-        int axis = dtp_axis_of(letters[i], &sign);
-        if (axis < 0)
-            return false;
-        seen |= 1 << axis;
-    }
-    return seen == 7;
-}
+#include "axes.h"
 
 static bool is_repeated(const dtp_recipe *recipe, const char *name)
 {
@@ -42,12 +18,15 @@ static void parse_channels(dtp_recipe *out, dtp_json *json, int most)
     size_t count = array ? json_array_size(array) : 0;
     for (size_t i = 0; i < count; i++) {
         const char *name = json_string_value(json_array_get(array, i));
-        char *copy = name && *name && !is_repeated(out, name) ? strdup(name) : NULL;
-        if (!copy) {
+        bool fresh = name && *name && !is_repeated(out, name);
+        char *copy = fresh ? strdup(name) : NULL;
+        if (!fresh)
             dtp_json_fail(json, "channels", DEEPTEPP_ERR_MODEL_VALUE,
                           "element %zu is not a name different from those before it", i);
+        else if (!copy)
+            dtp_json_fail(json, "channels", DEEPTEPP_ERR_MEMORY, "out of memory: a channel's name");
+        if (!copy)
             return;
-        }
         out->channels[out->n_channels++] = copy;
     }
 }

@@ -46,10 +46,4 @@ typedef struct dtp_recipe {
 void dtp_recipe_parse(dtp_recipe *out, dtp_json *json);
 void dtp_recipe_free(dtp_recipe *recipe);
 
-/* Whether three letters of R L A P S I name one of each pair. */
-bool dtp_axes_valid(const char *letters);
-
-/* The RAS axis (0, 1, 2) a letter belongs to, and its sign there. */
-int dtp_axis_of(char letter, int *sign);
-
 #endif

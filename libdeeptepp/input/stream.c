@@ -1,13 +1,11 @@
 #include "stream.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "../base/file.h"
+
 /* Deflate spends at least two bits on a copy of at most 258 bytes. */
-enum { CHUNK = 1 << 18, SCRATCH = 1 << 14, INFLATE_RATIO = 258 * 8 / 2, GZIP_WINDOW = 15 + 16 };
+enum { CHUNK = 1 << 18, SCRATCH = 1 << 12, INFLATE_RATIO = 258 * 8 / 2, GZIP_WINDOW = 15 + 16 };
 
 /* Bytes taken at once, some milliseconds: how long a cancelled call may go on. */
 enum { PIECE = 1 << 22 };
@@ -17,37 +15,22 @@ enum { READING = 900 };
 
 typedef unsigned long long ull;
 
-static deeptepp_status fail_system(deeptepp_error *error, int number)
-{
-    char reason[128] = "unknown reason";
-    if (strerror_r(number, reason, sizeof reason) != 0)
-        snprintf(reason, sizeof reason, "system error %d", number);
-    bool missing = number == ENOENT || number == ENOTDIR;
-    return dtp_fail(error, missing ? DEEPTEPP_ERR_FILE_MISSING : DEEPTEPP_ERR_FILE_READ,
-                    "cannot read the file: %s, wanted a readable file", reason);
-}
-
 static deeptepp_status fail_too_large(const dtp_stream *stream, const char *what, uint64_t found, deeptepp_error *error)
 {
-    return dtp_fail(error, DEEPTEPP_ERR_FILE_TOO_LARGE, "%s: at least %llu bytes, wanted %llu at most", what,
+    return dtp_fail(error, DEEPTEPP_ERR_FILE_TOO_LARGE,
+                    "%s: at least %llu bytes, wanted %llu at most (the voxels allowed and what may precede them)", what,
                     (ull)found, (ull)stream->limit);
 }
 
 /* Fills the chunk as far as the file goes. */
 static deeptepp_status read_chunk(dtp_stream *stream, deeptepp_error *error)
 {
+    size_t got = 1;
+    deeptepp_status status = DEEPTEPP_OK;
     stream->next = stream->chunk;
-    while (stream->left < CHUNK) {
-        ssize_t got = read(stream->fd, stream->chunk + stream->left, CHUNK - stream->left);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return fail_system(error, errno);
-        if (got == 0)
-            break;
-        stream->left += (size_t)got;
-    }
-    return DEEPTEPP_OK;
+    for (; stream->left < CHUNK && got > 0 && status == DEEPTEPP_OK; stream->left += got)
+        status = dtp_file_read(stream->fd, stream->chunk + stream->left, CHUNK - stream->left, &got, error);
+    return status;
 }
 
 /* Takes up stored bytes when none are left; still none means the end. They are hashed while they are in the cache. */
@@ -86,26 +69,11 @@ static deeptepp_status start(dtp_stream *stream, deeptepp_error *error)
     return DEEPTEPP_OK;
 }
 
-/* O_NONBLOCK: a named pipe is refused below instead of being waited for. */
-static deeptepp_status open_file(dtp_stream *stream, const char *path, deeptepp_error *error)
-{
-    struct stat about;
-    do
-        stream->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    while (stream->fd < 0 && errno == EINTR);
-    if (stream->fd < 0 || fstat(stream->fd, &about) != 0)
-        return fail_system(error, errno);
-    if (!S_ISREG(about.st_mode))
-        return dtp_fail(error, DEEPTEPP_ERR_FILE_READ, "a folder or a device, wanted a regular file");
-    stream->size = (uint64_t)about.st_size;
-    return DEEPTEPP_OK;
-}
-
 deeptepp_status dtp_stream_open(dtp_stream *stream, const char *path, uint64_t limit, deeptepp_error *error)
 {
     deeptepp_status status = DEEPTEPP_OK;
     *stream = (dtp_stream){.fd = -1, .limit = limit};
-    DTP_TRY(open_file(stream, path, error));
+    DTP_TRY(dtp_file_open(&stream->fd, &stream->size, path, error));
     stream->chunk = malloc(CHUNK);
     if (!stream->chunk) {
         status = dtp_fail_memory(error, "reading a file", CHUNK);

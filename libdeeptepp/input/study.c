@@ -23,18 +23,23 @@ static bool is_known(const dtp_recipe *recipe, const char *name)
     return false;
 }
 
+static deeptepp_status fail_unknown(const dtp_recipe *recipe, const char *name, deeptepp_error *error)
+{
+    char known[700];
+    size_t used = 0;
+    for (int i = 0; i < recipe->n_channels && used < sizeof known; i++)
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s\"%s\"", i ? ", " : "", recipe->channels[i]);
+    if (!*name)
+        return dtp_fail(error, DEEPTEPP_ERR_CHANNEL_UNKNOWN, "image without a channel name: name it one of %s", known);
+    return dtp_fail(error, DEEPTEPP_ERR_CHANNEL_UNKNOWN, "channel \"%.100s\": the model wants %s", name, known);
+}
+
 static deeptepp_status refuse_unknown(const deeptepp_case *patient, const dtp_recipe *recipe, deeptepp_error *error)
 {
     for (size_t i = 0; i < patient->n_channels; i++) {
         const char *name = patient->channels[i].name;
-        if (!*name && recipe->n_channels > 1)
-            return dtp_fail(error, DEEPTEPP_ERR_CHANNEL_UNKNOWN,
-                            "image without a channel name: the model has %d channels (%s, %s, ...): name it",
-                            recipe->n_channels, recipe->channels[0], recipe->channels[1]);
-        if (*name && !is_known(recipe, name))
-            return dtp_fail(error, DEEPTEPP_ERR_CHANNEL_UNKNOWN, "channel \"%.100s\": the model's channels are %s%s%s",
-                            name, recipe->channels[0], recipe->n_channels > 1 ? ", " : "",
-                            recipe->n_channels > 1 ? recipe->channels[1] : "");
+        if (*name ? !is_known(recipe, name) : recipe->n_channels > 1)
+            return fail_unknown(recipe, name, error);
     }
     return DEEPTEPP_OK;
 }
@@ -97,28 +102,29 @@ static gap measure(const dtp_frame *a, const dtp_frame *b)
 }
 
 static deeptepp_status compare_fields(const dtp_frame *a, const dtp_frame *b, const char *pair, const gap *g,
-                                      double limit, deeptepp_error *error)
+                                      double limit, bool assumed, deeptepp_error *error)
 {
     int s = g->spacing_axis, d = g->direction_axis;
     if (g->spacing > limit)
         return dtp_fail(error, DEEPTEPP_ERR_GEOMETRY_SPACING,
-                        "%s differ in spacing: %.6g mm and %.6g mm along one axis, wanted one grid", pair,
-                        a->spacing[s], b->spacing[s]);
+                        "%s differ in spacing: %.6g mm and %.6g mm along one axis, %.4g mm apart at its end, wanted at most %.4g",
+                        pair, a->spacing[s], b->spacing[s], g->spacing, limit);
     if (g->direction > limit)
         return dtp_fail(error, DEEPTEPP_ERR_GEOMETRY_DIRECTION,
                         "%s differ in direction: an axis runs along (%.5f, %.5f, %.5f) and (%.5f, %.5f, %.5f), %.4g mm "
-                        "apart at its end; wanted one grid",
+                        "apart at its end, wanted at most %.4g",
                         pair, a->direction[d][0], a->direction[d][1], a->direction[d][2], b->direction[d][0],
-                        b->direction[d][1], b->direction[d][2], g->direction);
+                        b->direction[d][1], b->direction[d][2], g->direction, limit);
     if (g->origin > limit)
         return dtp_fail(error, DEEPTEPP_ERR_GEOMETRY_ORIGIN,
-                        "%s differ in origin: (%.4f, %.4f, %.4f) mm and (%.4f, %.4f, %.4f) mm, wanted one grid", pair,
-                        a->origin[0], a->origin[1], a->origin[2], b->origin[0], b->origin[1], b->origin[2]);
+                        "%s differ in origin: (%.4f, %.4f, %.4f) mm and (%.4f, %.4f, %.4f) mm, %.4g mm apart, wanted at most %.4g%s",
+                        pair, a->origin[0], a->origin[1], a->origin[2], b->origin[0], b->origin[1], b->origin[2], g->origin,
+                        limit, assumed ? " (one of them states no orientation, so its centre was put at 0)" : "");
     return DEEPTEPP_OK;
 }
 
-static deeptepp_status compare(const dtp_frame *a, const dtp_frame *b, const char *pair, dtp_warnings *warnings,
-                               deeptepp_error *error)
+static deeptepp_status compare(const dtp_frame *a, const dtp_frame *b, const char *pair, bool assumed,
+                               dtp_warnings *warnings, deeptepp_error *error)
 {
     for (int f = 0; f < 3; f++)
         if (a->dims[f] != b->dims[f])
@@ -133,7 +139,7 @@ static deeptepp_status compare(const dtp_frame *a, const dtp_frame *b, const cha
     gap g = measure(a, b);
     double voxel = fmin(a->spacing[0], fmin(a->spacing[1], a->spacing[2]));
     double worst = fmax(g.spacing, fmax(g.direction, g.origin));
-    deeptepp_status status = compare_fields(a, b, pair, &g, TOLERATED * voxel, error);
+    deeptepp_status status = compare_fields(a, b, pair, &g, TOLERATED * voxel, assumed, error);
     if (status == DEEPTEPP_OK && worst > SILENT * voxel)
         dtp_warn(warnings, DEEPTEPP_WARN_GEOMETRY_TOLERATED, "%s differ in geometry by up to %.3g mm, within %.3g mm",
                  pair, worst, TOLERATED * voxel);
@@ -144,11 +150,14 @@ static deeptepp_status check_grid(const dtp_study *study, dtp_warnings *warnings
 {
     char pair[300];
     snprintf(pair, sizeof pair, "image \"%.100s\" and mask", study->recipe->channels[0]);
-    deeptepp_status status = compare(&study->frames[0], &study->mask_frame, pair, warnings, error);
+    const bool first = study->images[0]->orientation_assumed;
+    deeptepp_status status = compare(&study->frames[0], &study->mask_frame, pair,
+                                     first != study->mask->orientation_assumed, warnings, error);
     for (int c = 1; c < study->recipe->n_channels && status == DEEPTEPP_OK; c++) {
         snprintf(pair, sizeof pair, "images \"%.100s\" and \"%.100s\"", study->recipe->channels[0],
                  study->recipe->channels[c]);
-        status = compare(&study->frames[0], &study->frames[c], pair, warnings, error);
+        status = compare(&study->frames[0], &study->frames[c], pair, first != study->images[c]->orientation_assumed,
+                         warnings, error);
     }
     return status;
 }
@@ -190,6 +199,21 @@ static void warn_of_order(const dtp_study *study, dtp_warnings *warnings)
                  study->axes);
 }
 
+/* The sides of the image that the mask touches, by the patient's directions: "L, S". */
+static bool touched_borders(const dtp_study *study, char borders[32])
+{
+    size_t used = 0;
+    for (int f = 0; f < 3; f++) {
+        static const char other[] = {['R'] = 'L', ['L'] = 'R', ['A'] = 'P', ['P'] = 'A', ['S'] = 'I', ['I'] = 'S'};
+        const char ends[2] = {other[(int)study->axes[f]], study->axes[f]};
+        const bool touched[2] = {study->low[f] == 0, study->high[f] == study->mask_frame.dims[f] - 1};
+        for (int end = 0; end < 2; end++)
+            if (touched[end])
+                used += (size_t)snprintf(borders + used, 32 - used, "%s%c", used ? ", " : "", ends[end]);
+    }
+    return used > 0;
+}
+
 static deeptepp_status check_mask(dtp_study *study, int64_t label, dtp_warnings *warnings,
                                   const atomic_bool *cancelled, deeptepp_error *error)
 {
@@ -199,17 +223,14 @@ static deeptepp_status check_mask(dtp_study *study, int64_t label, dtp_warnings 
     if (study->mask_voxels < study->recipe->min_mask_voxels)
         return dtp_fail(error, DEEPTEPP_ERR_MASK_SMALL, "mask: %lld voxels, the model wants at least %lld",
                         (long long)study->mask_voxels, (long long)study->recipe->min_mask_voxels);
-    for (int f = 0; f < 3; f++) {
-        bool touches = study->low[f] == 0 || study->high[f] == study->mask_frame.dims[f] - 1;
-        if (!touches)
-            continue;
-        if (study->recipe->outside_error)
-            return dtp_fail(error, DEEPTEPP_ERR_REGION_OUTSIDE,
-                            "mask touches the image's border along %c: the model forbids a cut tumour",
-                            study->axes[f]);
-        dtp_warn(warnings, DEEPTEPP_WARN_MASK_AT_BORDER, "mask touches the image's border along %c: the tumour may be cut",
-                 study->axes[f]);
-    }
+    char borders[32] = "";
+    if (!touched_borders(study, borders))
+        return DEEPTEPP_OK;
+    if (study->recipe->outside_error)
+        return dtp_fail(error, DEEPTEPP_ERR_REGION_OUTSIDE,
+                        "mask: it touches the image's border (%s side): the model forbids a cut tumour", borders);
+    dtp_warn(warnings, DEEPTEPP_WARN_MASK_AT_BORDER, "mask: it touches the image's border (%s side): the tumour may be cut",
+             borders);
     return DEEPTEPP_OK;
 }
 

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "axes.h"
+
 /* Halves are common (a box of even size on the image's own lattice): rounding noise must not decide them. */
 static const double TIE = 1e-6;
 

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "../base/floats.h"
+#include "axes.h"
 #include "nifti.h"
 #include "voxels.h"
 
@@ -100,7 +101,9 @@ deeptepp_status dtp_volume_make(deeptepp_volume **out, const deeptepp_volume *dr
     memcpy(volume, draft, sizeof *volume);
     atomic_init(&volume->references, 1);
     memcpy(volume->spacing, spacing, sizeof spacing);
+    dtp_floats_enter(&host);
     dtp_nifti_orientation(volume->affine, volume->orientation);
+    dtp_floats_leave(&host);
     *out = volume;
     return DEEPTEPP_OK;
 }
@@ -208,12 +211,11 @@ static deeptepp_volume as_ras(const deeptepp_volume *volume)
 {
     deeptepp_volume ras = {.type = volume->type, .data = volume->data, .slope = volume->slope, .inter = volume->inter};
     for (int a = 0; a < 3; a++) {
-        static const char ends[] = "RLAPSI";
-        int end = (int)(strchr(ends, volume->orientation[a]) - ends);
-        ras.dims[end / 2] = volume->dims[a];
-        ras.spacing[end / 2] = volume->spacing[a];
-        ras.strides[end / 2] = end % 2 ? -volume->strides[a] : volume->strides[a];
-        if (end % 2)
+        int sign, axis = dtp_axis_of(volume->orientation[a], &sign);
+        ras.dims[axis] = volume->dims[a];
+        ras.spacing[axis] = volume->spacing[a];
+        ras.strides[axis] = sign * volume->strides[a];
+        if (sign < 0)
             ras.data += (volume->dims[a] - 1) * volume->strides[a];
     }
     return ras;

@@ -3,6 +3,7 @@
 
 #include "../base/floats.h"
 #include "../base/worker.h"
+#include "axes.h"
 #include "nifti.h"
 
 typedef unsigned long long ull;
@@ -16,24 +17,17 @@ typedef struct options {
     uint64_t volume_number, max_bytes;
     dtp_watch watch;
     int world[3]; /* the world axis each voxel axis runs along */
-    double sign[3];
+    int sign[3];
     bool oriented; /* the two above are set */
 } options;
 
 static deeptepp_status read_orientation(options *out, const char *letters, deeptepp_error *error)
 {
-    static const char ends[] = "RLAPSI";
-    bool seen[3] = {false};
-    for (int a = 0; a < 3; a++) {
-        const char *end = letters[a] ? strchr(ends, letters[a]) : NULL;
-        int world = end ? (int)(end - ends) / 2 : 0;
-        if (!end || seen[world] || (a == 2 && letters[3]))
-            return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT,
-                            "options.orientation: \"%s\", wanted one letter of each of RL, AP and SI", letters);
-        seen[world] = true;
-        out->world[a] = world;
-        out->sign[a] = (end - ends) % 2 ? -1 : 1;
-    }
+    if (!dtp_axes_valid(letters))
+        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT,
+                        "options.orientation: \"%.20s\", wanted one letter of each of RL, AP and SI", letters);
+    for (int a = 0; a < 3; a++)
+        out->world[a] = dtp_axis_of(letters[a], &out->sign[a]);
     out->oriented = true;
     return DEEPTEPP_OK;
 }
@@ -279,14 +273,13 @@ static deeptepp_status open_path(deeptepp_volume **out, const char *path, const 
 deeptepp_status deeptepp_volume_open(deeptepp_volume **out, const char *path, const deeptepp_volume_options *options_in,
                                      deeptepp_error *error)
 {
-    deeptepp_error cause = {0};
     if (!out)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "out: NULL, wanted a place for the volume");
     *out = NULL;
     if (!path)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "path: NULL, wanted a file");
-    deeptepp_status status = open_path(out, path, options_in, &cause);
-    if (status == DEEPTEPP_OK)
-        return status;
-    return dtp_fail(error, status, "%s [%s]", cause.message, path);
+    deeptepp_status status = open_path(out, path, options_in, error);
+    if (status != DEEPTEPP_OK)
+        dtp_name_file(error, path);
+    return status;
 }
