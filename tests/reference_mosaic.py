@@ -43,11 +43,24 @@ def resize(array, size):
     return cv2.resize(array, size, interpolation=cv2.INTER_LINEAR)
 
 
+def nearest(indices, size):
+    """First of and how many resized cells read any index from the first to the last, or hold their middles if none does."""
+    inside = np.zeros((size, 1))
+    inside[indices[0]:indices[-1] + 1] = 1
+    cells = np.flatnonzero(resize(inside, (1, EDGE)) > 0)
+    if not cells.size:
+        cells = [(2 * i + 1) * EDGE // (2 * size) for i in (indices[0], indices[-1])]
+    return cells[0], cells[-1] - cells[0] + 1
+
+
 def rectangle(mask_slice, any_weight):
     """Rows and columns of the crop, ends exclusive, or None."""
     large = resize(mask_slice, (EDGE, EDGE))
     cells = (large > 0 if any_weight else large.astype(np.uint8) != 0).astype(np.uint8)
     x, y, w, h = cv2.boundingRect(cells)
+    if w == 0 and any_weight:
+        y, h = nearest(np.flatnonzero(mask_slice.any(axis=1)), mask_slice.shape[0])
+        x, w = nearest(np.flatnonzero(mask_slice.any(axis=0)), mask_slice.shape[1])
     if w == 0:
         return None
     return max(0, y - BEFORE), min(EDGE, y + h + AFTER), max(0, x - BEFORE), min(EDGE, x + w + AFTER)

@@ -214,7 +214,7 @@ static void a_constant_slice_is_a_tile_of_0_and_told(void **state)
     assert_true(tile_of(b, 0, 0)[100] != -1 || tile_of(b, 0, 0)[2000] != -1);
     assert_int_equal(b->actions.mosaic.constant[0], 1);
     const char *message = warning(b, DEEPTEPP_WARN_CONSTANT_SLICE);
-    assert_true(message && strstr(message, "1 slices, in 1 of 1"));
+    assert_true(message && strstr(message, "1 slice of one value only, in 1 of 1 view:"));
     free_bench(b);
 }
 

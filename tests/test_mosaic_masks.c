@@ -258,7 +258,7 @@ static void a_view_that_rounds_the_mask_away_takes_every_cell_and_tells(void **s
         assert_true(b->actions.mosaic.vanished[0]);
         assert_int_equal(b->actions.mosaic.faded[0], 0);
         const char *message = warning(b, DEEPTEPP_WARN_MASK_FADED);
-        assert_true(message && strstr(message, "1 of 1 views"));
+        assert_true(message && strstr(message, "1 of 1 view:"));
         free_bench(b);
     }
     free_bench(full);
@@ -291,11 +291,57 @@ static void slices_without_a_full_cell_are_left_out_and_told(void **state)
     assert_true(b->actions.mosaic.faded[0] > 0 && b->actions.mosaic.slices[0] < whole->actions.mosaic.slices[0]);
     assert_int_equal(whole->actions.mosaic.faded[0], 0);
     char count[40];
+    assert_true(b->actions.mosaic.faded[0] > 1);
     snprintf(count, sizeof count, "in %lld slices", (long long)b->actions.mosaic.faded[0]);
     const char *message = warning(b, DEEPTEPP_WARN_MASK_FADED);
     assert_true(message && strstr(message, count));
     free_bench(b);
     free_bench(whole);
+}
+
+/* Of 2048 cells a resize to 512 reads 4 n + 1 and 4 n + 2. */
+static bench *long_bench(int axis, int64_t first, int64_t end)
+{
+    int64_t dims[3] = {8, 8, 8}, low[3] = {0, 0, 2}, ends[3] = {8, 8, 6};
+    dims[axis] = 2048;
+    low[axis] = first;
+    ends[axis] = end;
+    return make_bench(PLAIN("angles_deg", "[360]"), dims, low, ends);
+}
+
+static void a_mask_that_resizing_passes_over_takes_the_nearest_cells(void **state)
+{
+    (void)state;
+    static const deeptepp_type types[] = {DEEPTEPP_UINT8, DEEPTEPP_INT16, DEEPTEPP_FLOAT32};
+    for (size_t i = 0; i < 2 * DTP_COUNT(types); i++) {
+        int axis = (int)i % 2;
+        bench *thin = long_bench(axis, 1000, 1001), *shown = long_bench(axis, 1001, 1003);
+        thin->mask_type = types[i / 2];
+        run_well(thin);
+        run_well(shown);
+        assert_int_equal(thin->actions.mosaic.slices[0], 4);
+        assert_true(thin->actions.mosaic.vanished[0] && !shown->actions.mosaic.vanished[0]);
+        assert_same_tensor(thin, shown);
+        assert_non_null(warning(thin, DEEPTEPP_WARN_MASK_FADED));
+        assert_null(warning(shown, DEEPTEPP_WARN_MASK_FADED));
+        free_bench(thin);
+        free_bench(shown);
+    }
+}
+
+static void slices_that_resizing_passes_over_are_left_out_and_told(void **state)
+{
+    (void)state;
+    for (int axis = 0; axis < 2; axis++) {
+        bench *b = long_bench(axis, 1000, 1010);
+        fill_box(&b->mask, VECTOR(axis ? 0 : 1001, axis ? 1001 : 0, 3), VECTOR(axis ? 8 : 1010, axis ? 1010 : 8, 4), 0);
+        run_well(b);
+        assert_int_equal(b->actions.mosaic.slices[0], 3);
+        assert_int_equal(b->actions.mosaic.faded[0], 1);
+        const char *message = warning(b, DEEPTEPP_WARN_MASK_FADED);
+        assert_true(message && strstr(message, "in 1 slice it touches, in 1 of 1 view:"));
+        free_bench(b);
+    }
 }
 
 /* The canvas is cut to whole cells, and with it a corner of the volume. */
@@ -347,6 +393,8 @@ int main(void)
         cmocka_unit_test(a_view_that_rounds_the_mask_away_takes_every_cell_and_tells),
         cmocka_unit_test(a_single_voxel_is_no_lost_case),
         cmocka_unit_test(slices_without_a_full_cell_are_left_out_and_told),
+        cmocka_unit_test(a_mask_that_resizing_passes_over_takes_the_nearest_cells),
+        cmocka_unit_test(slices_that_resizing_passes_over_are_left_out_and_told),
         cmocka_unit_test(a_mask_that_a_view_cuts_off_is_refused_with_its_reason),
         cmocka_unit_test(voxels_that_turn_nan_while_they_are_read_are_refused),
     };

@@ -89,7 +89,8 @@ def test_every_type(name, image_type, mask_type, sessions, phantoms, request):
     check(counts, f"{name}, image {image_type}, mask {mask_type}")
 
 
-# Larger than 512 (resized to fewer pixels), thin, long, at the edge, without a slice of its own between others.
+# Larger than 512 (resized to fewer pixels), thin, long, at the edge, without a slice of its own between others, passed
+# over by a resize of more than 1024.
 SHAPES = {
     "wide": ((600, 33, 20), (100, 5, 4), (300, 20, 12)),
     "deep": ((40, 700, 30), (10, 90, 7), (25, 500, 20)),
@@ -101,6 +102,9 @@ SHAPES = {
     "other corner": ((40, 41, 42), (31, 33, 35), (40, 41, 42)),
     "200 slices": ((30, 20, 230), (5, 5, 15), (25, 15, 215)),
     "one voxel": ((33, 34, 35), (16, 17, 17), (17, 18, 18)),
+    "a row passed over": ((2048, 8, 8), (1000, 2, 2), (1001, 6, 6)),
+    "a plane passed over": ((8, 2048, 8), (2, 1000, 2), (6, 1001, 6)),
+    "a voxel passed over": ((1280, 1300, 5), (502, 602, 2), (503, 603, 3)),
 }
 
 
@@ -159,7 +163,8 @@ def test_values_are_normalised_as_the_network_takes_them(sessions, data):
     assert np.array_equal(tensor, reference_mosaic.normalise(mosaic_case.grey(tensor)))
 
 
-@pytest.mark.parametrize("shape", ["200 slices", "one voxel", "one-slice mask", "corner"])
+@pytest.mark.parametrize("shape", ["200 slices", "one voxel", "one-slice mask", "corner", "a row passed over",
+                                   "a plane passed over"])
 @pytest.mark.parametrize("mask_type", ["uint8", "int16", "float32"])
 def test_the_result_counts_what_was_met(shape, mask_type, sessions):
     dims, low, high = SHAPES[shape]

@@ -1,5 +1,5 @@
 /* Convolutions that nn/ computes in tiles, and crops, against plain loops in double, over seeded random shapes. */
-#include "../libdeeptepp/nn/winograd.h"
+#include "../libdeeptepp/nn/form.h"
 #include "ops_trial.h"
 
 enum { TILED = 60, CROPS = 20 };
@@ -32,7 +32,7 @@ static void tiled_convolutions_agree(void **state)
         layer.add = n % 3 ? -1 : append_shortcut(&t, block, oc);
         append(&t, &layer, oc);
         t.tolerance = n % 4 ? FLAT_TILES : USUAL;
-        tiled += dtp_winograd_suits(&t.graph, t.graph.n_layers - 1);
+        tiled += dtp_winograd.suits(&t.graph, t.graph.n_layers - 1);
         run(*state, &t, 1 + n / 2 % 2);
     }
     assert_true(tiled > TILED / 2);

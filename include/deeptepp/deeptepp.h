@@ -29,11 +29,17 @@
  *    on failure it is NULL. Every _free accepts NULL. A string or pointer from a getter belongs to its handle and lives
  *    as long as the handle.
  *  - Errors. A function that can fail returns a status and, where `error` is not NULL, writes the status and one line of
- *    text there: the thing, the value found, the value wanted. On success `error` is not touched. A failed call changes
- *    nothing else: the handles it was given stay usable.
+ *    text there: the thing, the value found, the value wanted; for a file that was opened by its path, the path first. On
+ *    success `error` is not touched. A failed call changes nothing else: the handles it was given stay usable.
+ *  - NULL for a handle: a function that returns a status says ARGUMENT; a getter answers NULL, NaN, 0 or, for a tier, -1, and
+ *    one that fills an array leaves it as it is. None crashes.
+ *  - Options. A struct begins with its struct_size: any size from that of its first version to that of this library's. What
+ *    a shorter one lacks counts as 0, which is always the default. None is kept by reference.
  *  - The library prints nothing, ends no process, installs no handler, reads no environment variable and keeps no
  *    process-global state. (oneDNN and OpenMP, below it, read some variables: docs/conventions.md names them.)
  *  - Threads. Stated at each handle. Handles of different cases and sessions never share mutable state.
+ *  - Stack. A calling thread needs 64 KiB, and what its callbacks take (measured: below 16 KiB). Only opening a model that may
+ *    be hostile needs 1 MiB: the text of an error then shows JSON that can be nested 2048 deep.
  *  - Text is UTF-8. Lengths are millimetres. World coordinates are RAS: +x right, +y anterior, +z superior of the patient.
  */
 #ifndef DEEPTEPP_DEEPTEPP_H
@@ -67,7 +73,7 @@ typedef enum deeptepp_status {
 
     /* The call. */
     DEEPTEPP_ERR_ARGUMENT = 1,     /* a NULL, or a value outside what the function documents */
-    DEEPTEPP_ERR_STRUCT_SIZE = 2,  /* an options struct whose struct_size this library does not know */
+    DEEPTEPP_ERR_STRUCT_SIZE = 2,  /* a struct_size below the struct's first version or above this library's */
     DEEPTEPP_ERR_MEMORY = 3,       /* an allocation failed */
     DEEPTEPP_ERR_MEMORY_LIMIT = 4, /* the caller's own memory limit would be passed; no session was made */
     DEEPTEPP_ERR_CANCELLED = 5,    /* the caller's cancel callback said so */
@@ -80,19 +86,21 @@ typedef enum deeptepp_status {
     DEEPTEPP_ERR_FILE_MISSING = 20,   /* nothing exists at that path */
     DEEPTEPP_ERR_FILE_READ = 21,      /* it exists and cannot be read: permission, a folder, an I/O error */
     DEEPTEPP_ERR_FILE_TOO_LARGE = 22, /* larger than the cap */
-    DEEPTEPP_ERR_FILE_TRUNCATED = 23, /* it ends before the data its header promises */
-    DEEPTEPP_ERR_GZIP = 24,           /* gzip data that does not inflate, or whose checksum is wrong */
+    DEEPTEPP_ERR_FILE_TRUNCATED = 23, /* it ends too soon: empty, less data than its header promises, or gzip cut short */
+    DEEPTEPP_ERR_GZIP = 24,           /* gzip data that is corrupt, has a wrong checksum, or is followed by something else
+                                         (gzip data that only ends too soon: FILE_TRUNCATED) */
 
     /* NIfTI. */
     DEEPTEPP_ERR_NIFTI_MAGIC = 40,       /* neither NIfTI-1 nor NIfTI-2 in one file */
     DEEPTEPP_ERR_NIFTI_PAIR = 41,        /* a header of a .hdr/.img pair */
     DEEPTEPP_ERR_NIFTI_ANALYZE = 42,     /* an ANALYZE 7.5 header */
-    DEEPTEPP_ERR_NIFTI_DIM = 43,         /* dim[0] outside 3..7, or a dimension that is not positive, or too large */
+    DEEPTEPP_ERR_NIFTI_DIM = 43,         /* dim[0] outside 3..7; dim[1..4] outside 1..2^31-1; dim[5..7] not 1; or a product
+                                            in bytes beyond what memory can address */
     DEEPTEPP_ERR_NIFTI_4D = 44,          /* several volumes in the file and none was chosen, or one that is not there */
     DEEPTEPP_ERR_NIFTI_DATATYPE = 45,    /* a data type this library does not read */
     DEEPTEPP_ERR_NIFTI_BITPIX = 46,      /* bitpix disagrees with the data type */
-    DEEPTEPP_ERR_NIFTI_VOX_OFFSET = 47,  /* vox_offset not finite, not integral, or inside the header */
-    DEEPTEPP_ERR_NIFTI_PIXDIM = 48,      /* a voxel size that is not finite and positive, or a qfac that is not -1, 0 or 1 */
+    DEEPTEPP_ERR_NIFTI_VOX_OFFSET = 47,  /* vox_offset not a whole number from 352 (NIfTI-2: 544) to 2^28 */
+    DEEPTEPP_ERR_NIFTI_PIXDIM = 48,      /* a voxel size not above 0 or above 1e9, or a qfac that is not -1, 0 or 1 */
     DEEPTEPP_ERR_NIFTI_UNITS = 49,       /* a spatial unit code that is not m, mm or um (unknown counts as mm) */
     DEEPTEPP_ERR_NIFTI_SCALING = 50,     /* scl_slope or scl_inter is infinite, or takes voxels beyond float32 */
     DEEPTEPP_ERR_NIFTI_ORIENTATION = 51, /* qform and sform codes are both 0: orientation unknown; or a code above 5 */
@@ -101,9 +109,11 @@ typedef enum deeptepp_status {
     DEEPTEPP_ERR_VOLUME_DIMS = 60,      /* a dimension that is not positive, or a product that overflows */
     DEEPTEPP_ERR_VOLUME_STRIDES = 61,   /* strides that make voxels overlap or whose span overflows */
     DEEPTEPP_ERR_VOLUME_TYPE = 62,      /* an unknown voxel type */
-    DEEPTEPP_ERR_VOLUME_AFFINE = 63,    /* not finite, not invertible, last row not 0 0 0 1, origin or voxel size absurd */
-    DEEPTEPP_ERR_VOLUME_SHEAR = 64,     /* the affine's axes are not at right angles */
-    DEEPTEPP_ERR_VOLUME_SPACING = 65,   /* the file's affine and its pixdim disagree */
+    DEEPTEPP_ERR_VOLUME_AFFINE = 63,    /* not finite; last row not 0 0 0 1; origin beyond 1e9 mm; a voxel edge outside
+                                           1e-6..1e6 mm; determinant of the axes' unit vectors below 1e-6; or a qform whose
+                                           b^2 + c^2 + d^2 is above 1 + 1e-5 */
+    DEEPTEPP_ERR_VOLUME_SHEAR = 64,     /* a cosine above 1e-3 between two of the affine's axes: no right angle */
+    DEEPTEPP_ERR_VOLUME_SPACING = 65,   /* a pixdim more than 1e-3 of itself away from the affine's voxel edge */
     DEEPTEPP_ERR_VOLUME_NONFINITE = 66, /* voxels NaN, infinite or beyond float32: count and first index in the message */
     DEEPTEPP_ERR_VOLUME_INEXACT = 67,   /* 64-bit integers beyond 2^53, which no double holds exactly */
 
@@ -118,13 +128,15 @@ typedef enum deeptepp_status {
     DEEPTEPP_ERR_MODEL_VALUE = 87,           /* a value of the description is of the wrong kind or out of range */
     DEEPTEPP_ERR_MODEL_SCHEMA = 88,          /* written for another version of the description */
     DEEPTEPP_ERR_MODEL_ARCHITECTURE = 89,    /* an architecture this library does not have */
-    DEEPTEPP_ERR_MODEL_TENSORS = 90,         /* tensors missing, unexpected or mis-shaped: counted, as many named as fit, all logged */
+    DEEPTEPP_ERR_MODEL_TENSORS = 90,         /* tensors missing, unexpected or mis-shaped (counted, as many named as fit, all
+                                                logged), or blocks that are those of no known ResNet */
     DEEPTEPP_ERR_MODEL_NONFINITE = 91,       /* a weight that is NaN or infinite */
     DEEPTEPP_ERR_MODEL_VARIANCE = 92,        /* a running variance below 0 */
     DEEPTEPP_ERR_MODEL_SELF_TEST = 93,       /* the self-test gives another score than the file says */
     DEEPTEPP_ERR_MODEL_NO_SELF_TEST = 94,    /* a self-test was asked for and the file has none */
 
-    /* A case against its model. */
+    /* A case against its model. The GEOMETRY_ tolerance is 0.01 of the first image's smallest voxel edge, in mm: between the
+     * first voxels' centres (ORIGIN), or at an axis' end, after all its voxels (SPACING, DIRECTION). Sizes must be equal. */
     DEEPTEPP_ERR_CHANNEL_MISSING = 110,     /* the model wants a channel the case does not have */
     DEEPTEPP_ERR_CHANNEL_UNKNOWN = 111,     /* the case has a channel the model does not know */
     DEEPTEPP_ERR_CHANNEL_DUPLICATE = 112,   /* one channel given twice */
@@ -146,7 +158,8 @@ typedef enum deeptepp_status {
     DEEPTEPP_ERR_COVARIATE_DUPLICATE = 128, /* one covariate given twice */
     DEEPTEPP_ERR_COVARIATE_VALUE = 129,     /* NaN, infinite, or R's missing integer: a missing value is not a value */
     DEEPTEPP_ERR_COVARIATE_RANGE = 130,     /* outside the model's range, or not one of its levels */
-    DEEPTEPP_ERR_SCORE_NONFINITE = 131,     /* the network's output overflowed: input far from what it was trained on */
+    DEEPTEPP_ERR_SCORE_NONFINITE = 131,     /* the network could overflow: an input value beyond 1e18, or a layer whose sums
+                                               could reach 1e30; far from what it was trained on */
 
     DEEPTEPP_STATUS_FORCE_INT32 = 0x7fffffff
 } deeptepp_status;
@@ -164,11 +177,14 @@ typedef struct deeptepp_error {
 
 /* ---- Callbacks -------------------------------------------------------------------------------------------------- */
 
-/* All are optional and are called only on the thread that made the call into the library, never on the library's own.
- * They may not call back into the handle that is running.
- *   log       a finished line of text without newline: warnings, wrong tensors, layers on slow code.
- *   progress  the fraction of the work done, rising from 0 to 1.
- *   cancel    asked at least every 50 ms; any value but 0 ends the call with DEEPTEPP_ERR_CANCELLED within 200 ms. */
+/* All are optional and are called only on the thread that made the call into the library, never on the library's own, and
+ * only during that call; no _free calls any. They may not call back into the handle that is running, and must return: no
+ * longjmp and no exception may leave them. `user` must live as long as the call, for a session's callbacks as long as the
+ * session.
+ *   log       a finished line of text without newline: warnings, wrong tensors, layers on slow code. Volumes log nothing.
+ *   progress  the fraction of this call's work that is done, rising from 0 to 1 within each call; 1 only on success.
+ *   cancel    asked at least every 50 ms; any value but 0 ends the call with DEEPTEPP_ERR_CANCELLED within 200 ms, but for
+ *             what docs/conventions.md lists under known anomalies. */
 typedef struct deeptepp_callbacks {
     size_t struct_size; /* sizeof(deeptepp_callbacks) */
     void (*log)(void *user, const char *line);
@@ -191,12 +207,13 @@ typedef struct deeptepp_model_options {
     uint64_t max_file_bytes;             /* a larger file is refused; 0: 4 GiB */
 } deeptepp_model_options;
 
-/* Reads and checks the file at `path`. options: NULL for all defaults.
+/* Reads and checks the file at `path`. options: NULL for all defaults. Runs on `threads` threads of its own, gone when it
+ * returns.
  * Errors: ARGUMENT, STRUCT_SIZE, FILE_*, MODEL_*, MEMORY, THREAD, BACKEND, CANCELLED. Any thread. */
 DEEPTEPP_API deeptepp_status deeptepp_model_open(deeptepp_model **out, const char *path,
                                                  const deeptepp_model_options *options, deeptepp_error *error);
 
-/* The same for a file already in memory. `bytes` is not kept. */
+/* The same for a file already in memory. `bytes` is not kept. Errors and threads: as deeptepp_model_open. */
 DEEPTEPP_API deeptepp_status deeptepp_model_from_bytes(deeptepp_model **out, const void *bytes, size_t size,
                                                        const deeptepp_model_options *options, deeptepp_error *error);
 
@@ -212,9 +229,12 @@ DEEPTEPP_API const char *deeptepp_model_sha256(const deeptepp_model *model);
  * "members" and "views" added. docs/model-format.md describes the keys. */
 DEEPTEPP_API const char *deeptepp_model_json(const deeptepp_model *model);
 
-/* Bytes that the model and one session of it hold together, each further session somewhat less. On top come: the case's own
- * volumes; for a model that takes mosaics, a byte for each voxel of the mask's bounding box and some 1.5 MB a thread; the
- * backend's own descriptors and generated code, some MB. While a model is being opened, its largest layer once more. */
+/* Bytes that the model and one session of it hold together: the weights of all members, the session's activations and
+ * scratchpad. A further session has no weights of its own, so it adds only the rest. On top come: the case's own volumes; for
+ * a model that takes mosaics, while scoring, a byte for each voxel of the mask's bounding box and some 1.5 MB a thread; the
+ * backend's own descriptors and generated code, some MB. Intensity rules, percentiles included, need none. While a model is
+ * being opened, the file's tensors as stored, each given back once it is laid out: at the peak about the larger of file and
+ * weights, and the largest layer once more. */
 DEEPTEPP_API uint64_t deeptepp_model_memory(const deeptepp_model *model);
 
 /* The shape of the network input, float32 in C order: views, channels, depth, height, width. */
@@ -243,19 +263,21 @@ typedef struct deeptepp_volume_options {
     size_t struct_size;      /* sizeof(deeptepp_volume_options) */
     const deeptepp_callbacks *callbacks; /* NULL: none. Used during the call only. */
     int64_t volume_number;   /* which volume of a 4-D file, from 1; 0: the file must hold exactly one */
-    uint64_t max_bytes;      /* voxel data, inflated, larger than this is refused; 0: 8 GiB */
+    uint64_t max_bytes;      /* voxels of all the file's volumes, inflated, larger than this are refused; 0: 8 GiB */
     const char *orientation; /* for a file that states none: where its three axes run to, e.g. "RAS" or "LPS";
                                 NULL: such a file is refused. Ignored for a file that states its orientation.
+                                Voxel edges are then the header's, and the volume's centre is put at (0, 0, 0).
                                 Its use is recorded in every result. */
 } deeptepp_volume_options;
 
 /* A NIfTI-1 or NIfTI-2 file (.nii, gzip or not, known by its bytes). Opened once, read whole; every voxel checked.
- * sform is preferred to qform when its code is set. scl_slope and scl_inter are applied.
+ * sform is preferred to qform when its code is set. scl_slope and scl_inter are applied. The volume holds the voxels of the
+ * one volume chosen, in the file's type; nothing larger is held while it is read. options: NULL for all defaults.
  * Errors: ARGUMENT, STRUCT_SIZE, FILE_*, GZIP, NIFTI_*, VOLUME_*, MEMORY, CANCELLED. Any thread. */
 DEEPTEPP_API deeptepp_status deeptepp_volume_open(deeptepp_volume **out, const char *path,
                                                   const deeptepp_volume_options *options, deeptepp_error *error);
 
-/* The same for the bytes of such a file. `bytes` is not kept. */
+/* The same for the bytes of such a file. `bytes` is not kept. Errors: the same, but for FILE_MISSING and FILE_READ. */
 DEEPTEPP_API deeptepp_status deeptepp_volume_from_bytes(deeptepp_volume **out, const void *bytes, size_t size,
                                                         const deeptepp_volume_options *options, deeptepp_error *error);
 
@@ -270,7 +292,8 @@ typedef struct deeptepp_array {
 } deeptepp_array;
 
 /* A volume over that memory, without a copy: the memory must stay, unchanged, until the volume and every case that
- * holds it are freed. Every voxel is checked now. Errors: VOLUME_*, STRUCT_SIZE, MEMORY. Any thread. */
+ * holds it are freed. Every voxel is checked now, without callbacks. `array` itself is not kept.
+ * Errors: ARGUMENT, STRUCT_SIZE, VOLUME_*, MEMORY. Any thread. */
 DEEPTEPP_API deeptepp_status deeptepp_volume_from_array(deeptepp_volume **out, const deeptepp_array *array,
                                                         deeptepp_error *error);
 
@@ -297,57 +320,66 @@ DEEPTEPP_API deeptepp_status deeptepp_volume_copy_ras(const deeptepp_volume *vol
 
 /* ---- Case ------------------------------------------------------------------------------------------------------- */
 
-/* What is known of one patient: images by channel name, the tumour mask, covariates by name.
- * One thread at a time; scoring only reads it. */
+/* What is known of one patient: images by channel name, the tumour mask, covariates by name. Make a new case for each
+ * patient: set_mask replaces, but an image or a covariate that was set cannot be taken back, and setting it again is refused.
+ * Scoring only reads a case: any number of sessions, in any threads, may score one at once, as long as nobody sets anything
+ * or frees it meanwhile. Setting is for one thread at a time. */
 typedef struct deeptepp_case deeptepp_case;
 
+/* Errors: ARGUMENT, MEMORY. Any thread. */
 DEEPTEPP_API deeptepp_status deeptepp_case_new(deeptepp_case **out, deeptepp_error *error);
 DEEPTEPP_API void deeptepp_case_free(deeptepp_case *patient);
 
-/* Adds an image under the channel name the model uses. The case keeps its own hold on the volume. name NULL: the only
- * channel of a model that has one. Errors: ARGUMENT, CHANNEL_DUPLICATE, MEMORY. */
+/* Adds an image under the channel name the model uses. The case keeps its own hold on the volume, and its own copy of the
+ * name. name NULL: the only channel of a model that has one. Errors: ARGUMENT, CHANNEL_DUPLICATE, MEMORY. */
 DEEPTEPP_API deeptepp_status deeptepp_case_set_image(deeptepp_case *patient, const char *name, deeptepp_volume *image,
                                                      deeptepp_error *error);
 
 /* Sets the mask, on the same grid as the images. label: the value that marks the tumour, 1 and up; 0: whatever single
- * value other than 0 the mask holds. A later call replaces it. Errors: ARGUMENT. */
+ * value other than 0 the mask holds. The case keeps its own hold on the volume; a later call replaces both. Errors:
+ * ARGUMENT. */
 DEEPTEPP_API deeptepp_status deeptepp_case_set_mask(deeptepp_case *patient, deeptepp_volume *mask, int64_t label,
                                                     deeptepp_error *error);
 
-/* Adds a covariate. Errors: ARGUMENT, COVARIATE_DUPLICATE, COVARIATE_VALUE, MEMORY. */
+/* Adds a covariate, in the unit the model states. The name is copied. Errors: ARGUMENT, COVARIATE_DUPLICATE,
+ * COVARIATE_VALUE, MEMORY. */
 DEEPTEPP_API deeptepp_status deeptepp_case_set_covariate(deeptepp_case *patient, const char *name, double value,
                                                          deeptepp_error *error);
 
 /* ---- Session ---------------------------------------------------------------------------------------------------- */
 
 /* A model made ready to run: one compute thread, its helpers, and all memory a score needs. One thread at a time (a
- * second gets DEEPTEPP_ERR_BUSY); make one session a thread. Computation happens on the session's own threads, whose
- * count and floating-point environment the host neither sees nor changes. Usable in a child after fork(), if no call
- * was running in it at the fork. */
+ * second gets DEEPTEPP_ERR_BUSY); make one session a thread. Computation happens on the session's own threads, as many as
+ * the model was opened with, whose floating-point environment the host neither sees nor changes. Usable in a child after
+ * fork(), if at the fork no call was running in it and no other thread was creating a session or opening a model. */
 typedef struct deeptepp_session deeptepp_session;
 typedef struct deeptepp_result deeptepp_result;
 
 typedef struct deeptepp_session_options {
     size_t struct_size;                  /* sizeof(deeptepp_session_options) */
     const deeptepp_callbacks *callbacks; /* NULL: none. Copied; used by every call on the session. */
-    int32_t no_guidance;                 /* not 0: results carry no word about treatment */
-    uint64_t memory_limit;               /* bytes that deeptepp_model_memory may say at most; 0: any */
+    int32_t no_guidance;                 /* not 0: no result carries guidance: deeptepp_result_guidance gives NULL, the JSON
+                                            null. (A model's seeded weights or missing `guidance` have the same effect.) */
+    uint64_t memory_limit;               /* bytes that deeptepp_model_memory may say at most; 0: any. Checked once, when the
+                                            session is made */
 } deeptepp_session_options;
 
 /* options: NULL for all defaults. The session keeps its own hold on the model.
  * Errors: ARGUMENT, STRUCT_SIZE, MEMORY, MEMORY_LIMIT, THREAD, BACKEND, CANCELLED. Any thread. */
 DEEPTEPP_API deeptepp_status deeptepp_session_new(deeptepp_session **out, deeptepp_model *model,
                                                   const deeptepp_session_options *options, deeptepp_error *error);
+
+/* Waits for the layer that a cancelled call left being computed; calls no callback. Not while a call is running. */
 DEEPTEPP_API void deeptepp_session_free(deeptepp_session *session);
 
-/* Scores a case. Errors: ARGUMENT, those of a case against its model, VOLUME_NONFINITE, BUSY, CANCELLED, MEMORY,
- * THREAD, BACKEND. The session can be used again after any of them; after CANCELLED the next call first waits for the
- * layer that was being computed. */
+/* Scores a case. The result is the caller's. Errors: ARGUMENT, those of a case against its model, VOLUME_NONFINITE, BUSY,
+ * CANCELLED, MEMORY, THREAD, BACKEND. The session can be used again after any of them; after CANCELLED the next call first
+ * waits for the layer that was being computed, and can be cancelled while it waits. */
 DEEPTEPP_API deeptepp_status deeptepp_session_score(deeptepp_session *session, const deeptepp_case *patient,
                                                     deeptepp_result **out, deeptepp_error *error);
 
 /* Writes the network input of a case, float32 in C order of deeptepp_model_input_shape. count: floats in `out`, which
- * must be the product of that shape. Errors: as deeptepp_session_score, ARGUMENT. */
+ * must be the product of that shape. The case's covariates are not looked at. Errors: as deeptepp_session_score. */
 DEEPTEPP_API deeptepp_status deeptepp_session_preprocess(deeptepp_session *session, const deeptepp_case *patient,
                                                          float *out, size_t count, deeptepp_error *error);
 
@@ -366,7 +398,8 @@ DEEPTEPP_API void deeptepp_result_free(deeptepp_result *result);
  * Unit and range are the model's. */
 DEEPTEPP_API double deeptepp_result_score(const deeptepp_result *result);
 
-/* Standard deviation (n - 1) of the score over views; NaN with one view. */
+/* Standard deviation (n - 1) of the score over views: how much the angle of rotation matters. It is not an uncertainty of
+ * the score. NaN with one view. */
 DEEPTEPP_API double deeptepp_result_score_sd(const deeptepp_result *result);
 
 /* Each view's score (mean over members) and each member's (mean over views), covariates' term included; NaN for an
@@ -391,19 +424,24 @@ DEEPTEPP_API double deeptepp_result_survival_time(const deeptepp_result *result,
 DEEPTEPP_API double deeptepp_result_survival(const deeptepp_result *result, int64_t index);
 
 /* What the paper proposes for the tier, with its evidence, in one paragraph that says "research use only"; NULL when
- * the model has no such tiers or guidance is switched off. Its parts are in the JSON under "guidance". */
+ * the model does not state that its tiers are the paper's, when its weights are "seeded" (random), and with no_guidance. Its
+ * parts are in the JSON under "guidance". */
 DEEPTEPP_API const char *deeptepp_result_guidance(const deeptepp_result *result);
 
 /* What a careful reader should know before using the number. */
 typedef enum deeptepp_warning {
-    DEEPTEPP_WARN_AFFINES_DISAGREE = 1,    /* sform and qform are both set and differ; sform was used */
+    DEEPTEPP_WARN_AFFINES_DISAGREE = 1,    /* sform and qform are both set and put a corner more than 0.001 mm apart; sform
+                                              was used */
     DEEPTEPP_WARN_ORIENTATION_ASSUMED = 2, /* the file states no orientation; the caller's was used */
     DEEPTEPP_WARN_PADDED = 3,              /* part of the region lies outside the image and was filled */
     DEEPTEPP_WARN_MASK_AT_BORDER = 4,      /* the mask touches the image's border: the tumour may be cut */
     DEEPTEPP_WARN_SPACING = 5,             /* voxel size outside the model's usual range */
-    DEEPTEPP_WARN_NEAR_CUTPOINT = 6,       /* within the tolerance of a cut-point: the tier could be the other */
+    DEEPTEPP_WARN_NEAR_CUTPOINT = 6,       /* within the tolerance of a cut-point: the tier could be the other. Unless the
+                                              file states a larger tolerance this is about numerical reproducibility between
+                                              machines only (1e-4 of the larger of 1 and the cut-point's magnitude) */
     DEEPTEPP_WARN_COVARIATE_FILLED = 7,    /* a missing covariate got the model's stated substitute */
-    DEEPTEPP_WARN_GEOMETRY_TOLERATED = 8,  /* volumes of the case differ in geometry, within the tolerance */
+    DEEPTEPP_WARN_GEOMETRY_TOLERATED = 8,  /* volumes of the case differ in geometry by more than 0.001 of the smallest voxel
+                                              edge, within the 0.01 that is tolerated (see the GEOMETRY_ errors) */
     DEEPTEPP_WARN_SEEDED_WEIGHTS = 9,      /* the model says its weights are not trained: the score means nothing */
     DEEPTEPP_WARN_STORED_ORDER = 10,       /* the model ignores orientation: the score depends on how the file is stored */
     DEEPTEPP_WARN_SLICES_DROPPED = 11,     /* more slices carry the mask than a mosaic holds; the last were left out */
@@ -412,7 +450,8 @@ typedef enum deeptepp_warning {
     DEEPTEPP_WARNING_FORCE_INT32 = 0x7fffffff
 } deeptepp_warning;
 
-/* Number of warnings; code (0 out of range) and one line of text (NULL out of range) of each. */
+/* Number of warnings; code (0 out of range) and one line of text (NULL out of range) of each. A code may stand there
+ * several times; docs/result.md gives the order. */
 DEEPTEPP_API int64_t deeptepp_result_warning_count(const deeptepp_result *result);
 DEEPTEPP_API deeptepp_warning deeptepp_result_warning_code(const deeptepp_result *result, int64_t index);
 DEEPTEPP_API const char *deeptepp_result_warning_message(const deeptepp_result *result, int64_t index);

@@ -84,7 +84,7 @@ static deeptepp_status find_slices(view *v, bool any_weight, int64_t *faded, dee
     return keep_found(v, count, faded) ? DEEPTEPP_OK : dtp_fail_memory(error, "a slice of the mask", 0);
 }
 
-/* Where rounding leaves nothing of a thin mask in any slice, whatever it gives weight to is the tumour. */
+/* Where interpolation leaves nothing of a thin mask in any slice, whatever it gives weight to is the tumour. */
 static deeptepp_status find_any_slices(view *v, int index, dtp_mosaic_counts *counts, deeptepp_error *error)
 {
     int64_t faded;
@@ -96,7 +96,7 @@ static deeptepp_status find_any_slices(view *v, int index, dtp_mosaic_counts *co
     status = find_slices(v, true, &faded, error);
     if (status == DEEPTEPP_OK && !v->n_slices)
         return dtp_fail(error, DEEPTEPP_ERR_MASK_SMALL,
-                        "mask: view %d (%.9g degrees) cuts off all its %lld voxels: they lie in the image's corner",
+                        "mask: view %d (%.9g degrees) cuts off all of it (voxels: %lld): it lies in the image's corner",
                         index + 1, v->study->recipe->angles_deg[index], (long long)v->study->mask_voxels);
     return status;
 }
@@ -179,6 +179,11 @@ static deeptepp_status make_view(view *v, int index, float *out, dtp_mosaic_coun
 
 /* ---- All views ---- */
 
+static const char *plural(int64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 static int64_t total(const int64_t *counts, int n_views, int *views)
 {
     int64_t sum = 0;
@@ -198,12 +203,13 @@ static void warn_of_mask(const dtp_mosaic_counts *counts, int n_views, dtp_warni
         vanished += counts->vanished[v];
     if (vanished)
         dtp_warn(warnings, DEEPTEPP_WARN_MASK_FADED,
-                 "mask: so thin that interpolation left nothing of it in %d of %d views: there, cells of any weight count",
-                 vanished, n_views);
+                 "mask: so thin that interpolation left nothing of it in %d of %d view%s: there, cells of any weight count, or "
+                 "the nearest",
+                 vanished, n_views, plural(n_views));
     if (faded)
         dtp_warn(warnings, DEEPTEPP_WARN_MASK_FADED,
-                 "mask: interpolation left nothing of it in %lld slices it touches, in %d of %d views: they were left out",
-                 (long long)faded, views, n_views);
+                 "mask: interpolation left nothing of it in %lld slice%s it touches, in %d of %d view%s: left out",
+                 (long long)faded, plural(faded), views, n_views, plural(n_views));
 }
 
 static void warn(const dtp_recipe *recipe, const dtp_mosaic_counts *counts, dtp_warnings *warnings)
@@ -212,13 +218,13 @@ static void warn(const dtp_recipe *recipe, const dtp_mosaic_counts *counts, dtp_
     int64_t dropped = total(counts->dropped, recipe->n_views, &views);
     if (dropped && !recipe->spaced)
         dtp_warn(warnings, DEEPTEPP_WARN_SLICES_DROPPED,
-                 "slices: %lld that carry the mask, in %d of %d views, are past the %d a mosaic holds and were left out",
-                 (long long)dropped, views, recipe->n_views, DTP_TILES);
+                 "slices: %lld of those with the mask, in %d of %d view%s, left out: past the %d a mosaic holds",
+                 (long long)dropped, views, recipe->n_views, plural(recipe->n_views), DTP_TILES);
     int64_t constant = total(counts->constant, recipe->n_views, &views);
     if (constant)
         dtp_warn(warnings, DEEPTEPP_WARN_CONSTANT_SLICE,
-                 "image: %lld slices, in %d of %d views, have one value only; their tiles are 0", (long long)constant, views,
-                 recipe->n_views);
+                 "image: %lld slice%s of one value only, in %d of %d view%s: tiles of 0", (long long)constant,
+                 plural(constant), views, recipe->n_views, plural(recipe->n_views));
     warn_of_mask(counts, recipe->n_views, warnings);
 }
 

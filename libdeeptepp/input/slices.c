@@ -128,7 +128,6 @@ typedef struct workshop {
     int64_t held[2];
     float *line;
     pair pairs[DTP_SLICE_EDGE];
-    bool touched;
 } workshop;
 
 static const float *load_plane(workshop *w, int64_t y)
@@ -141,8 +140,6 @@ static const float *load_plane(workshop *w, int64_t y)
     if (y < w->layer->first[1] || y >= w->layer->first[1] + w->layer->dims[1])
         return plane;
     dtp_layer_gather(w->layer, y, w->taps + w->begin, w->end - w->begin, plane + w->begin);
-    for (int64_t r = w->begin; r < w->end && !w->touched; r++)
-        w->touched = plane[r] != 0;
     return plane;
 }
 
@@ -173,6 +170,63 @@ static void find_range(dtp_slice *slice)
     }
     slice->low = low;
     slice->high = high;
+}
+
+/* ---- What resizing leaves nothing of: weights that round to 0; of more than 1024 cells the ones it passes over ---- */
+
+/* Rows and planes that are not 0 before resizing; false when there are none. */
+static bool find_extent(workshop *w, const atomic_bool *cancelled, int64_t low[2], int64_t high[2])
+{
+    const int64_t first = w->layer->first[1], end = first + w->layer->dims[1];
+    low[0] = low[1] = INT64_MAX;
+    high[0] = high[1] = -1;
+    for (int64_t y = first; y < end && !atomic_load_explicit(cancelled, memory_order_relaxed); y++) {
+        const float *plane = load_plane(w, y);
+        for (int64_t r = w->begin; r < w->end; r++) {
+            if (plane[r] == 0)
+                continue;
+            low[0] = dtp_min_i64(low[0], r);
+            high[0] = dtp_max_i64(high[0], r);
+            low[1] = dtp_min_i64(low[1], y);
+            high[1] = y;
+        }
+    }
+    return high[1] >= 0;
+}
+
+static bool reads(const pair *p, int64_t low, int64_t high)
+{
+    for (int i = 0; i < 2; i++)
+        if (p->weight[i] > 0 && p->at[i] >= low && p->at[i] <= high)
+            return true;
+    return false;
+}
+
+/* From indices before resizing to the cells that read them or, where none does, that hold their middles. */
+static void find_cells(int64_t from, int64_t *low, int64_t *high)
+{
+    const int64_t indices[2] = {*low, *high};
+    *low = (2 * indices[0] + 1) * DTP_SLICE_EDGE / (2 * from);
+    *high = (2 * indices[1] + 1) * DTP_SLICE_EDGE / (2 * from);
+    bool any = false;
+    for (int64_t i = 0; i < DTP_SLICE_EDGE; i++) {
+        pair p = make_pair(i, from, DTP_SLICE_EDGE, true);
+        if (!reads(&p, indices[0], indices[1]))
+            continue;
+        *low = any ? *low : i;
+        *high = i;
+        any = true;
+    }
+}
+
+static void find_touched(dtp_slice *slice, workshop *w, int64_t rows, int64_t y_dim, const atomic_bool *cancelled)
+{
+    slice->touched = slice->low != 0 || slice->high != 0;
+    if (slice->touched || !find_extent(w, cancelled, slice->near_low, slice->near_high))
+        return;
+    slice->touched = true;
+    find_cells(rows, &slice->near_low[0], &slice->near_high[0]);
+    find_cells(y_dim, &slice->near_low[1], &slice->near_high[1]);
 }
 
 /* One block for all; zeroed, for what no window covers is 0. */
@@ -207,8 +261,8 @@ bool dtp_slice_make(dtp_slice *out, const dtp_layer *layer, const dtp_canvas *ca
             break;
         make_column(&w, y_dim, c, out);
     }
-    out->touched = w.touched;
     find_range(out);
+    find_touched(out, &w, canvas->rows, y_dim, cancelled);
     return true;
 }
 
@@ -242,8 +296,12 @@ bool dtp_slice_crop(dtp_crop *out, const dtp_slice *mask, bool any_weight)
 {
     int64_t low[2], high[2];
     bounds(mask, any_weight ? 0 : nextafterf(1, 0), low, high);
-    if (high[1] < 0)
+    if (high[1] < 0 && !(any_weight && mask->touched))
         return false;
+    if (high[1] < 0) {
+        memcpy(low, mask->near_low, sizeof low);
+        memcpy(high, mask->near_high, sizeof high);
+    }
     for (int i = 0; i < 2; i++) {
         low[i] = dtp_max_i64(low[i] - MARGIN_BEFORE, 0);
         high[i] = dtp_min_i64(high[i] + 1 + MARGIN_AFTER, DTP_SLICE_EDGE);

@@ -1,6 +1,7 @@
 #include "net.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "plan.h"
@@ -8,7 +9,7 @@
 
 /* A primitive on one chunk of images, with its memory bound. */
 typedef struct step {
-    dnnl_primitive_t primitive; /* its node's; not owned; NULL: the node's Winograd convolution on src and dst */
+    dnnl_primitive_t primitive; /* its node's; not owned; NULL: the node's form on src and dst */
     dnnl_exec_arg_t args[5];
     int n_args;
     int node;
@@ -85,7 +86,7 @@ static dnnl_status_t add_step(dtp_net *net, int index, int64_t first)
         .first_chunk = first == 0,
     };
     net->macs += step_macs(net, s);
-    return node->winograd ? dnnl_success : bind_primitive(net, s, node);
+    return node->form ? dnnl_success : bind_primitive(net, s, node);
 }
 
 /* Unrolls stages into steps: all layers of a stage for one chunk, then for the next. */
@@ -128,8 +129,8 @@ static deeptepp_status allocate(dtp_net *net, deeptepp_error *error)
 static dnnl_status_t make_primitive(dtp_net *net, int i)
 {
     const dtp_node *node = &net->plan->nodes[i];
-    if (node->winograd)
-        return dtp_winograd_prepare(node->winograd, net->scratchpad);
+    if (node->form)
+        return node->form->kind->prepare(node->form, net->scratchpad);
     dtp_const_md scratchpad = dtp_pd_md(node->pd, dnnl_query_scratchpad_md);
     dnnl_status_t s = dnnl_primitive_create(&net->primitives[i], node->pd);
     return s ? s : dnnl_memory_create(&net->scratchpads[i], scratchpad, net->plan->engine, net->scratchpad);
@@ -208,9 +209,12 @@ float *dtp_net_input(dtp_net *net)
 static dnnl_status_t execute(dtp_net *net, const dtp_weights *weights, int index)
 {
     step *s = &net->steps[index];
-    if (!s->primitive)
-        return dtp_winograd_run(net->plan->nodes[s->node].winograd, net->stream, dtp_weights_memory(weights, s->layer),
-                                dtp_weights_bias_data(weights, s->layer), s->src, s->dst);
+    dtp_form *form = net->plan->nodes[s->node].form;
+    if (form) {
+        const dtp_form_run run = {net->stream, dtp_weights_memory(weights, s->layer),
+                                  dtp_weights_bias_data(weights, s->layer), s->src, s->dst};
+        return form->kind->run(form, &run);
+    }
     if (s->layer >= 0) {
         s->args[2].memory = dtp_weights_memory(weights, s->layer);
         s->args[3].memory = dtp_weights_bias(weights, s->layer);
@@ -331,12 +335,12 @@ deeptepp_status dtp_net_profile(dtp_net *net, const dtp_weights *weights, int re
         const dtp_node *node = &plan->nodes[n];
         out[n] = (dtp_step_info){
             .layer = node->layer < 0 ? "reorder" : plan->graph->layers[node->layer].name,
-            .implementation = dtp_node_implementation(node),
             .seconds = 1e9,
             .macs = node->layer < 0 ? 0 : dtp_layer_macs(plan->graph, node->layer) * (double)plan->batch,
             .chunk = plan->stages[node->stage].chunk,
             .convolution = node->layer >= 0 && plan->graph->layers[node->layer].op == DTP_CONVOLUTION,
         };
+        snprintf(out[n].implementation, sizeof out[n].implementation, "%s", dtp_node_implementation(node));
         for (int r = 0; r < repeats; r++) {
             double seconds = 0;
             deeptepp_status status = profile_node(net, weights, n, &seconds, error);

@@ -44,7 +44,7 @@ deeptepp_status dtp_net_run(dtp_net *net, const dtp_weights *weights, float *out
 /* For benchmarks: the steps of a run, each timed on its own (best of `repeats`). */
 typedef struct dtp_step_info {
     const char *layer; /* "reorder" for a change of layout */
-    const char *implementation;
+    char implementation[64];
     double seconds; /* all chunks of the step together */
     double macs;
     int64_t chunk; /* images a primitive handles at once */

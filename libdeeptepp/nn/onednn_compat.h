@@ -27,12 +27,11 @@ static inline dtp_md dtp_md_clone(dtp_const_md md)
     return dnnl_memory_desc_clone(&copy, md) == dnnl_success ? copy : NULL;
 }
 
-/* The first `dims` elements along each axis of `parent`, with its strides. */
-static inline dtp_md dtp_md_corner(dtp_const_md parent, const dnnl_dims_t dims)
+/* A box of `parent`, with its strides. */
+static inline dtp_md dtp_md_part(dtp_const_md parent, const dnnl_dims_t dims, const dnnl_dims_t first)
 {
-    static const dnnl_dims_t origin = {0};
     dtp_md md = NULL;
-    return dnnl_memory_desc_create_submemory(&md, parent, dims, origin) == dnnl_success ? md : NULL;
+    return dnnl_memory_desc_create_submemory(&md, parent, dims, first) == dnnl_success ? md : NULL;
 }
 
 static inline void dtp_md_free(dtp_md md)
@@ -96,11 +95,10 @@ static inline dtp_md dtp_md_clone(dtp_const_md md)
     return copy;
 }
 
-static inline dtp_md dtp_md_corner(dtp_const_md parent, const dnnl_dims_t dims)
+static inline dtp_md dtp_md_part(dtp_const_md parent, const dnnl_dims_t dims, const dnnl_dims_t first)
 {
-    static const dnnl_dims_t origin = {0};
     dtp_md md = (dtp_md)calloc(1, sizeof *md);
-    if (md && dnnl_memory_desc_init_submemory(md, parent, dims, origin) == dnnl_success)
+    if (md && dnnl_memory_desc_init_submemory(md, parent, dims, first) == dnnl_success)
         return md;
     free(md);
     return NULL;
@@ -151,6 +149,13 @@ static inline dnnl_status_t dtp_post_eltwise(dnnl_post_ops_t ops, dnnl_alg_kind_
 }
 
 #endif
+
+/* The first `dims` elements along each axis of `parent`, with its strides. */
+static inline dtp_md dtp_md_corner(dtp_const_md parent, const dnnl_dims_t dims)
+{
+    static const dnnl_dims_t origin = {0};
+    return dtp_md_part(parent, dims, origin);
+}
 
 /* A descriptor the primitive descriptor chose; belongs to it. */
 static inline dtp_const_md dtp_pd_md(const_dnnl_primitive_desc_t pd, dnnl_query_t which)

@@ -36,7 +36,7 @@ static void add_node(dtp_plan *plan, dtp_node node)
 {
     node.stage = plan->n_stages - 1;
     plan->stages[node.stage].last = plan->n_nodes;
-    size_t scratchpad = node.winograd ? dtp_winograd_scratch_bytes(node.winograd) : dtp_pd_scratchpad(node.pd);
+    size_t scratchpad = node.form ? node.form->kind->scratch_bytes(node.form) : dtp_pd_scratchpad(node.pd);
     if (scratchpad > plan->scratchpad_bytes)
         plan->scratchpad_bytes = scratchpad;
     plan->nodes[plan->n_nodes++] = node;
@@ -44,15 +44,15 @@ static void add_node(dtp_plan *plan, dtp_node node)
 
 dtp_const_md dtp_node_weights_md(const dtp_plan *plan, const dtp_node *node)
 {
-    if (node->winograd)
-        return dtp_winograd_weights_md(node->winograd);
+    if (node->form)
+        return node->form->kind->weights_md(node->form);
     bool weighted = node->layer >= 0 && plan->graph->layers[node->layer].op == DTP_CONVOLUTION;
     return weighted ? dtp_pd_md(node->pd, dnnl_query_weights_md) : NULL;
 }
 
 const char *dtp_node_implementation(const dtp_node *node)
 {
-    return node->winograd ? dtp_winograd_implementation(node->winograd) : dtp_pd_implementation(node->pd);
+    return node->form ? node->form->implementation : dtp_pd_implementation(node->pd);
 }
 
 static deeptepp_status set_tensor(dtp_plan *plan, int tensor, int value, dnnl_format_tag_t tag, deeptepp_error *error)
@@ -142,37 +142,36 @@ static deeptepp_status choose_pd(dtp_plan *plan, int layer, dtp_const_md weights
     return dtp_layer_pd(pd, plan->engine, plan->graph, layer, chunk, *src, *dst, weights, error);
 }
 
-/* Channels-last all around, or the changes of layout would eat what the transform saves. */
-static bool wants_winograd(const dtp_plan *plan, int layer, const dtp_weights *weights)
+/* Channels-last all around, or the changes of layout would eat what a form saves. */
+static const dtp_form_kind *wanted_form(const dtp_plan *plan, int layer, const dtp_weights *weights)
 {
     const dtp_layer *l = &plan->graph->layers[layer];
     if (weights)
-        return dtp_weights_winograd(weights, layer);
+        return dtp_weights_form(weights, layer);
     bool src = plan->tensors[l->src].tag == dnnl_acdeb, add = l->add < 0 || plan->tensors[l->add].tag == dnnl_acdeb;
-    return src && add && dtp_winograd_suits(plan->graph, layer);
+    return src && add ? dtp_form_choose(plan->graph, layer) : NULL;
 }
 
 static deeptepp_status choose_node(dtp_plan *plan, int layer, const dtp_weights *weights, dtp_node *node,
                                    dnnl_format_tag_t *src, dnnl_format_tag_t *dst, deeptepp_error *error)
 {
     dtp_const_md fixed = weights ? dtp_weights_md(weights, layer) : NULL;
-    *node = (dtp_node){.layer = layer, .dst = layer + 1};
-    if (!wants_winograd(plan, layer, weights))
-        return choose_pd(plan, layer, fixed, &node->pd, src, dst, error);
+    const dtp_form_kind *kind = wanted_form(plan, layer, weights);
     int add = plan->graph->layers[layer].add;
+    *node = (dtp_node){.layer = layer, .dst = layer + 1};
+    if (!kind)
+        return choose_pd(plan, layer, fixed, &node->pd, src, dst, error);
     if (add >= 0 && plan->tensors[add].tag != dnnl_acdeb)
-        return dtp_fail(error, DEEPTEPP_ERR_INTERNAL,
-                        "layer %s: packed for another layout than this session's: give model and session the same "
-                        "number of threads",
+        return dtp_fail(error, DEEPTEPP_ERR_INTERNAL, "layer %s: packed for another layout than this plan's",
                         plan->graph->layers[layer].name);
     *src = *dst = dnnl_acdeb;
     int64_t chunk = plan->stages[plan->n_stages - 1].chunk;
-    return dtp_winograd_new(&node->winograd, plan->engine, plan->graph, layer, chunk, fixed, error);
+    return kind->make(&node->form, plan->engine, plan->graph, layer, chunk, fixed, error);
 }
 
 static void free_node(dtp_node *node)
 {
-    dtp_winograd_free(node->winograd);
+    dtp_form_free(node->form);
     if (node->pd)
         dnnl_primitive_desc_destroy(node->pd);
 }

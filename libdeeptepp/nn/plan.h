@@ -3,14 +3,14 @@
 #define DTP_PLAN_H
 
 #include "net.h"
+#include "form.h"
 #include "ops.h"
-#include "winograd.h"
 
-/* One primitive or Winograd convolution, run batch / chunk times. Consecutive nodes of one stage run chunk by chunk, so that a chunk's
+/* One primitive or form, run batch / chunk times. Consecutive nodes of one stage run chunk by chunk, so that a chunk's
  * activations stay in cache from layer to layer. */
 typedef struct dtp_node {
-    dnnl_primitive_desc_t pd; /* NULL: winograd */
-    dtp_winograd *winograd;
+    dnnl_primitive_desc_t pd; /* NULL: form */
+    dtp_form *form;
     int layer; /* -1: a change of layout */
     int src, dst; /* tensors */
     int stage;

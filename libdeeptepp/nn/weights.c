@@ -6,7 +6,7 @@
 
 typedef struct packed {
     dtp_md md; /* NULL: the layer has no weights */
-    bool winograd;
+    const dtp_form_kind *form;
     dnnl_memory_t memory, bias;
     void *data;
     float *bias_data;
@@ -21,9 +21,9 @@ struct dtp_weights {
     size_t bytes;
 };
 
-bool dtp_weights_winograd(const dtp_weights *weights, int layer)
+const dtp_form_kind *dtp_weights_form(const dtp_weights *weights, int layer)
 {
-    return weights->layers[layer].winograd;
+    return weights->layers[layer].form;
 }
 
 dtp_const_md dtp_weights_md(const dtp_weights *weights, int layer)
@@ -91,7 +91,7 @@ deeptepp_status dtp_weights_new(dtp_weights **out, const dtp_plan *plan, deeptep
         const dtp_node *node = &plan->nodes[i];
         dtp_const_md md = dtp_node_weights_md(plan, node);
         if (md) {
-            weights->layers[node->layer].winograd = node->winograd != NULL;
+            weights->layers[node->layer].form = node->form ? node->form->kind : NULL;
             status = make_room(weights, node->layer, md, error);
         }
     }
@@ -146,18 +146,64 @@ static dtp_md plain_md(const dtp_graph *graph, int layer)
     return dtp_md_new(5, dims, dnnl_abcde);
 }
 
-static dnnl_status_t pack(const dtp_weights *weights, const packed *to, dtp_const_md md, const float *plain)
+/* From plain memory to a layout that shares `to`'s block. */
+static dnnl_status_t pack(const dtp_weights *weights, dtp_const_md to_md, void *to, dtp_const_md md, const float *plain)
 {
     dnnl_primitive_desc_t pd = NULL;
-    dnnl_memory_t from = NULL;
+    dnnl_memory_t from = NULL, into = NULL;
     /* The default scratchpad serves here: the primitive lives for this call, on this thread. */
-    dnnl_status_t s = dnnl_reorder_primitive_desc_create(&pd, md, weights->engine, to->md, weights->engine, NULL);
+    dnnl_status_t s = dnnl_reorder_primitive_desc_create(&pd, md, weights->engine, to_md, weights->engine, NULL);
     s = s ? s : dnnl_memory_create(&from, md, weights->engine, (void *)(uintptr_t)plain);
-    s = s ? s : reorder(weights->engine, from, to->memory, pd);
+    s = s ? s : dnnl_memory_create(&into, to_md, weights->engine, to);
+    s = s ? s : reorder(weights->engine, from, into, pd);
     if (from)
         dnnl_memory_destroy(from);
+    if (into)
+        dnnl_memory_destroy(into);
     if (pd)
         dnnl_primitive_desc_destroy(pd);
+    return s;
+}
+
+/* Some output channels of a form's weights. */
+static dnnl_status_t pack_part(const dtp_weights *weights, int layer, int64_t points, int64_t first, int64_t count,
+                               const float *part)
+{
+    const packed *p = &weights->layers[layer];
+    const dnnl_dims_t dims = {points, weights->graph->values[weights->graph->layers[layer].src].c, count};
+    const dnnl_dims_t offsets = {0, 0, first};
+    dtp_md from = dtp_md_new(3, dims, dnnl_abc), to = dtp_md_part(p->md, dims, offsets);
+    dnnl_status_t s = from && to ? pack(weights, to, p->data, from, part) : dnnl_out_of_memory;
+    dtp_md_free(from);
+    dtp_md_free(to);
+    return s;
+}
+
+/* Part by part, so that the transformed weights never stand there twice. */
+static dnnl_status_t pack_form(const dtp_weights *weights, int layer, const float *plain, const atomic_bool *cancelled)
+{
+    enum { PART = 192 }; /* a multiple of every block of channels the backend has */
+    const dtp_graph *graph = weights->graph;
+    const dtp_form_kind *kind = weights->layers[layer].form;
+    int64_t oc = graph->values[layer + 1].c, ic = graph->values[graph->layers[layer].src].c;
+    int64_t points = kind->points(graph, layer);
+    float *part = dtp_alloc_aligned((size_t)(points * ic * dtp_min_i64(PART, oc)) * sizeof *part);
+    dnnl_status_t s = part ? dnnl_success : dnnl_out_of_memory;
+    for (int64_t first = 0; first < oc && !s; first += PART) {
+        int64_t count = dtp_min_i64(PART, oc - first);
+        kind->transform(graph, layer, plain, first, count, part, cancelled);
+        s = pack_part(weights, layer, points, first, count, part);
+    }
+    free(part);
+    return s;
+}
+
+static dnnl_status_t pack_plain(const dtp_weights *weights, int layer, const float *plain)
+{
+    dtp_md md = plain_md(weights->graph, layer);
+    dnnl_status_t s =
+        md ? pack(weights, weights->layers[layer].md, weights->layers[layer].data, md, plain) : dnnl_out_of_memory;
+    dtp_md_free(md);
     return s;
 }
 
@@ -189,13 +235,7 @@ deeptepp_status dtp_weights_set(dtp_weights *weights, int layer, const float *pl
         return dtp_fail(error, DEEPTEPP_ERR_MODEL_NONFINITE,
                         "layer %s: weights that are infinite once the BatchNorm beside them is folded in",
                         graph->layers[layer].name);
-    float *transformed = p->winograd ? dtp_winograd_weights(graph, layer, plain, cancelled) : NULL;
-    dtp_md md = p->winograd ? dtp_winograd_plain_md(graph, layer) : plain_md(graph, layer);
-    dnnl_status_t s = dnnl_out_of_memory;
-    if (md && (transformed || !p->winograd))
-        s = pack(weights, p, md, transformed ? transformed : plain);
-    dtp_md_free(md);
-    free(transformed);
+    dnnl_status_t s = p->form ? pack_form(weights, layer, plain, cancelled) : pack_plain(weights, layer, plain);
     memcpy(p->bias_data, bias, (size_t)graph->values[layer + 1].c * sizeof *bias);
     return s ? dtp_backend_fail(error, s, graph->layers[layer].name) : DEEPTEPP_OK;
 }

@@ -3,10 +3,10 @@
 #define DTP_WEIGHTS_H
 
 #include "net.h"
-#include "ops.h"
+#include "form.h"
 
-/* Whether a layer's weights are packed for the Winograd form. */
-bool dtp_weights_winograd(const dtp_weights *weights, int layer);
+/* The form a layer's weights are packed for; NULL: the backend's own. */
+const dtp_form_kind *dtp_weights_form(const dtp_weights *weights, int layer);
 
 dtp_const_md dtp_weights_md(const dtp_weights *weights, int layer);
 dnnl_memory_t dtp_weights_memory(const dtp_weights *weights, int layer);

@@ -1,8 +1,11 @@
-#include "winograd.h"
-
+/* 3x3 and 3x3x3 convolutions of stride 1 by Winograd's minimal filtering (Lavin and Gray 2016): tiles of the input are
+ * transformed, multiplied by transformed weights - one matrix product for each of the transform's points - and transformed
+ * back. F(4, 3) along each axis of a 2-D layer needs a quarter of the direct multiplications, F(2, 3) along each of a 3-D
+ * layer three in ten. */
 #include <omp.h>
 #include <stdio.h>
 
+#include "form.h"
 #include "winograd_tiles.h"
 
 /* V and M of a block: a second-level cache's worth. */
@@ -21,7 +24,8 @@ typedef struct bench {
     float *v, *m;
 } bench;
 
-struct dtp_winograd {
+typedef struct winograd {
+    dtp_form form;
     dtp_tiling tiling;
     const dtp_layer *layer;
     dnnl_engine_t engine;
@@ -29,8 +33,7 @@ struct dtp_winograd {
     dnnl_primitive_t primitive;
     int n_benches; /* more than one: each thread takes blocks of its own, and need not wait for the others */
     bench *benches;
-    char implementation[64];
-};
+} winograd;
 
 static bool window_fits(const dtp_layer *l)
 {
@@ -49,7 +52,7 @@ static size_t weight_bytes(const dtp_tiling *t)
     return (size_t)(t->points * t->ic * t->oc) * sizeof(float);
 }
 
-bool dtp_winograd_suits(const dtp_graph *graph, int layer)
+static bool suits(const dtp_graph *graph, int layer)
 {
     const dtp_layer *l = &graph->layers[layer];
     if (l->op != DTP_CONVOLUTION || l->activation == DTP_ELU || !window_fits(l))
@@ -62,7 +65,7 @@ bool dtp_winograd_suits(const dtp_graph *graph, int layer)
 }
 
 /* Blocks of an odd number of tiles: the points' rows then do not all fall into the same sets of the cache. */
-static void choose_block(dtp_winograd *w)
+static void choose_block(winograd *w)
 {
     dtp_tiling *t = &w->tiling;
     size_t tile_bytes = (size_t)(t->points * (t->ic + t->oc)) * sizeof(float), weights = weight_bytes(t);
@@ -74,21 +77,8 @@ static void choose_block(dtp_winograd *w)
     w->n_benches = weights > SHARED_WEIGHT_BYTES ? 1 : (int)dtp_min_i64(threads, blocks);
 }
 
-static dtp_md matrix_md(int64_t points, int64_t rows, int64_t columns, dnnl_format_tag_t tag)
-{
-    const dnnl_dims_t dims = {points, rows, columns};
-    return dtp_md_new(3, dims, tag);
-}
-
-dtp_md dtp_winograd_plain_md(const dtp_graph *graph, int layer)
-{
-    dtp_tiling tiling;
-    dtp_tiling_make(&tiling, graph, layer, 1);
-    return matrix_md(tiling.points, tiling.ic, tiling.oc, dnnl_abc);
-}
-
 /* Threads that each work on a block of their own run a product that was made for one thread. */
-static int enter_bench(const dtp_winograd *w)
+static int enter_bench(const winograd *w)
 {
     int threads = omp_get_max_threads();
     if (w->n_benches > 1)
@@ -96,49 +86,9 @@ static int enter_bench(const dtp_winograd *w)
     return threads;
 }
 
-static dnnl_status_t product_pd(dtp_winograd *w, dtp_const_md weights)
+static void destroy(dtp_form *form)
 {
-    const dtp_tiling *t = &w->tiling;
-    dnnl_primitive_attr_t attr = NULL;
-    int threads = enter_bench(w);
-    dtp_md v = matrix_md(t->points, t->block, t->ic, dnnl_abc), m = matrix_md(t->points, t->block, t->oc, dnnl_abc);
-    dtp_md any = matrix_md(t->points, t->ic, t->oc, dnnl_format_tag_any);
-    dnnl_status_t s = v && m && any ? dtp_attr_new(&attr, false, DTP_IDENTITY) : dnnl_out_of_memory;
-    s = s ? s : dtp_pd_matmul(&w->pd, w->engine, v, weights ? weights : any, m, attr);
-    omp_set_num_threads(threads);
-    if (attr)
-        dnnl_primitive_attr_destroy(attr);
-    dtp_md_free(v);
-    dtp_md_free(m);
-    dtp_md_free(any);
-    return s;
-}
-
-deeptepp_status dtp_winograd_new(dtp_winograd **out, dnnl_engine_t engine, const dtp_graph *graph, int layer,
-                                 int64_t images, dtp_const_md weights, deeptepp_error *error)
-{
-    *out = NULL;
-    dtp_winograd *w = calloc(1, sizeof *w);
-    if (!w)
-        return dtp_fail_memory(error, "a layer", sizeof *w);
-    dtp_tiling_make(&w->tiling, graph, layer, images);
-    choose_block(w);
-    w->layer = &graph->layers[layer];
-    w->engine = engine;
-    dnnl_status_t s = product_pd(w, weights);
-    if (s) {
-        dtp_winograd_free(w);
-        return dtp_backend_fail(error, s, graph->layers[layer].name);
-    }
-    snprintf(w->implementation, sizeof w->implementation, "winograd, %.40s", dtp_pd_implementation(w->pd));
-    *out = w;
-    return DEEPTEPP_OK;
-}
-
-void dtp_winograd_free(dtp_winograd *w)
-{
-    if (!w)
-        return;
+    winograd *w = (winograd *)form;
     for (int b = 0; w->benches && b < w->n_benches; b++) {
         const dnnl_memory_t memories[] = {w->benches[b].v_memory, w->benches[b].m_memory, w->benches[b].scratchpad};
         for (size_t i = 0; i < DTP_COUNT(memories); i++)
@@ -153,6 +103,30 @@ void dtp_winograd_free(dtp_winograd *w)
     free(w);
 }
 
+static deeptepp_status make(dtp_form **out, dnnl_engine_t engine, const dtp_graph *graph, int layer, int64_t images,
+                            dtp_const_md weights, deeptepp_error *error)
+{
+    *out = NULL;
+    winograd *w = calloc(1, sizeof *w);
+    if (!w)
+        return dtp_fail_memory(error, "a layer", sizeof *w);
+    dtp_tiling_make(&w->tiling, graph, layer, images);
+    choose_block(w);
+    w->form.kind = &dtp_winograd;
+    w->layer = &graph->layers[layer];
+    w->engine = engine;
+    int threads = enter_bench(w);
+    dnnl_status_t s = dtp_form_product(&w->pd, engine, w->tiling.points, w->tiling.block, w->tiling.ic, w->tiling.oc, weights);
+    omp_set_num_threads(threads);
+    if (s) {
+        destroy(&w->form);
+        return dtp_backend_fail(error, s, graph->layers[layer].name);
+    }
+    snprintf(w->form.implementation, sizeof w->form.implementation, "winograd, %.40s", dtp_pd_implementation(w->pd));
+    *out = &w->form;
+    return DEEPTEPP_OK;
+}
+
 static size_t v_bytes(const dtp_tiling *t)
 {
     return (size_t)(t->points * t->block * t->ic) * sizeof(float);
@@ -164,29 +138,25 @@ static size_t m_bytes(const dtp_tiling *t)
 }
 
 /* A page apart, so that threads do not meet. */
-static size_t bench_bytes(const dtp_winograd *w)
+static size_t bench_bytes(const winograd *w)
 {
     enum { PAGE = 4096 };
     size_t bytes = v_bytes(&w->tiling) + m_bytes(&w->tiling) + dtp_pd_scratchpad(w->pd);
     return (bytes + PAGE - 1) / PAGE * PAGE;
 }
 
-size_t dtp_winograd_scratch_bytes(const dtp_winograd *w)
+static size_t scratch_bytes(const dtp_form *form)
 {
+    const winograd *w = (const winograd *)form;
     return (size_t)w->n_benches * bench_bytes(w);
 }
 
-dtp_const_md dtp_winograd_weights_md(const dtp_winograd *w)
+static dtp_const_md weights_md(const dtp_form *form)
 {
-    return dtp_pd_md(w->pd, dnnl_query_weights_md);
+    return dtp_pd_md(((const winograd *)form)->pd, dnnl_query_weights_md);
 }
 
-const char *dtp_winograd_implementation(const dtp_winograd *w)
-{
-    return w->implementation;
-}
-
-static dnnl_status_t prepare_bench(const dtp_winograd *w, bench *b, uint8_t *scratch)
+static dnnl_status_t prepare_bench(const winograd *w, bench *b, uint8_t *scratch)
 {
     size_t v = v_bytes(&w->tiling), m = m_bytes(&w->tiling);
     b->v = (float *)(void *)scratch;
@@ -197,8 +167,9 @@ static dnnl_status_t prepare_bench(const dtp_winograd *w, bench *b, uint8_t *scr
              : dnnl_memory_create(&b->scratchpad, dtp_pd_md(w->pd, dnnl_query_scratchpad_md), w->engine, scratch + v + m);
 }
 
-dnnl_status_t dtp_winograd_prepare(dtp_winograd *w, void *scratch)
+static dnnl_status_t prepare(dtp_form *form, void *scratch)
 {
+    winograd *w = (winograd *)form;
     int threads = enter_bench(w);
     dnnl_status_t s = dnnl_primitive_create(&w->primitive, w->pd);
     omp_set_num_threads(threads);
@@ -210,15 +181,7 @@ dnnl_status_t dtp_winograd_prepare(dtp_winograd *w, void *scratch)
     return s;
 }
 
-/* What one run reads and writes. */
-typedef struct run {
-    dnnl_stream_t stream;
-    dnnl_memory_t weights;
-    const float *bias, *src;
-    float *dst;
-} run;
-
-static dnnl_status_t run_block(const dtp_winograd *w, const run *r, const bench *b, int64_t index)
+static dnnl_status_t run_block(const winograd *w, const dtp_form_run *r, const bench *b, int64_t index)
 {
     const dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, b->v_memory},
                                     {DNNL_ARG_WEIGHTS, r->weights},
@@ -233,21 +196,32 @@ static dnnl_status_t run_block(const dtp_winograd *w, const run *r, const bench 
     return s;
 }
 
-dnnl_status_t dtp_winograd_run(dtp_winograd *w, dnnl_stream_t stream, dnnl_memory_t weights, const float *bias,
-                               const float *src, float *dst)
+static dnnl_status_t run(dtp_form *form, const dtp_form_run *r)
 {
-    const run r = {stream, weights, bias, src, dst};
+    const winograd *w = (const winograd *)form;
     int64_t blocks = (w->tiling.tiles + w->tiling.block - 1) / w->tiling.block;
     int worst = dnnl_success;
     if (w->n_benches == 1) {
         for (int64_t i = 0; i < blocks && !worst; i++)
-            worst = run_block(w, &r, &w->benches[0], i);
+            worst = run_block(w, r, &w->benches[0], i);
         return (dnnl_status_t)worst;
     }
 #pragma omp parallel for num_threads(w->n_benches) schedule(dynamic) reduction(max : worst)
     for (int64_t i = 0; i < blocks; i++) {
-        int s = run_block(w, &r, &w->benches[omp_get_thread_num()], i);
+        int s = run_block(w, r, &w->benches[omp_get_thread_num()], i);
         worst = s > worst ? s : worst;
     }
     return (dnnl_status_t)worst;
 }
+
+static int64_t points(const dtp_graph *graph, int layer)
+{
+    dtp_tiling tiling;
+    dtp_tiling_make(&tiling, graph, layer, 1);
+    return tiling.points;
+}
+
+const dtp_form_kind dtp_winograd = {
+    .name = "winograd", .suits = suits, .make = make, .free = destroy, .scratch_bytes = scratch_bytes,
+    .weights_md = weights_md, .prepare = prepare, .run = run, .points = points, .transform = dtp_tiles_weights,
+};

@@ -1,7 +1,5 @@
 #include "winograd_tiles.h"
 
-#include "winograd.h"
-
 enum { LANES = DTP_TILE_CHANNELS, MAX_POINTS = 64 };
 
 /* Channels side by side: the compiler splits them into the registers the machine has. */
@@ -252,26 +250,23 @@ static void transform_filter(const dtp_tiling *t, const int64_t kernel[3], const
         }
 }
 
-float *dtp_winograd_weights(const dtp_graph *graph, int layer, const float *plain, const atomic_bool *cancelled)
+void dtp_tiles_weights(const dtp_graph *graph, int layer, const float *plain, int64_t first, int64_t count, float *out,
+                       const atomic_bool *cancelled)
 {
     dtp_tiling tiling, *t = &tiling;
     const int64_t *kernel = graph->layers[layer].kernel, cells = kernel[0] * kernel[1] * kernel[2];
     dtp_tiling_make(t, graph, layer, 1);
-    float *out = dtp_alloc_aligned((size_t)(t->points * t->ic * t->oc) * sizeof *out);
-    if (!out)
-        return NULL;
 #pragma omp parallel for schedule(static)
     for (int64_t ic = 0; ic < t->ic; ic++)
-        for (int64_t oc = 0; oc < t->oc; oc++) {
+        for (int64_t oc = 0; oc < count; oc++) {
             double x[6][6][6];
+            float *to = out + ic * count + oc;
             if (cancelled && atomic_load_explicit(cancelled, memory_order_relaxed))
                 continue;
-            float *to = out + ic * t->oc + oc;
-            transform_filter(t, kernel, plain + (oc * t->ic + ic) * cells, x);
+            transform_filter(t, kernel, plain + ((first + oc) * t->ic + ic) * cells, x);
             for (int64_t d = 0; d < t->axis[0].alpha; d++)
                 for (int64_t h = 0; h < t->axis[1].alpha; h++)
-                    for (int64_t w = 0; w < t->axis[2].alpha; w++, to += t->ic * t->oc)
+                    for (int64_t w = 0; w < t->axis[2].alpha; w++, to += t->ic * count)
                         *to = (float)x[d][h][w];
         }
-    return out;
 }

@@ -3,6 +3,8 @@
 #ifndef DTP_WINOGRAD_TILES_H
 #define DTP_WINOGRAD_TILES_H
 
+#include <stdatomic.h>
+
 #include "graph.h"
 
 /* Channels transformed together. */
@@ -30,5 +32,9 @@ void dtp_tiling_make(dtp_tiling *out, const dtp_graph *graph, int layer, int64_t
 void dtp_tiles_gather(const dtp_tiling *tiling, const float *src, int64_t first, int64_t last, float *v);
 void dtp_tiles_scatter(const dtp_tiling *tiling, const float *m, int64_t first, int64_t last, const float *bias,
                        bool add, dtp_activation activation, float *dst);
+
+/* dtp_form_kind's transform. */
+void dtp_tiles_weights(const dtp_graph *graph, int layer, const float *plain, int64_t first, int64_t count, float *out,
+                       const atomic_bool *cancelled);
 
 #endif

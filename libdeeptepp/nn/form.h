@@ -1,0 +1,64 @@
+/* Other ways to compute a convolution than the backend's own: gather rows of the input, multiply matrices on oneDNN,
+ * scatter the products. Values are channels-last. Private to nn/. */
+#ifndef DTP_FORM_H
+#define DTP_FORM_H
+
+#include <stdatomic.h>
+
+#include "ops.h"
+
+typedef struct dtp_form dtp_form;
+
+/* What one layer's run reads and writes; dst holds the value to add where the layer adds one. */
+typedef struct dtp_form_run {
+    dnnl_stream_t stream;
+    dnnl_memory_t weights;
+    const float *bias, *src;
+    float *dst;
+} dtp_form_run;
+
+/* A kind of form. Weights are matrices (points, ic, oc) of it. */
+typedef struct dtp_form_kind {
+    const char *name;
+
+    /* Whether a layer can be and is worth being computed so. Depends on its shapes alone. */
+    bool (*suits)(const dtp_graph *graph, int layer);
+
+    /* For `images` images at once. weights: NULL lets the backend choose their layout. Allocates nothing large. */
+    deeptepp_status (*make)(dtp_form **out, dnnl_engine_t engine, const dtp_graph *graph, int layer, int64_t images,
+                            dtp_const_md weights, deeptepp_error *error);
+    void (*free)(dtp_form *form);
+    size_t (*scratch_bytes)(const dtp_form *form);
+    dtp_const_md (*weights_md)(const dtp_form *form);
+
+    /* Makes primitives, bound to scratch memory. */
+    dnnl_status_t (*prepare)(dtp_form *form, void *scratch);
+    dnnl_status_t (*run)(dtp_form *form, const dtp_form_run *run);
+
+    /* How many matrices; output channels first to first + count - 1 of weights (oc, ic, kd, kh, kw) as (points, ic, count),
+     * any once *cancelled (NULL: never). */
+    int64_t (*points)(const dtp_graph *graph, int layer);
+    void (*transform)(const dtp_graph *graph, int layer, const float *plain, int64_t first, int64_t count, float *out,
+                      const atomic_bool *cancelled);
+} dtp_form_kind;
+
+/* What every form begins with. */
+struct dtp_form {
+    const dtp_form_kind *kind;
+    char implementation[64];
+};
+
+extern const dtp_form_kind dtp_winograd, dtp_taps;
+
+/* The kind that suits a layer best, or NULL. */
+const dtp_form_kind *dtp_form_choose(const dtp_graph *graph, int layer);
+
+/* Frees a form; NULL too. */
+void dtp_form_free(dtp_form *form);
+
+/* The primitive descriptor of a batch of products: v (points, rows, ic) times weights (points, ic, oc), which is NULL or
+ * chosen by the backend, to m (points, rows, oc). */
+dnnl_status_t dtp_form_product(dnnl_primitive_desc_t *out, dnnl_engine_t engine, int64_t points, int64_t rows, int64_t ic,
+                               int64_t oc, dtp_const_md weights);
+
+#endif

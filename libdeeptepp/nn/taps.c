@@ -1,0 +1,337 @@
+/* Convolutions of tiny maps, such as 512 channels on 2 x 2 x 2, tap by tap: there most of a kernel's cells see nothing but
+ * padding for most outputs, and the backend's loops multiply it all the same. Each tap multiplies only the input cells it
+ * meets; taps that meet equally many are one batch of products. */
+#include <stdio.h>
+
+#include "form.h"
+
+/* An output cell at most this large a map has; of all products at most this share may be needed. Measured: with more, the
+ * backend's own is as fast. */
+enum { MAX_CELLS = 27, MAX_TAPS = 125, MAX_GROUPS = 8 };
+static const double MAX_SHARE = 0.6;
+
+/* Cells of the input and the output, of one image, that a tap joins. */
+typedef struct pair {
+    int32_t in, out;
+} pair;
+
+/* Taps that join equally many pairs. */
+typedef struct group {
+    int first, taps;
+    int64_t first_pair, pairs; /* of each tap */
+    dnnl_primitive_desc_t pd;
+    dnnl_primitive_t primitive;
+    dnnl_memory_t v, m, weights, scratchpad;
+} group;
+
+/* All pairs of a layer, tap after tap; order[i] is the kernel's cell that is the i-th tap. */
+typedef struct table {
+    int taps, n_groups;
+    int order[MAX_TAPS];
+    int64_t n_pairs;
+    pair pairs[MAX_TAPS * MAX_CELLS];
+    group groups[MAX_GROUPS];
+} table;
+
+typedef struct taps {
+    dtp_form form;
+    const dtp_layer *layer;
+    dtp_shape in, out;
+    int64_t images;
+    dnnl_engine_t engine;
+    dnnl_primitive_desc_t whole; /* of all taps at once: only its weights' layout counts */
+    dtp_const_md weights;
+    float *v, *m;
+    table table;
+} taps;
+
+/* ---- Which cells a tap joins ---- */
+
+static int64_t cells_of(dtp_shape shape)
+{
+    return shape.d * shape.h * shape.w;
+}
+
+/* The input cell along one axis that a tap sees from an output cell; -1: padding. */
+static int64_t seen(const dtp_layer *l, int axis, int64_t tap, int64_t out, int64_t size)
+{
+    int64_t at = out * l->stride[axis] - l->pad[axis] + tap * l->dilation[axis];
+    return at >= 0 && at < size ? at : -1;
+}
+
+static int64_t add_pairs(table *t, const dtp_layer *l, dtp_shape in, dtp_shape out, int tap, pair *to)
+{
+    int64_t count = 0, kw = l->kernel[2], kh = l->kernel[1];
+    (void)t;
+    for (int64_t o = 0; o < cells_of(out); o++) {
+        int64_t d = seen(l, 0, tap / kw / kh, o / out.w / out.h, in.d);
+        int64_t h = seen(l, 1, tap / kw % kh, o / out.w % out.h, in.h);
+        int64_t w = seen(l, 2, tap % kw, o % out.w, in.w);
+        if (d >= 0 && h >= 0 && w >= 0)
+            to[count++] = (pair){(int32_t)((d * in.h + h) * in.w + w), (int32_t)o};
+    }
+    return count;
+}
+
+static bool add_group(table *t, int64_t pairs)
+{
+    if (t->n_groups == MAX_GROUPS)
+        return false;
+    t->groups[t->n_groups++] = (group){.first = t->taps, .first_pair = t->n_pairs, .pairs = pairs};
+    return true;
+}
+
+/* Taps by falling number of pairs, those with none left out. False for too many kinds of them. */
+static bool make_table(table *t, const dtp_layer *l, dtp_shape in, dtp_shape out)
+{
+    int taps = (int)(l->kernel[0] * l->kernel[1] * l->kernel[2]);
+    *t = (table){.taps = 0};
+    for (int64_t wanted = cells_of(out); wanted > 0; wanted--) {
+        for (int tap = 0; tap < taps; tap++) {
+            pair found[MAX_CELLS];
+            if (add_pairs(t, l, in, out, tap, found) != wanted)
+                continue;
+            bool same = t->n_groups && t->groups[t->n_groups - 1].pairs == wanted;
+            if (!same && !add_group(t, wanted))
+                return false;
+            memcpy(t->pairs + t->n_pairs, found, (size_t)wanted * sizeof *found);
+            t->n_pairs += wanted;
+            t->order[t->taps++] = tap;
+            t->groups[t->n_groups - 1].taps++;
+        }
+    }
+    return true;
+}
+
+static bool suits(const dtp_graph *graph, int layer)
+{
+    const dtp_layer *l = &graph->layers[layer];
+    dtp_shape in = graph->values[l->src], out = graph->values[layer + 1];
+    int64_t taps = l->kernel[0] * l->kernel[1] * l->kernel[2], cells = cells_of(out);
+    table t;
+    if (l->op != DTP_CONVOLUTION || l->activation == DTP_ELU || taps == 1 || taps > MAX_TAPS || cells > MAX_CELLS)
+        return false;
+    if (in.c % 16 || out.c % 16 || in.c < 64 || out.c < 64 || !make_table(&t, l, in, out))
+        return false;
+    return (double)t.n_pairs <= MAX_SHARE * (double)(taps * cells);
+}
+
+/* ---- Weights: a tap's matrix (ic, oc) after the other, in the table's order ---- */
+
+static int64_t points(const dtp_graph *graph, int layer)
+{
+    const dtp_layer *l = &graph->layers[layer];
+    table t;
+    make_table(&t, l, graph->values[l->src], graph->values[layer + 1]);
+    return t.taps;
+}
+
+static void transform(const dtp_graph *graph, int layer, const float *plain, int64_t first, int64_t count, float *out,
+                      const atomic_bool *cancelled)
+{
+    const dtp_layer *l = &graph->layers[layer];
+    int64_t ic = graph->values[l->src].c, cells = l->kernel[0] * l->kernel[1] * l->kernel[2];
+    table t;
+    make_table(&t, l, graph->values[l->src], graph->values[layer + 1]);
+#pragma omp parallel for schedule(static)
+    for (int64_t c = 0; c < ic; c++) {
+        if (cancelled && atomic_load_explicit(cancelled, memory_order_relaxed))
+            continue;
+        for (int64_t o = 0; o < count; o++)
+            for (int i = 0; i < t.taps; i++)
+                out[(i * ic + c) * count + o] = plain[((first + o) * ic + c) * cells + t.order[i]];
+    }
+}
+
+/* ---- Making ---- */
+
+static void destroy(dtp_form *form)
+{
+    taps *f = (taps *)form;
+    if (f->whole)
+        dnnl_primitive_desc_destroy(f->whole);
+    for (int g = 0; g < f->table.n_groups; g++) {
+        const group *own = &f->table.groups[g];
+        const dnnl_memory_t memories[] = {own->v, own->m, own->weights, own->scratchpad};
+        for (size_t i = 0; i < DTP_COUNT(memories); i++)
+            if (memories[i])
+                dnnl_memory_destroy(memories[i]);
+        if (own->primitive)
+            dnnl_primitive_destroy(own->primitive);
+        if (own->pd)
+            dnnl_primitive_desc_destroy(own->pd);
+    }
+    free(f);
+}
+
+/* Bytes from one tap's weights to the next's; 0 when the taps do not lie one after the other. */
+static size_t tap_bytes(const taps *f)
+{
+    const dnnl_dims_t one = {1, f->in.c, f->out.c};
+    dtp_md md = dtp_md_corner(f->weights, one);
+    size_t size = md ? dnnl_memory_desc_get_size(md) : 0, all = dnnl_memory_desc_get_size(f->weights);
+    dtp_md_free(md);
+    return size * (size_t)f->table.taps == all ? size : 0;
+}
+
+static dnnl_status_t make_groups(taps *f)
+{
+    dnnl_status_t s = tap_bytes(f) ? dnnl_success : dnnl_unimplemented;
+    for (int g = 0; g < f->table.n_groups && !s; g++) {
+        group *own = &f->table.groups[g];
+        const dnnl_dims_t dims = {own->taps, f->in.c, f->out.c};
+        dtp_md weights = dtp_md_corner(f->weights, dims);
+        s = weights ? dtp_form_product(&own->pd, f->engine, own->taps, own->pairs * f->images, f->in.c, f->out.c, weights)
+                    : dnnl_out_of_memory;
+        dtp_md_free(weights);
+    }
+    return s;
+}
+
+/* The centre's group has the most rows: the layout that is best for it and the others' is much the same. */
+static deeptepp_status make(dtp_form **out, dnnl_engine_t engine, const dtp_graph *graph, int layer, int64_t images,
+                            dtp_const_md weights, deeptepp_error *error)
+{
+    const dtp_layer *l = &graph->layers[layer];
+    *out = NULL;
+    taps *f = calloc(1, sizeof *f);
+    if (!f)
+        return dtp_fail_memory(error, "a layer", sizeof *f);
+    *f = (taps){.form.kind = &dtp_taps, .layer = l, .in = graph->values[l->src], .out = graph->values[layer + 1],
+                .images = images, .engine = engine, .weights = weights};
+    make_table(&f->table, l, f->in, f->out);
+    dnnl_status_t s = dnnl_success;
+    if (!weights)
+        s = dtp_form_product(&f->whole, engine, f->table.taps, f->table.groups[0].pairs * images, f->in.c, f->out.c, NULL);
+    if (!s && !weights)
+        f->weights = dtp_pd_md(f->whole, dnnl_query_weights_md);
+    s = s ? s : make_groups(f);
+    if (s) {
+        destroy(&f->form);
+        return dtp_backend_fail(error, s, l->name);
+    }
+    snprintf(f->form.implementation, sizeof f->form.implementation, "taps, %.40s",
+             dtp_pd_implementation(f->table.groups[0].pd));
+    *out = &f->form;
+    return DEEPTEPP_OK;
+}
+
+static size_t rows(const taps *f)
+{
+    return (size_t)(f->table.n_pairs * f->images);
+}
+
+static size_t products_scratch(const taps *f)
+{
+    size_t most = 0;
+    for (int g = 0; g < f->table.n_groups; g++) {
+        size_t bytes = dtp_pd_scratchpad(f->table.groups[g].pd);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
+static size_t scratch_bytes(const dtp_form *form)
+{
+    const taps *f = (const taps *)form;
+    return rows(f) * (size_t)(f->in.c + f->out.c) * sizeof(float) + products_scratch(f);
+}
+
+static dtp_const_md weights_md(const dtp_form *form)
+{
+    return ((const taps *)form)->weights;
+}
+
+static dnnl_status_t prepare_group(const taps *f, group *g, void *scratchpad)
+{
+    float *v = f->v + g->first_pair * f->images * f->in.c, *m = f->m + g->first_pair * f->images * f->out.c;
+    dnnl_status_t s = dnnl_primitive_create(&g->primitive, g->pd);
+    s = s ? s : dnnl_memory_create(&g->v, dtp_pd_md(g->pd, dnnl_query_src_md), f->engine, v);
+    s = s ? s : dnnl_memory_create(&g->m, dtp_pd_md(g->pd, dnnl_query_dst_md), f->engine, m);
+    s = s ? s : dnnl_memory_create(&g->weights, dtp_pd_md(g->pd, dnnl_query_weights_md), f->engine, DNNL_MEMORY_NONE);
+    return s ? s : dnnl_memory_create(&g->scratchpad, dtp_pd_md(g->pd, dnnl_query_scratchpad_md), f->engine, scratchpad);
+}
+
+static dnnl_status_t prepare(dtp_form *form, void *scratch)
+{
+    taps *f = (taps *)form;
+    dnnl_status_t s = dnnl_success;
+    f->v = scratch;
+    f->m = f->v + rows(f) * (size_t)f->in.c;
+    for (int g = 0; g < f->table.n_groups && !s; g++)
+        s = prepare_group(f, &f->table.groups[g], f->m + rows(f) * (size_t)f->out.c);
+    return s;
+}
+
+/* ---- Running ---- */
+
+/* Row (pair, image) is the input cell that the pair names. */
+static void gather(const taps *f, const float *src)
+{
+    const int64_t ic = f->in.c, cells = cells_of(f->in), all = f->table.n_pairs * f->images;
+#pragma omp parallel for schedule(static)
+    for (int64_t row = 0; row < all; row++) {
+        const float *from = src + (row % f->images * cells + f->table.pairs[row / f->images].in) * ic;
+        memcpy(f->v + row * ic, from, (size_t)ic * sizeof *from);
+    }
+}
+
+/* NaN is not below 0 and stays, so that an overflow shows. */
+static void activate(float *values, int64_t n, dtp_activation activation)
+{
+    const float slope = activation == DTP_RELU ? 0.0f : activation == DTP_LEAKY_RELU ? 0.01f : 1.0f;
+    for (int64_t c = 0; c < n; c++)
+        values[c] = values[c] < 0 ? slope * values[c] : values[c];
+}
+
+static void finish_cell(const taps *f, int64_t image, int64_t cell, const float *bias, float *restrict dst)
+{
+    const int64_t oc = f->out.c;
+    for (int64_t c = 0; c < oc; c++)
+        dst[c] = f->layer->add >= 0 ? dst[c] + bias[c] : bias[c];
+    for (int64_t p = 0; p < f->table.n_pairs; p++) {
+        const float *restrict m = f->m + (p * f->images + image) * oc;
+        if (f->table.pairs[p].out != cell)
+            continue;
+        for (int64_t c = 0; c < oc; c++)
+            dst[c] += m[c];
+    }
+    activate(dst, oc, f->layer->activation);
+}
+
+static void scatter(const taps *f, const float *bias, float *dst)
+{
+    const int64_t cells = cells_of(f->out), all = f->images * cells;
+#pragma omp parallel for schedule(static)
+    for (int64_t row = 0; row < all; row++)
+        finish_cell(f, row / cells, row % cells, bias, dst + row * f->out.c);
+}
+
+static dnnl_status_t multiply(const taps *f, const group *g, const dtp_form_run *r, uint8_t *weights)
+{
+    const dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, g->v},
+                                    {DNNL_ARG_WEIGHTS, g->weights},
+                                    {DNNL_ARG_DST, g->m},
+                                    {DNNL_ARG_SCRATCHPAD, g->scratchpad}};
+    dnnl_status_t s = dnnl_memory_set_data_handle(g->weights, weights + (size_t)g->first * tap_bytes(f));
+    s = s ? s : dnnl_primitive_execute(g->primitive, r->stream, 4, args);
+    return s ? s : dnnl_stream_wait(r->stream);
+}
+
+static dnnl_status_t run(dtp_form *form, const dtp_form_run *r)
+{
+    const taps *f = (const taps *)form;
+    void *weights = NULL;
+    dnnl_status_t s = dnnl_memory_get_data_handle(r->weights, &weights);
+    gather(f, r->src);
+    for (int g = 0; g < f->table.n_groups && !s; g++)
+        s = multiply(f, &f->table.groups[g], r, weights);
+    if (!s)
+        scatter(f, r->bias, r->dst);
+    return s;
+}
+
+const dtp_form_kind dtp_taps = {
+    .name = "taps", .suits = suits, .make = make, .free = destroy, .scratch_bytes = scratch_bytes,
+    .weights_md = weights_md, .prepare = prepare, .run = run, .points = points, .transform = transform,
+};

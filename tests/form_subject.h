@@ -1,0 +1,160 @@
+/* A form of convolution against plain loops in double; shared by the tests of forms. */
+#ifndef FORM_SUBJECT_H
+#define FORM_SUBJECT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "../libdeeptepp/base/worker.h"
+#include "../libdeeptepp/nn/form.h"
+#include "reference_ops.h"
+
+typedef struct subject {
+    const dtp_form_kind *kind;
+    dtp_graph graph;
+    int64_t images;
+    uint64_t state;
+    float *weights, *bias, *src, *dst; /* src and dst channels-last */
+} subject;
+
+static const dtp_activation ACTIVATIONS[] = {DTP_IDENTITY, DTP_RELU, DTP_LEAKY_RELU};
+
+static inline float *random_floats(uint64_t *state, size_t count)
+{
+    float *values = malloc(count * sizeof *values);
+    for (size_t i = 0; i < count; i++)
+        values[i] = (float)reference_random(state);
+    return values;
+}
+
+/* A layer of that form on channels-last images. */
+static inline void fill(subject *s, const dtp_layer *layer, dtp_shape in, int64_t oc, int64_t images)
+{
+    deeptepp_error error;
+    int value;
+    s->graph.values[0] = in;
+    s->images = images;
+    assert_int_equal(dtp_graph_add(&s->graph, layer, oc, &value, &error), DEEPTEPP_OK);
+    s->weights = random_floats(&s->state, dtp_layer_weights(&s->graph, 0));
+    s->bias = random_floats(&s->state, (size_t)oc);
+    s->src = random_floats(&s->state, (size_t)images * dtp_shape_size(in));
+    s->dst = random_floats(&s->state, (size_t)images * dtp_shape_size(s->graph.values[1]));
+}
+
+/* ---- the code under test, on a compute thread ---- */
+
+static inline dtp_md plain_md(const subject *s)
+{
+    const dnnl_dims_t dims = {s->kind->points(&s->graph, 0), s->graph.values[0].c, s->graph.values[1].c};
+    return dtp_md_new(3, dims, dnnl_abc);
+}
+
+static inline dnnl_status_t execute(const subject *s, dtp_form *form, dnnl_engine_t engine)
+{
+    int64_t oc = s->graph.values[1].c;
+    dtp_md plain = plain_md(s);
+    float *points = malloc(dnnl_memory_desc_get_size(plain));
+    void *scratch = dtp_alloc_aligned(s->kind->scratch_bytes(form));
+    dtp_form_run run = {.bias = s->bias, .src = s->src, .dst = s->dst};
+    s->kind->transform(&s->graph, 0, s->weights, 0, oc, points, NULL);
+    dnnl_status_t status = s->kind->prepare(form, scratch);
+    status = status ? status : dnnl_memory_create(&run.weights, plain, engine, points);
+    status = status ? status : dnnl_stream_create(&run.stream, engine, dnnl_stream_default_flags);
+    status = status ? status : s->kind->run(form, &run);
+    dnnl_stream_destroy(run.stream);
+    dnnl_memory_destroy(run.weights);
+    dtp_md_free(plain);
+    free(points);
+    free(scratch);
+    return status;
+}
+
+static inline deeptepp_status run(void *argument, dtp_job *job)
+{
+    subject *s = argument;
+    dnnl_engine_t engine;
+    dtp_form *form;
+    if (dnnl_engine_create(&engine, dnnl_cpu, 0))
+        return DEEPTEPP_ERR_BACKEND;
+    dtp_md plain = plain_md(s);
+    deeptepp_status status = s->kind->make(&form, engine, &s->graph, 0, s->images, plain, &job->error);
+    if (status == DEEPTEPP_OK && execute(s, form, engine))
+        status = DEEPTEPP_ERR_BACKEND;
+    dtp_form_free(form);
+    dtp_md_free(plain);
+    dnnl_engine_destroy(engine);
+    return status;
+}
+
+/* ---- the reference ---- */
+
+static inline reference_map map_of(const float *values, int64_t images, dtp_shape shape)
+{
+    reference_map map = reference_new(images, shape.c, shape.d, shape.h, shape.w);
+    for (int64_t n = 0; n < images; n++)
+        for (int64_t d = 0; d < shape.d; d++)
+            for (int64_t h = 0; h < shape.h; h++)
+                for (int64_t w = 0; w < shape.w; w++)
+                    for (int64_t c = 0; c < shape.c; c++)
+                        *reference_at(&map, n, c, d, h, w) = *values++;
+    return map;
+}
+
+/* The largest difference in units of the root mean square, over the cells the layer makes. */
+static inline double compare(const reference_map *wanted, const reference_map *found)
+{
+    double worst = 0, squares = 0;
+    for (int64_t n = 0; n < found->n; n++)
+        for (int64_t c = 0; c < found->c; c++)
+            for (int64_t d = 0; d < found->d; d++)
+                for (int64_t h = 0; h < found->h; h++)
+                    for (int64_t w = 0; w < found->w; w++) {
+                        double a = *reference_at(wanted, n, c, d, h, w), b = *reference_at(found, n, c, d, h, w);
+                        double gap = a > b ? a - b : b - a;
+                        worst = gap > worst || gap != gap ? gap : worst;
+                        squares += a * a;
+                    }
+    return worst * worst / (squares / (double)reference_count(found));
+}
+
+static inline double check(subject *s)
+{
+    const dtp_layer *layer = &s->graph.layers[0];
+    reference_window window;
+    memcpy(window.kernel, layer->kernel, sizeof window.kernel);
+    memcpy(window.stride, layer->stride, sizeof window.stride);
+    memcpy(window.pad, layer->pad, sizeof window.pad);
+    memcpy(window.dilation, layer->dilation, sizeof window.dilation);
+    reference_map in = map_of(s->src, s->images, s->graph.values[0]);
+    reference_map before = map_of(s->dst, s->images, s->graph.values[1]);
+    reference_map wanted = reference_convolution(&in, &window, s->graph.values[1].c, s->weights, s->bias);
+    if (layer->add >= 0)
+        reference_add(&wanted, &before);
+    reference_activate(&wanted, layer->activation);
+    dtp_worker *worker;
+    deeptepp_error error = {0};
+    assert_int_equal(dtp_worker_start(&worker, 2, &error), DEEPTEPP_OK);
+    assert_int_equal(dtp_worker_run(worker, run, s, NULL, &error), DEEPTEPP_OK);
+    dtp_worker_stop(worker);
+    reference_map found = map_of(s->dst, s->images, s->graph.values[1]);
+    double squared = compare(&wanted, &found);
+    reference_free(&in);
+    reference_free(&before);
+    reference_free(&wanted);
+    reference_free(&found);
+    return squared;
+}
+
+static inline void finish(subject *s)
+{
+    free(s->weights);
+    free(s->bias);
+    free(s->src);
+    free(s->dst);
+}
+
+#endif
