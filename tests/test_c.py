@@ -14,6 +14,10 @@ NAMES = sorted(p.stem for p in HERE.glob("test_*.c"))
 HEAVY = ("net", "ops", "session", "worker", "winograd", "taps", "intensity", "preprocess", "mosaic")
 
 
+# Where AVX-512 has no part in: blocked layouts in AVX2, sums that AVX can only do plain, and nothing but gemm.
+FLAGS = {"SSE41": "sse4_1", "AVX": "avx", "AVX2": "avx2"}
+OLDER = [("test_net", "AVX"), ("test_net", "AVX2"), ("test_session", "AVX2")] + [("test_net_runs", isa) for isa in FLAGS]
+
 # They measure milliseconds or resident memory of a machine that others may use: a second failure counts.
 MEASURING = ("session", "worker", "net_runs")
 
@@ -38,6 +42,15 @@ def binary(variable, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_plain(name):
     run([binary("DEEPTEPP_BUILD", name)])
+
+
+@pytest.mark.parametrize("name, isa", OLDER)
+def test_older_instructions(name, isa):
+    """Other layouts, other code of the backend. One that the processor lacks would be its own best, once more."""
+    flag = FLAGS[isa]
+    if flag not in Path("/proc/cpuinfo").read_text().split():
+        pytest.skip(f"this processor has no {flag}")
+    run([binary("DEEPTEPP_BUILD", name)], ONEDNN_MAX_CPU_ISA=isa)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -314,8 +314,7 @@ static void a_mask_that_resizing_passes_over_takes_the_nearest_cells(void **stat
     (void)state;
     static const deeptepp_type types[] = {DEEPTEPP_UINT8, DEEPTEPP_INT16, DEEPTEPP_FLOAT32};
     for (size_t i = 0; i < 2 * DTP_COUNT(types); i++) {
-        int axis = (int)i % 2;
-        bench *thin = long_bench(axis, 1000, 1001), *shown = long_bench(axis, 1001, 1003);
+        bench *thin = long_bench((int)i % 2, 1000, 1001), *shown = long_bench((int)i % 2, 1001, 1003);
         thin->mask_type = types[i / 2];
         run_well(thin);
         run_well(shown);
@@ -338,8 +337,7 @@ static void slices_that_resizing_passes_over_are_left_out_and_told(void **state)
         run_well(b);
         assert_int_equal(b->actions.mosaic.slices[0], 3);
         assert_int_equal(b->actions.mosaic.faded[0], 1);
-        const char *message = warning(b, DEEPTEPP_WARN_MASK_FADED);
-        assert_true(message && strstr(message, "in 1 slice it touches, in 1 of 1 view:"));
+        assert_true(strstr(warning(b, DEEPTEPP_WARN_MASK_FADED), "in 1 slice it touches, in 1 of 1 view:"));
         free_bench(b);
     }
 }

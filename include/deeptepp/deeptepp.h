@@ -182,7 +182,7 @@ typedef struct deeptepp_error {
  * longjmp and no exception may leave them. `user` must live as long as the call, for a session's callbacks as long as the
  * session.
  *   log       a finished line of text without newline: warnings, wrong tensors, layers on slow code. Volumes log nothing.
- *   progress  the fraction of this call's work that is done, rising from 0 to 1 within each call; 1 only on success.
+ *   progress  the fraction of this call's work that is done, rising from 0 to 1 within each call.
  *   cancel    asked at least every 50 ms; any value but 0 ends the call with DEEPTEPP_ERR_CANCELLED within 200 ms, but for
  *             what docs/conventions.md lists under known anomalies. */
 typedef struct deeptepp_callbacks {
@@ -207,8 +207,8 @@ typedef struct deeptepp_model_options {
     uint64_t max_file_bytes;             /* a larger file is refused; 0: 4 GiB */
 } deeptepp_model_options;
 
-/* Reads and checks the file at `path`. options: NULL for all defaults. Runs on `threads` threads of its own, gone when it
- * returns.
+/* Reads and checks the file at `path`. options: NULL for all defaults. Runs on `threads` threads of its own, which end
+ * with it.
  * Errors: ARGUMENT, STRUCT_SIZE, FILE_*, MODEL_*, MEMORY, THREAD, BACKEND, CANCELLED. Any thread. */
 DEEPTEPP_API deeptepp_status deeptepp_model_open(deeptepp_model **out, const char *path,
                                                  const deeptepp_model_options *options, deeptepp_error *error);

@@ -120,8 +120,8 @@ static bool chosen_tags(const dtp_plan *plan, int layer, const_dnnl_primitive_de
 }
 
 /* Asks the backend for its best layouts; falls back to channels-last when it answers with one unknown here. */
-static deeptepp_status choose_pd(dtp_plan *plan, int layer, dtp_const_md weights, dnnl_primitive_desc_t *pd,
-                                 dnnl_format_tag_t *src, dnnl_format_tag_t *dst, deeptepp_error *error)
+static deeptepp_status backend_pd(const dtp_plan *plan, int layer, dtp_const_md weights, dnnl_primitive_desc_t *pd,
+                                  dnnl_format_tag_t *src, dnnl_format_tag_t *dst, deeptepp_error *error)
 {
     const dtp_layer *l = &plan->graph->layers[layer];
     int64_t chunk = plan->stages[plan->n_stages - 1].chunk;
@@ -140,6 +140,60 @@ static deeptepp_status choose_pd(dtp_plan *plan, int layer, dtp_const_md weights
     *src = convolution ? dnnl_acdeb : src_wish;
     *dst = l->add >= 0 ? dst_wish : dnnl_acdeb;
     return dtp_layer_pd(pd, plan->engine, plan->graph, layer, chunk, *src, *dst, weights, error);
+}
+
+/* The backend's plain loops, hundreds of times slower than any other code of it. */
+static bool is_reference(const_dnnl_primitive_desc_t pd)
+{
+    return strstr(dtp_pd_implementation(pd), "ref") != NULL;
+}
+
+/* Whether a layer that adds to the value, in place, or one that adds to that one's, is left to plain loops by the value's
+ * layout: without AVX2 the backend has no other code for sums in blocked layouts. */
+static bool adds_slowly(const dtp_plan *plan, int value, dnnl_format_tag_t tag)
+{
+    int64_t chunk = plan->stages[plan->n_stages - 1].chunk;
+    bool slow = false;
+    for (int i = value; i < plan->graph->n_layers && !slow; i++) {
+        dnnl_primitive_desc_t pd = NULL;
+        deeptepp_error ignored;
+        if (plan->graph->layers[i].add != value)
+            continue;
+        if (dtp_layer_pd(&pd, plan->engine, plan->graph, i, chunk, dnnl_format_tag_any, tag, NULL, &ignored) != DEEPTEPP_OK)
+            return false;
+        slow = is_reference(pd);
+        dnnl_primitive_desc_destroy(pd);
+        value = i + 1;
+    }
+    return slow;
+}
+
+/* A value that is added to has its layout from the first of the sum, which looks ahead for all. */
+static bool is_slow(const dtp_plan *plan, int layer, const_dnnl_primitive_desc_t pd, dnnl_format_tag_t dst)
+{
+    return is_reference(pd) || (plan->graph->layers[layer].add < 0 && adds_slowly(plan, layer + 1, dst));
+}
+
+/* The backend's choice or, where that is slow, one layout on both sides. */
+static deeptepp_status choose_pd(const dtp_plan *plan, int layer, dtp_const_md weights, dnnl_primitive_desc_t *pd,
+                                 dnnl_format_tag_t *src, dnnl_format_tag_t *dst, deeptepp_error *error)
+{
+    int add = plan->graph->layers[layer].add;
+    int64_t chunk = plan->stages[plan->n_stages - 1].chunk;
+    dnnl_format_tag_t tag = add >= 0 ? plan->tensors[add].tag : dnnl_abcde;
+    dnnl_primitive_desc_t other = NULL;
+    deeptepp_error ignored;
+    deeptepp_status status = backend_pd(plan, layer, weights, pd, src, dst, error);
+    if (status != DEEPTEPP_OK || !is_slow(plan, layer, *pd, *dst) ||
+        dtp_layer_pd(&other, plan->engine, plan->graph, layer, chunk, tag, tag, weights, &ignored) != DEEPTEPP_OK)
+        return status;
+    bool better = !is_slow(plan, layer, other, tag);
+    dnnl_primitive_desc_destroy(better ? *pd : other);
+    if (better) {
+        *pd = other;
+        *src = *dst = tag;
+    }
+    return status;
 }
 
 /* Channels-last all around, or the changes of layout would eat what a form saves. */
