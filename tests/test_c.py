@@ -14,7 +14,7 @@ NAMES = sorted(p.stem for p in HERE.glob("test_*.c"))
 HEAVY = ("net", "ops", "session", "worker", "winograd", "taps", "intensity", "preprocess", "mosaic")
 
 
-# Where AVX-512 has no part in: blocked layouts in AVX2, sums that AVX can only do plain, and nothing but gemm.
+# Blocked layouts and no Winograd (AVX2), sums in unblocked layouts only (AVX), gemm alone (SSE4.1).
 FLAGS = {"SSE41": "sse4_1", "AVX": "avx", "AVX2": "avx2"}
 OLDER = [("test_net", "AVX"), ("test_net", "AVX2"), ("test_session", "AVX2")] + [("test_net_runs", isa) for isa in FLAGS]
 
@@ -46,7 +46,7 @@ def test_plain(name):
 
 @pytest.mark.parametrize("name, isa", OLDER)
 def test_older_instructions(name, isa):
-    """Other layouts, other code of the backend. One that the processor lacks would be its own best, once more."""
+    """Asked for instructions the processor lacks, the backend would run its best ones a second time."""
     flag = FLAGS[isa]
     if flag not in Path("/proc/cpuinfo").read_text().split():
         pytest.skip(f"this processor has no {flag}")

@@ -104,7 +104,6 @@ SHAPES = {
     "one voxel": ((33, 34, 35), (16, 17, 17), (17, 18, 18)),
     "a row passed over": ((2048, 8, 8), (1000, 2, 2), (1001, 6, 6)),
     "a plane passed over": ((8, 2048, 8), (2, 1000, 2), (6, 1001, 6)),
-    "a voxel passed over": ((1280, 1300, 5), (502, 602, 2), (503, 603, 3)),
 }
 
 
@@ -116,6 +115,18 @@ def test_every_shape(shape, mask_type, rule, sessions):
     image = (mosaic_case.waves(dims) * 2500).astype(np.int16)
     counts = differences(sessions["mosaic", rule], image, mosaic_case.box_mask(dims, low, high, mask_type), rule)
     check(counts, f"{shape}, {mask_type}, {rule}")
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_few_voxels_that_rows_and_planes_pass_over(size, tmp_path):
+    """Of 5 rows of 1280 the third is read by no cell of 512, and lies between two."""
+    session = mosaic_case.session(tmp_path, angles=[180, 360])
+    image = (mosaic_case.waves((1280, 2048, 3)) * 2500).astype(np.int16)
+    mask = mosaic_case.box_mask(image.shape, (502, 1003, 1), (503, 1003 + size, 1 + size))
+    for view, degrees in zip(mosaic_case.grey(session.preprocess(mosaic_case.case(image, mask))), (180, 360)):
+        wanted, facts = reference_mosaic.mosaic(image, mask, degrees)
+        assert facts["vanished"]
+        check(np.bincount(np.abs(view[0, 0].astype(int) - wanted).ravel(), minlength=256), f"{degrees} degrees")
 
 
 def test_ragged_masks(sessions):

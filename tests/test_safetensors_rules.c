@@ -207,7 +207,7 @@ static void a_header_that_only_fills_memory_is_refused(void **state)
 {
     (void)state;
     check_header(repeated("{\"a\":[", "0,", 2000000, "0]}"), DEEPTEPP_ERR_MODEL_JSON, "JSON values, wanted at most");
-    check_header(repeated("{\"a\":", "[", 100000, ""), DEEPTEPP_ERR_MODEL_JSON, "maximum parsing depth");
+    check_header(repeated("{\"a\":", "[", 100000, ""), DEEPTEPP_ERR_MODEL_JSON, "100001 deep, wanted at most 32");
     /* Brackets within texts are text. */
     check_header(repeated("{\"__metadata__\":{\"a\":\"\\\"", "[,", 2000000, "\",\"b\":1}}"), DEEPTEPP_ERR_MODEL_METADATA,
                  "\"b\" is 1");

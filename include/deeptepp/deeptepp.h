@@ -38,8 +38,7 @@
  *  - The library prints nothing, ends no process, installs no handler, reads no environment variable and keeps no
  *    process-global state. (oneDNN and OpenMP, below it, read some variables: docs/conventions.md names them.)
  *  - Threads. Stated at each handle. Handles of different cases and sessions never share mutable state.
- *  - Stack. A calling thread needs 64 KiB, and what its callbacks take (measured: below 16 KiB). Only opening a model that may
- *    be hostile needs 1 MiB: the text of an error then shows JSON that can be nested 2048 deep.
+ *  - Stack. A calling thread needs 64 KiB, and what its callbacks take (measured: below 16 KiB).
  *  - Text is UTF-8. Lengths are millimetres. World coordinates are RAS: +x right, +y anterior, +z superior of the patient.
  */
 #ifndef DEEPTEPP_DEEPTEPP_H

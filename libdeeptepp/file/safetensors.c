@@ -2,7 +2,7 @@
 
 /* MAX_VALUES bounds what a hostile header makes jansson allocate: a tensor's entry has at most 15 opening brackets,
  * commas and colons. */
-enum { MAX_TENSORS = 100000, MAX_VALUES = 16 * MAX_TENSORS, MAX_NAME = 255, MAX_SHOWN = 96 };
+enum { MAX_TENSORS = 100000, MAX_VALUES = 16 * MAX_TENSORS, MAX_NAME = 255, MAX_DEPTH = 32, MAX_SHOWN = 96 };
 
 static const struct {
     const char *name;
@@ -12,11 +12,13 @@ static const struct {
     [DTP_I64] = {"I64", 8},
 };
 
-/* An upper bound of the number of values in well-formed JSON: each but the root follows a bracket, comma or colon. */
-static size_t count_values(const char *text, size_t size)
+/* Upper bounds for well-formed JSON: of the number of values, for each but the root follows a bracket, comma or colon; and of
+ * how deep they nest. */
+static size_t count_values(const char *text, size_t size, size_t *deepest)
 {
-    size_t values = 1;
+    size_t values = 1, depth = 0;
     bool quoted = false;
+    *deepest = 0;
     for (size_t i = 0; i < size; i++) {
         if (text[i] == '"')
             quoted = !quoted;
@@ -24,6 +26,10 @@ static size_t count_values(const char *text, size_t size)
             i++;
         else if (!quoted && (text[i] == '{' || text[i] == '[' || text[i] == ',' || text[i] == ':'))
             values++;
+        if (!quoted && (text[i] == '{' || text[i] == '[') && ++depth > *deepest)
+            *deepest = depth;
+        else if (!quoted && (text[i] == '}' || text[i] == ']') && depth)
+            depth--;
     }
     return values;
 }
@@ -36,7 +42,10 @@ deeptepp_status dtp_safetensors_json(json_t **out, const char *text, size_t size
     /* jansson drops a NUL that follows a number. */
     if (memchr(text, '\0', size))
         return dtp_fail(error, DEEPTEPP_ERR_MODEL_JSON, "%s: a NUL byte, wanted JSON text", what);
-    size_t values = count_values(text, size);
+    size_t depth, values = count_values(text, size, &depth);
+    /* jansson walks down and up again by recursion, on the stack of whoever calls. */
+    if (depth > MAX_DEPTH)
+        return dtp_fail(error, DEEPTEPP_ERR_MODEL_JSON, "%s: brackets %zu deep, wanted at most %d", what, depth, MAX_DEPTH);
     if (values > MAX_VALUES)
         return dtp_fail(error, DEEPTEPP_ERR_MODEL_JSON, "%s: %zu JSON values, wanted at most %d", what, values,
                         MAX_VALUES);

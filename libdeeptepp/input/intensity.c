@@ -128,29 +128,39 @@ static void narrow(selection *s)
     }
 }
 
-/* Linear interpolation between order statistics: type 7, the default of R and NumPy. */
-static deeptepp_status percentiles_of(const values *v, const double percent[2], double out[2], deeptepp_error *error)
+static deeptepp_status select_ranks(selection *s, const values *v, deeptepp_error *error)
 {
-    selection s = {.pass = 0};
-    double part[2];
-    for (int p = 0; p < 2; p++) {
-        double rank = (double)(v->count - 1) * percent[p] / 100.0;
-        s.rank[2 * p] = (uint64_t)rank;
-        s.rank[2 * p + 1] = s.rank[2 * p] + (s.rank[2 * p] + 1 < v->count);
-        part[p] = rank - (double)s.rank[2 * p];
-    }
-    for (s.pass = 0; s.pass < PASSES; s.pass++) {
-        memset(s.counts, 0, sizeof s.counts);
-        deeptepp_status status = visit_all(v, count_block, &s, error);
+    for (s->pass = 0; s->pass < PASSES; s->pass++) {
+        memset(s->counts, 0, sizeof s->counts);
+        deeptepp_status status = visit_all(v, count_block, s, error);
         if (status != DEEPTEPP_OK)
             return status;
-        narrow(&s);
-    }
-    for (int p = 0; p < 2; p++) {
-        double low = value_of(s.found[2 * p]), high = value_of(s.found[2 * p + 1]);
-        out[p] = low + (high - low) * part[p];
+        narrow(s);
     }
     return DEEPTEPP_OK;
+}
+
+/* Linear interpolation between order statistics: type 7, the default of R and NumPy. The counts are too large for a
+ * helper thread's stack. */
+static deeptepp_status percentiles_of(const values *v, const double percent[2], double out[2], deeptepp_error *error)
+{
+    double part[2];
+    selection *s = calloc(1, sizeof *s);
+    if (!s)
+        return dtp_fail_memory(error, "percentiles", sizeof *s);
+    for (int p = 0; p < 2; p++) {
+        double rank = (double)(v->count - 1) * percent[p] / 100.0;
+        s->rank[2 * p] = (uint64_t)rank;
+        s->rank[2 * p + 1] = s->rank[2 * p] + (s->rank[2 * p] + 1 < v->count);
+        part[p] = rank - (double)s->rank[2 * p];
+    }
+    deeptepp_status status = select_ranks(s, v, error);
+    for (int p = 0; p < 2; p++) {
+        double low = value_of(s->found[2 * p]), high = value_of(s->found[2 * p + 1]);
+        out[p] = low + (high - low) * part[p];
+    }
+    free(s);
+    return status;
 }
 
 /* ---- Mappings ---- */

@@ -161,6 +161,18 @@ static void swap_voxels(void *voxels, size_t bytes, size_t size)
         eight[n] = __builtin_bswap64(eight[n]);
 }
 
+/* In pieces, asking between them. */
+static deeptepp_status to_native_order(const deeptepp_volume *draft, size_t size, dtp_watch *watch, deeptepp_error *error)
+{
+    enum { PIECE = 1 << 22 };
+    deeptepp_status status = DEEPTEPP_OK;
+    for (size_t at = 0; at < size && status == DEEPTEPP_OK; at += PIECE) {
+        swap_voxels((uint8_t *)draft->owned + at, size - at < PIECE ? size - at : PIECE, dtp_type_size(draft->type));
+        status = dtp_watch_step(watch, watch->told, error);
+    }
+    return status;
+}
+
 /* Takes the voxels into a block of their size. What follows them in the file is hashed and otherwise ignored: the
  * format does not forbid it. */
 static deeptepp_status read_voxels(deeptepp_volume *draft, dtp_stream *stream, uint64_t begin, size_t size,
@@ -219,7 +231,7 @@ static deeptepp_status load(deeptepp_volume **out, dtp_stream *stream, options *
     stream->watch = &o->watch;
     DTP_TRY(read_voxels(&draft, stream, begin, size, error));
     if (h.swapped)
-        swap_voxels(draft.owned, size, dtp_type_size(h.type));
+        DTP_TRY(to_native_order(&draft, size, &o->watch, error));
     DTP_TRY(dtp_volume_make(out, &draft, &o->watch, error));
     dtp_watch_finish(&o->watch);
     return status;
