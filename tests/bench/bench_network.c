@@ -8,14 +8,17 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "file/model_file.h"
 #include "model.h"
 
 enum { REPEATS = 3 };
 
 typedef struct bench {
     deeptepp_model *model;
+    const char *path;
     dtp_graph graph;
     bool whole;
+    dtp_weights *weights; /* laid out for the graph */
     dtp_net *net;
     float *logits;
     size_t n_logits;
@@ -58,6 +61,32 @@ static deeptepp_status make_graph(bench *b, deeptepp_error *error)
     return status;
 }
 
+static deeptepp_status pack_layer(bench *b, dtp_safetensors *file, int layer, deeptepp_error *error)
+{
+    float *weights, *bias;
+    deeptepp_status status = dtp_arch_fold(&b->model->arch, &b->model->network, file, 0, layer, &weights, &bias, error);
+    if (status == DEEPTEPP_OK)
+        status = dtp_weights_set(b->weights, layer, weights, bias, NULL, error);
+    free(weights);
+    free(bias);
+    return status;
+}
+
+/* Weights are laid out for the shapes they meet: those of whole maps are packed anew. */
+static deeptepp_status pack(bench *b, const dtp_plan *plan, deeptepp_error *error)
+{
+    dtp_model_file file = {0};
+    deeptepp_status status;
+    DTP_TRY(dtp_weights_new(&b->weights, plan, error));
+    DTP_TRY(dtp_model_file_open(&file, b->path, 0, NULL, error));
+    for (int i = 0; i < b->graph.n_layers; i++)
+        if (b->graph.layers[i].op == DTP_CONVOLUTION)
+            DTP_TRY(pack_layer(b, &file.file, i, error));
+fail:
+    dtp_model_file_close(&file);
+    return status;
+}
+
 static deeptepp_status prepare(bench *b, dtp_job *job)
 {
     const deeptepp_model *model = b->model;
@@ -68,8 +97,10 @@ static deeptepp_status prepare(bench *b, dtp_job *job)
     b->logits = calloc(b->n_logits, sizeof *b->logits);
     if (!b->logits)
         return dtp_fail_memory(&job->error, "logits", b->n_logits * sizeof *b->logits);
-    DTP_TRY(dtp_plan_new(&plan, &b->graph, model->recipe.n_views, model->members[0], &job->error));
-    status = dtp_net_new(&b->net, plan, NULL, &job->error);
+    b->weights = b->whole ? NULL : model->members[0];
+    DTP_TRY(dtp_plan_new(&plan, &b->graph, model->recipe.n_views, b->weights, &job->error));
+    status = b->whole ? pack(b, plan, &job->error) : DEEPTEPP_OK;
+    status = status ? status : dtp_net_new(&b->net, plan, NULL, &job->error);
     if (status != DEEPTEPP_OK) {
         dtp_plan_free(plan);
         return status;
@@ -84,7 +115,7 @@ fail:
 static deeptepp_status run(bench *b, dtp_job *job, double *seconds)
 {
     double start = now();
-    deeptepp_status status = dtp_net_run(b->net, b->model->members[0], b->logits, job, 0, 1000, &job->error);
+    deeptepp_status status = dtp_net_run(b->net, b->weights, b->logits, job, 0, 1000, &job->error);
     *seconds = now() - start;
     return status;
 }
@@ -92,7 +123,7 @@ static deeptepp_status run(bench *b, dtp_job *job, double *seconds)
 static deeptepp_status convolutions(bench *b, dtp_job *job, double *seconds)
 {
     int count = 0;
-    deeptepp_status status = dtp_net_profile(b->net, b->model->members[0], REPEATS, b->steps, &count, &job->error);
+    deeptepp_status status = dtp_net_profile(b->net, b->weights, REPEATS, b->steps, &count, &job->error);
     *seconds = 0;
     for (int i = 0; i < count; i++)
         *seconds += b->steps[i].convolution ? b->steps[i].seconds : 0;
@@ -124,6 +155,8 @@ static deeptepp_status serve(void *argument, dtp_job *job)
     }
 fail:
     dtp_net_free(b->net);
+    if (b->whole)
+        dtp_weights_free(b->weights);
     free(b->logits);
     return status;
 }
@@ -159,6 +192,7 @@ int main(int argc, char **argv)
         return 1;
     }
     const deeptepp_model_options options = {.struct_size = sizeof options, .threads = atoi(argv[2])};
+    b.path = argv[1];
     deeptepp_status status = deeptepp_model_open(&b.model, argv[1], &options, &error);
     status = status ? status : dtp_worker_start(&worker, options.threads, &error);
     status = status ? status : dtp_worker_run(worker, serve, &b, NULL, &error);

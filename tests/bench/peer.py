@@ -115,11 +115,13 @@ def openvino(model, threads):
     import openvino
     core = openvino.Core()
     config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
-    request = core.compile_model(core.read_model(onnx_path(model)), "CPU", config).create_infer_request()
+    read = core.read_model(onnx_path(model))
+    compiled = core.compile_model(read, "CPU", config)
+    request = compiled.create_infer_request()
     x = seeded_input(describe(model))
     request.set_input_tensor(openvino.Tensor(x, shared_memory=True))
 
-    def run():
+    def run(held=(core, read, compiled, x)):  # the library does not hold them itself
         request.infer()
         return request.get_output_tensor().data
     return run
