@@ -212,6 +212,8 @@ static deeptepp_volume as_ras(const deeptepp_volume *volume)
     deeptepp_volume ras = {.type = volume->type, .data = volume->data, .slope = volume->slope, .inter = volume->inter};
     for (int a = 0; a < 3; a++) {
         int sign, axis = dtp_axis_of(volume->orientation[a], &sign);
+        if (axis < 0)
+            continue; /* never: an orientation has letters of directions only, which a compiler cannot know */
         ras.dims[axis] = volume->dims[a];
         ras.spacing[axis] = volume->spacing[a];
         ras.strides[axis] = sign * volume->strides[a];
