@@ -157,4 +157,17 @@ static inline void finish(subject *s)
     free(s->dst);
 }
 
+/* Whether a form takes a layer. */
+static inline bool suits(const dtp_form_kind *kind, dtp_layer layer, dtp_shape in, int64_t oc)
+{
+    static dtp_graph graph;
+    deeptepp_error error;
+    int value;
+    graph = (dtp_graph){0};
+    graph.values[0] = in;
+    layer.add = -1;
+    assert_int_equal(dtp_graph_add(&graph, &layer, oc, &value, &error), DEEPTEPP_OK);
+    return kind->suits(&graph, 0);
+}
+
 #endif

@@ -40,38 +40,26 @@ static void tiny_maps_equal_the_plain_loops(void **state)
     assert_true(worst <= 3e-6 * 3e-6);
 }
 
-static bool suits(dtp_layer layer, dtp_shape in, int64_t oc)
-{
-    static dtp_graph graph;
-    deeptepp_error error;
-    int value;
-    graph = (dtp_graph){0};
-    graph.values[0] = in;
-    layer.add = -1;
-    assert_int_equal(dtp_graph_add(&graph, &layer, oc, &value, &error), DEEPTEPP_OK);
-    return dtp_taps.suits(&graph, 0);
-}
-
 static void only_where_most_products_are_with_padding(void **state)
 {
     (void)state;
     const dtp_layer good = {.op = DTP_CONVOLUTION, .kernel = {3, 3, 3}, .stride = {1, 1, 1}, .pad = {1, 1, 1},
                             .dilation = {1, 1, 1}, .activation = DTP_RELU};
     dtp_layer layer = good;
-    assert_true(suits(good, (dtp_shape){512, 2, 2, 2}, 512));
-    assert_true(suits(good, (dtp_shape){512, 1, 1, 1}, 512));
-    assert_false(suits(good, (dtp_shape){512, 4, 4, 4}, 512));
-    assert_true(suits(good, (dtp_shape){512, 1, 5, 5}, 512)); /* two thirds of the kernel lie beside the only plane */
-    assert_false(suits(good, (dtp_shape){40, 2, 2, 2}, 40));
+    assert_true(suits(&dtp_taps, good, (dtp_shape){512, 2, 2, 2}, 512));
+    assert_true(suits(&dtp_taps, good, (dtp_shape){512, 1, 1, 1}, 512));
+    assert_false(suits(&dtp_taps, good, (dtp_shape){512, 4, 4, 4}, 512));
+    assert_true(suits(&dtp_taps, good, (dtp_shape){512, 1, 5, 5}, 512)); /* two thirds of the kernel lie beside the only plane */
+    assert_false(suits(&dtp_taps, good, (dtp_shape){40, 2, 2, 2}, 40));
     layer.activation = DTP_ELU;
-    assert_false(suits(layer, (dtp_shape){512, 2, 2, 2}, 512));
+    assert_false(suits(&dtp_taps, layer, (dtp_shape){512, 2, 2, 2}, 512));
     layer = good;
     layer.kernel[0] = 1;
     layer.pad[0] = 0;
-    assert_false(suits(layer, (dtp_shape){512, 1, 5, 5}, 512)); /* most of it is needed */
+    assert_false(suits(&dtp_taps, layer, (dtp_shape){512, 1, 5, 5}, 512)); /* most of it is needed */
     layer = good;
     layer.op = DTP_MAX_POOL;
-    assert_false(suits(layer, (dtp_shape){512, 2, 2, 2}, 512));
+    assert_false(suits(&dtp_taps, layer, (dtp_shape){512, 2, 2, 2}, 512));
 }
 
 int main(void)

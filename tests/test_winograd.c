@@ -73,18 +73,6 @@ static void many_blocks_equal_the_plain_loops(void **state)
     finish(&s);
 }
 
-static bool suits(dtp_layer layer, dtp_shape in, int64_t oc)
-{
-    static dtp_graph graph;
-    deeptepp_error error;
-    int value;
-    graph = (dtp_graph){0};
-    graph.values[0] = in;
-    layer.add = -1;
-    assert_int_equal(dtp_graph_add(&graph, &layer, oc, &value, &error), DEEPTEPP_OK);
-    return dtp_winograd.suits(&graph, 0);
-}
-
 static void only_what_it_can_do_is_asked_of_it(void **state)
 {
     (void)state;
@@ -92,24 +80,24 @@ static void only_what_it_can_do_is_asked_of_it(void **state)
                             .dilation = {1, 1, 1}};
     const dtp_shape map = {32, 12, 12, 12};
     dtp_layer layer = good;
-    assert_true(suits(layer, map, 32));
-    assert_false(suits(layer, (dtp_shape){33, 12, 12, 12}, 32));
-    assert_false(suits(layer, (dtp_shape){32, 4, 4, 4}, 32));
+    assert_true(suits(&dtp_winograd, layer, map, 32));
+    assert_false(suits(&dtp_winograd, layer, (dtp_shape){33, 12, 12, 12}, 32));
+    assert_false(suits(&dtp_winograd, layer, (dtp_shape){32, 4, 4, 4}, 32));
     layer.stride[1] = 2;
-    assert_false(suits(layer, map, 32));
+    assert_false(suits(&dtp_winograd, layer, map, 32));
     layer = good;
     layer.dilation[2] = layer.pad[2] = 2;
-    assert_false(suits(layer, map, 32));
+    assert_false(suits(&dtp_winograd, layer, map, 32));
     layer = good;
     layer.pad[0] = 0;
-    assert_false(suits(layer, map, 32));
+    assert_false(suits(&dtp_winograd, layer, map, 32));
     layer = good;
     layer.activation = DTP_ELU;
-    assert_false(suits(layer, map, 32));
+    assert_false(suits(&dtp_winograd, layer, map, 32));
     layer = good;
     layer.kernel[0] = layer.kernel[1] = 1;
     layer.pad[0] = layer.pad[1] = 0;
-    assert_false(suits(layer, map, 32));
+    assert_false(suits(&dtp_winograd, layer, map, 32));
 }
 
 int main(void)
