@@ -130,7 +130,7 @@ MASKS = {
     "empty": (mask_of(files.mask(0)), "MASK_EMPTY", []),
     "a label that is not there": (mask_of(files.mask(), label=2), "MASK_LABEL", ["2"]),
     "several labels": (mask_of(files.with_voxel(files.mask(), (2, 2, slice(2, 5)), 4)), "MASK_LABELS",
-                       ["2 labels", "4 with 3"]),
+                       ["2 labels", "4 (3 voxels)"]),
     "fractions": (mask_of(files.with_voxel(files.mask(), (2, 2, 2), 0.5)), "MASK_FRACTIONAL",
                   ["0.5", "(2, 2, 2)"]),
     "a probability map": (mask_of(files.mask(0.93)), "MASK_FRACTIONAL", ["168 voxels", "0.93"]),
