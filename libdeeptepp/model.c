@@ -199,7 +199,10 @@ static deeptepp_status open_model(deeptepp_model **out, opening o, const deeptep
 deeptepp_status deeptepp_model_open(deeptepp_model **out, const char *path, const deeptepp_model_options *options,
                                     deeptepp_error *error)
 {
-    return open_model(out, (opening){.path = path}, options, error);
+    deeptepp_status status = open_model(out, (opening){.path = path}, options, error);
+    if (status != DEEPTEPP_OK && path)
+        dtp_name_file(error, path);
+    return status;
 }
 
 deeptepp_status deeptepp_model_from_bytes(deeptepp_model **out, const void *bytes, size_t size,

@@ -168,7 +168,22 @@ static void a_missing_file_is_told_from_one_that_cannot_be_read(void **state)
     assert_open_refused("", 0, DEEPTEPP_ERR_FILE_MISSING, "does not exist");
     assert_open_refused(folder, 0, DEEPTEPP_ERR_FILE_READ, "is a folder, wanted a regular file");
     unlink(path);
-    assert_open_refused(path, 0, DEEPTEPP_ERR_FILE_MISSING, path);
+    assert_open_refused(path, 0, DEEPTEPP_ERR_FILE_MISSING, "does not exist");
+    free(file.data);
+}
+
+/* Whatever is wrong: the container, the description, the file itself. */
+static void every_error_of_opening_begins_with_the_path(void **state)
+{
+    (void)state;
+    deeptepp_model *model = NULL;
+    file_bytes file = good_model(); /* its description lacks most keys */
+    write_file(&file);
+    assert_int_equal(deeptepp_model_open(&model, path, NULL, &error), DEEPTEPP_ERR_MODEL_METADATA);
+    assert_int_equal(strncmp(error.message, path, strlen(path)), 0);
+    unlink(path);
+    assert_int_equal(deeptepp_model_open(&model, path, NULL, &error), DEEPTEPP_ERR_FILE_MISSING);
+    assert_int_equal(strncmp(error.message, path, strlen(path)), 0);
     free(file.data);
 }
 
@@ -330,6 +345,7 @@ int main(void)
         cmocka_unit_test(a_file_of_several_pieces_is_read_whole),
         cmocka_unit_test(no_descriptor_is_left_open),
         cmocka_unit_test(a_missing_file_is_told_from_one_that_cannot_be_read),
+        cmocka_unit_test(every_error_of_opening_begins_with_the_path),
         cmocka_unit_test(a_file_without_permission_cannot_be_read),
         cmocka_unit_test(pipes_and_devices_are_refused_at_once),
         cmocka_unit_test(a_file_over_the_cap_is_refused),

@@ -18,19 +18,35 @@ void dtp_json_fail(dtp_json *json, const char *key, deeptepp_status status, cons
     json->object = NULL;
 }
 
-/* What was found, cut where it is long. */
-static const char *show(const json_t *value, char text[40])
+typedef struct cut_text {
+    char *text;
+    size_t used, room;
+    bool cut;
+} cut_text;
+
+/* jansson's own buffer version skips a piece that does not fit and leaves what was there before. */
+static int append_cut(const char *piece, size_t size, void *user)
 {
-    enum { ROOM = 36 };
-    size_t size = json_dumpb(value, text, ROOM, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
-    snprintf(text + (size < ROOM ? size : ROOM), 4, "%s", size > ROOM ? "..." : "");
+    cut_text *out = user;
+    size_t fits = size < out->room - out->used ? size : out->room - out->used;
+    memcpy(out->text + out->used, piece, fits);
+    out->used += fits;
+    out->cut |= fits < size;
+    return 0;
+}
+
+const char *dtp_json_show(const json_t *value, char *text, size_t size)
+{
+    cut_text out = {.text = text, .room = size - sizeof "..."};
+    json_dump_callback(value, append_cut, &out, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+    snprintf(text + out.used, sizeof "...", "%s", out.cut ? "..." : "");
     return text;
 }
 
 static void fail_kind(dtp_json *json, const char *key, const json_t *value, const char *wanted)
 {
     char text[40];
-    dtp_json_fail(json, key, DEEPTEPP_ERR_MODEL_VALUE, "is %s, wanted %s", show(value, text), wanted);
+    dtp_json_fail(json, key, DEEPTEPP_ERR_MODEL_VALUE, "is %s, wanted %s", dtp_json_show(value, text, sizeof text), wanted);
 }
 
 dtp_json dtp_json_root(const json_t *object, const char *path, dtp_json_check *check)
@@ -160,7 +176,7 @@ const json_t *dtp_json_array(dtp_json *json, const char *key, int least, int mos
     if (json_is_array(value) && count >= (size_t)least && count <= (size_t)most)
         return value;
     char text[40];
-    dtp_json_fail(json, key, DEEPTEPP_ERR_MODEL_VALUE, "is %s, wanted an array of %d to %d elements", show(value, text),
+    dtp_json_fail(json, key, DEEPTEPP_ERR_MODEL_VALUE, "is %s, wanted an array of %d to %d elements", dtp_json_show(value, text, sizeof text),
                   least, most);
     return NULL;
 }

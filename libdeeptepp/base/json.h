@@ -46,6 +46,9 @@ const json_t *dtp_json_array(dtp_json *json, const char *key, int least, int mos
 /* Refuses every key that was neither read nor asked for. */
 void dtp_json_close(dtp_json *json);
 
+/* A value as ASCII for a message, with "..." where it does not fit. */
+const char *dtp_json_show(const json_t *value, char *text, size_t size);
+
 /* A JSON tree as indented text in memory of malloc's, whatever allocator the host gave jansson; NULL without memory. */
 char *dtp_json_print(const json_t *json);
 

@@ -85,8 +85,6 @@ deeptepp_status dtp_model_file_open(dtp_model_file *out, const char *path, uint6
         status = read_source(out, &source, error);
     if (source.fd >= 0)
         close(source.fd);
-    if (status != DEEPTEPP_OK)
-        dtp_name_file(error, path);
     return status;
 }
 

@@ -1,5 +1,7 @@
 #include "safetensors.h"
 
+#include "../base/json.h"
+
 /* MAX_VALUES bounds what a hostile header makes jansson allocate: a tensor's entry has at most 15 opening brackets,
  * commas and colons. */
 enum { MAX_TENSORS = 100000, MAX_VALUES = 16 * MAX_TENSORS, MAX_NAME = 255, MAX_DEPTH = 32, MAX_SHOWN = 96 };
@@ -64,14 +66,6 @@ deeptepp_status dtp_safetensors_json(json_t **out, const char *text, size_t size
     return DEEPTEPP_OK;
 }
 
-/* A value as ASCII for a message, cut where it is long. */
-static const char *show(const json_t *value, char text[MAX_SHOWN])
-{
-    size_t size = json_dumpb(value, text, MAX_SHOWN - 4, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
-    strcpy(text + dtp_min_i64((int64_t)size, MAX_SHOWN - 4), size > MAX_SHOWN - 4 ? "..." : "");
-    return text;
-}
-
 /* Bytes of the first `most` that hold whole UTF-8 characters. */
 static int cut(const char *text, int most)
 {
@@ -88,7 +82,7 @@ static deeptepp_status entry_fail(const dtp_tensor *tensor, const char *key, con
 {
     char text[MAX_SHOWN];
     return dtp_fail(error, DEEPTEPP_ERR_MODEL_TENSOR_ENTRY, "model file: tensor \"%s\": %s is %s, wanted %s",
-                    tensor->name, key, show(found, text), wanted);
+                    tensor->name, key, dtp_json_show(found, text, sizeof text), wanted);
 }
 
 /* JSON integers of 0 and up; false for anything else. */
@@ -119,7 +113,7 @@ static deeptepp_status parse_dtype(dtp_tensor *tensor, const json_t *value, deep
         }
     }
     return dtp_fail(error, DEEPTEPP_ERR_MODEL_DTYPE, "model file: tensor \"%s\": dtype is %s, wanted F32, F16, BF16%s",
-                    tensor->name, show(value, text), is_counter ? ", F64 or I64" : " or F64");
+                    tensor->name, dtp_json_show(value, text, sizeof text), is_counter ? ", F64 or I64" : " or F64");
 }
 
 static deeptepp_status parse_shape(dtp_tensor *tensor, const json_t *value, deeptepp_error *error)
@@ -177,11 +171,11 @@ static deeptepp_status parse_metadata(dtp_safetensors *out, json_t *metadata, de
     char text[MAX_SHOWN];
     if (!json_is_object(metadata))
         return dtp_fail(error, DEEPTEPP_ERR_MODEL_METADATA,
-                        "model file: __metadata__ is %s, wanted an object of texts", show(metadata, text));
+                        "model file: __metadata__ is %s, wanted an object of texts", dtp_json_show(metadata, text, sizeof text));
     json_object_foreach(metadata, key, value)
         if (!json_is_string(value))
             return dtp_fail(error, DEEPTEPP_ERR_MODEL_METADATA,
-                            "model file: __metadata__: \"%.*s\" is %s, wanted a text", cut(key, 60), key, show(value, text));
+                            "model file: __metadata__: \"%.*s\" is %s, wanted a text", cut(key, 60), key, dtp_json_show(value, text, sizeof text));
     out->metadata = json_incref(metadata);
     return DEEPTEPP_OK;
 }

@@ -132,13 +132,24 @@ static deeptepp_status inflate_step(dtp_stream *stream, uint8_t *out, size_t siz
     return fail_gzip(stream, z->msg ? z->msg : "not inflatable", error);
 }
 
+static deeptepp_status ask(const dtp_stream *stream, deeptepp_error *error)
+{
+    if (!stream->watch)
+        return DEEPTEPP_OK;
+    double done = stream->size ? (double)(stream->taken - stream->left) / (double)stream->size : 1;
+    return dtp_watch_step(stream->watch, done < 1 ? (int)(READING * done) : READING, error);
+}
+
 /* Stored bytes that end inside a member are a file cut short: FILE_TRUNCATED. What follows a member must be another
  * member: anything else, zeros too, is GZIP. */
 static deeptepp_status take_inflated(dtp_stream *stream, uint8_t *out, size_t size, size_t *got, deeptepp_error *error)
 {
     *got = 0;
     while (*got == 0) {
+        const bool empty = !stream->left;
         deeptepp_status status = refill(stream, error);
+        if (status == DEEPTEPP_OK && empty)
+            status = ask(stream, error);
         if (status != DEEPTEPP_OK)
             return status;
         if (!stream->left && !stream->in_member)
@@ -155,14 +166,6 @@ static deeptepp_status take_inflated(dtp_stream *stream, uint8_t *out, size_t si
             return status;
     }
     return DEEPTEPP_OK;
-}
-
-static deeptepp_status ask(const dtp_stream *stream, deeptepp_error *error)
-{
-    if (!stream->watch)
-        return DEEPTEPP_OK;
-    double done = stream->size ? (double)(stream->taken - stream->left) / (double)stream->size : 1;
-    return dtp_watch_step(stream->watch, done < 1 ? (int)(READING * done) : READING, error);
 }
 
 /* One to `size` bytes; none at the end. */

@@ -272,7 +272,7 @@ static deeptepp_status check_reach(dtp_net *net, const dtp_weights *weights, con
         return dtp_fail(error, DEEPTEPP_ERR_SCORE_NONFINITE,
                         "layer %s: its sums could reach %.3g, wanted at most %.3g so that nothing overflows: the input is "
                         "far from what the network was trained on",
-                        net->plan->graph->layers[node->layer].name, reach, REACH_MAX);
+                        node->layer < 0 ? "input" : net->plan->graph->layers[node->layer].name, reach, REACH_MAX);
     reach = fmax(reach, 1); /* ELU reaches -1 */
     *bound = s->first_chunk ? reach : fmax(*bound, reach);
     return DEEPTEPP_OK;

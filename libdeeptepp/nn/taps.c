@@ -41,6 +41,7 @@ typedef struct taps {
     dnnl_engine_t engine;
     dnnl_primitive_desc_t whole; /* of all taps at once: only its weights' layout counts */
     dtp_const_md weights;
+    size_t tap_bytes; /* from one tap's weights to the next's */
     float *v, *m;
     table table;
 } taps;
@@ -164,8 +165,8 @@ static void destroy(dtp_form *form)
     free(f);
 }
 
-/* Bytes from one tap's weights to the next's; 0 when the taps do not lie one after the other. */
-static size_t tap_bytes(const taps *f)
+/* 0 when the taps do not lie one after the other. */
+static size_t find_tap_bytes(const taps *f)
 {
     const dnnl_dims_t one = {1, f->in.c, f->out.c};
     dtp_md md = dtp_md_corner(f->weights, one);
@@ -176,7 +177,8 @@ static size_t tap_bytes(const taps *f)
 
 static dnnl_status_t make_groups(taps *f)
 {
-    dnnl_status_t s = tap_bytes(f) ? dnnl_success : dnnl_unimplemented;
+    f->tap_bytes = find_tap_bytes(f);
+    dnnl_status_t s = f->tap_bytes ? dnnl_success : dnnl_unimplemented;
     for (int g = 0; g < f->table.n_groups && !s; g++) {
         group *own = &f->table.groups[g];
         const dnnl_dims_t dims = {own->taps, f->in.c, f->out.c};
@@ -313,7 +315,7 @@ static dnnl_status_t multiply(const taps *f, const group *g, const dtp_form_run 
                                     {DNNL_ARG_WEIGHTS, g->weights},
                                     {DNNL_ARG_DST, g->m},
                                     {DNNL_ARG_SCRATCHPAD, g->scratchpad}};
-    dnnl_status_t s = dnnl_memory_set_data_handle(g->weights, weights + (size_t)g->first * tap_bytes(f));
+    dnnl_status_t s = dnnl_memory_set_data_handle(g->weights, weights + (size_t)g->first * f->tap_bytes);
     s = s ? s : dnnl_primitive_execute(g->primitive, r->stream, 4, args);
     return s ? s : dnnl_stream_wait(r->stream);
 }

@@ -189,7 +189,7 @@ static dnnl_status_t pack_form(const dtp_weights *weights, int layer, const floa
     int64_t points = kind->points(graph, layer);
     float *part = dtp_alloc_aligned((size_t)(points * ic * dtp_min_i64(PART, oc)) * sizeof *part);
     dnnl_status_t s = part ? dnnl_success : dnnl_out_of_memory;
-    for (int64_t first = 0; first < oc && !s; first += PART) {
+    for (int64_t first = 0; first < oc && !s && !(cancelled && atomic_load(cancelled)); first += PART) {
         int64_t count = dtp_min_i64(PART, oc - first);
         kind->transform(graph, layer, plain, first, count, part, cancelled);
         s = pack_part(weights, layer, points, first, count, part);

@@ -1,5 +1,7 @@
 #include "winograd_tiles.h"
 
+#include <omp.h>
+
 enum { LANES = DTP_TILE_CHANNELS, MAX_POINTS = 64 };
 
 /* Channels side by side: the compiler splits them into the registers the machine has. */
@@ -145,7 +147,7 @@ WIDEST static void gather_tile(const dtp_tiling *t, const float *src, int64_t ti
 
 void dtp_tiles_gather(const dtp_tiling *tiling, const float *src, int64_t first, int64_t last, float *v)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (!omp_in_parallel())
     for (int64_t tile = first; tile < last; tile++)
         gather_tile(tiling, src, tile, tile - first, v);
 }
@@ -197,7 +199,7 @@ WIDEST static void scatter_tile(const dtp_tiling *t, const float *m, int64_t til
 void dtp_tiles_scatter(const dtp_tiling *tiling, const float *m, int64_t first, int64_t last, const float *bias,
                        bool add, dtp_activation activation, float *dst)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (!omp_in_parallel())
     for (int64_t tile = first; tile < last; tile++)
         scatter_tile(tiling, m, tile, tile - first, bias, add, activation, dst);
 }
