@@ -220,7 +220,11 @@ static deeptepp_status choose_node(dtp_plan *plan, int layer, const dtp_weights 
                         plan->graph->layers[layer].name);
     *src = *dst = dnnl_acdeb;
     int64_t chunk = plan->stages[plan->n_stages - 1].chunk;
-    return kind->make(&node->form, plan->engine, plan->graph, layer, chunk, fixed, error);
+    deeptepp_status status = kind->make(&node->form, plan->engine, plan->graph, layer, chunk, fixed, error);
+    if (status == DEEPTEPP_OK || weights)
+        return status;
+    /* A form is never needed: what another version of the backend refuses is computed its own way. */
+    return choose_pd(plan, layer, fixed, &node->pd, src, dst, error);
 }
 
 static void free_node(dtp_node *node)
