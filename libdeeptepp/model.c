@@ -40,6 +40,8 @@ static deeptepp_status build(deeptepp_model *model, dtp_safetensors *file, const
 
 /* ---- on the compute thread: reading the file, packing the weights ---- */
 
+enum { READING = 500 }; /* thousandths of opening, for progress */
+
 typedef struct opening {
     const char *path; /* NULL: bytes */
     const void *bytes;
@@ -52,8 +54,8 @@ typedef struct opening {
 static deeptepp_status read_file(void *argument, dtp_job *job)
 {
     opening *o = argument;
-    return o->path ? dtp_model_file_open(&o->file, o->path, o->max_bytes, &job->cancelled, &job->error)
-                   : dtp_model_file_from_bytes(&o->file, o->bytes, o->size, o->max_bytes, &job->cancelled, &job->error);
+    return o->path ? dtp_model_file_open(&o->file, o->path, o->max_bytes, job, &job->error)
+                   : dtp_model_file_from_bytes(&o->file, o->bytes, o->size, o->max_bytes, job, &job->error);
 }
 
 static deeptepp_status pack_layer(opening *o, int member, int layer, dtp_job *job)
@@ -61,7 +63,7 @@ static deeptepp_status pack_layer(opening *o, int member, int layer, dtp_job *jo
     float *weights, *bias;
     deeptepp_status status =
         dtp_arch_fold(&o->model->arch, &o->model->network, &o->file.file, member, layer, &weights, &bias, &job->error);
-    if (status == DEEPTEPP_OK)
+    if (status == DEEPTEPP_OK && !atomic_load(&job->cancelled))
         status = dtp_weights_set(o->model->members[member], layer, weights, bias, &job->cancelled, &job->error);
     free(weights);
     free(bias);
@@ -89,7 +91,8 @@ static deeptepp_status pack(void *argument, dtp_job *job)
     opening *o = argument;
     deeptepp_model *model = o->model;
     dtp_plan *plan;
-    deeptepp_status status = dtp_plan_new(&plan, &model->arch.graph, model->recipe.n_views, NULL, &job->error);
+    deeptepp_status status = dtp_plan_new(&plan, &model->arch.graph, model->recipe.n_views, NULL, &job->cancelled,
+                                          &job->error);
     if (status != DEEPTEPP_OK)
         return status;
     model->memory = dtp_plan_bytes(plan) + dtp_model_logits(model) * sizeof(float) + sizeof *model;
@@ -132,15 +135,13 @@ static deeptepp_status make(deeptepp_model *model, opening *o, dtp_worker *worke
                             deeptepp_error *error)
 {
     deeptepp_status status;
-    deeptepp_callbacks silent = *callbacks;
-    silent.progress = NULL; /* packing reports; two rises from 0 to 1 would be one too many */
-    DTP_TRY(dtp_worker_run(worker, read_file, o, &silent, error));
+    DTP_TRY(dtp_worker_run_part(worker, read_file, o, callbacks, 0, READING, error));
     model->description = json_incref(o->file.description);
     memcpy(model->sha256, o->file.sha256, sizeof model->sha256);
     DTP_TRY(parse_description(model, error));
     DTP_TRY(build(model, &o->file.file, callbacks, error));
     o->model = model;
-    DTP_TRY(dtp_worker_run(worker, pack, o, callbacks, error));
+    DTP_TRY(dtp_worker_run_part(worker, pack, o, callbacks, READING, 1000, error));
     DTP_TRY(describe(model, &o->file.file, error));
 fail:
     dtp_model_file_close(&o->file);
@@ -161,10 +162,13 @@ static deeptepp_status make_on_worker(deeptepp_model **out, opening *o, int thre
         status = make(model, o, worker, callbacks, error);
     }
     dtp_worker_stop(worker);
-    if (status == DEEPTEPP_OK)
+    if (status == DEEPTEPP_OK) {
         *out = model;
-    else
-        deeptepp_model_free(model);
+        return status;
+    }
+    deeptepp_model_free(model);
+    if (o->path)
+        dtp_name_file(error, o->path);
     return status;
 }
 
@@ -199,10 +203,7 @@ static deeptepp_status open_model(deeptepp_model **out, opening o, const deeptep
 deeptepp_status deeptepp_model_open(deeptepp_model **out, const char *path, const deeptepp_model_options *options,
                                     deeptepp_error *error)
 {
-    deeptepp_status status = open_model(out, (opening){.path = path}, options, error);
-    if (status != DEEPTEPP_OK && path)
-        dtp_name_file(error, path);
-    return status;
+    return open_model(out, (opening){.path = path}, options, error);
 }
 
 deeptepp_status deeptepp_model_from_bytes(deeptepp_model **out, const void *bytes, size_t size,

@@ -55,7 +55,7 @@ static deeptepp_status prepare_job(void *argument, dtp_job *job)
     const deeptepp_model *model = session->model;
     dtp_plan *plan;
     deeptepp_status status =
-        dtp_plan_new(&plan, &model->arch.graph, model->recipe.n_views, model->members[0], &job->error);
+        dtp_plan_new(&plan, &model->arch.graph, model->recipe.n_views, model->members[0], &job->cancelled, &job->error);
     if (status != DEEPTEPP_OK)
         return status;
     status = dtp_net_new(&session->net, plan, job, &job->error);
@@ -64,16 +64,20 @@ static deeptepp_status prepare_job(void *argument, dtp_job *job)
     return status;
 }
 
-static deeptepp_status preprocess_job(void *argument, dtp_job *job)
+/* Progress goes to `to` thousandths. */
+static deeptepp_status make_views(deeptepp_session *session, dtp_job *job, int to)
 {
-    deeptepp_session *session = argument;
     deeptepp_status status = dtp_study_make(&session->study, session->patient, &session->model->recipe,
                                             &session->warnings, &job->cancelled, &job->error);
     if (status == DEEPTEPP_OK)
         status = dtp_preprocess(&session->study, dtp_net_input(session->net), &session->actions, &session->warnings,
-                                job, &job->error);
-    atomic_store(&job->permille, VIEWS_PERMILLE);
+                                job, to, &job->error);
     return status;
+}
+
+static deeptepp_status preprocess_job(void *argument, dtp_job *job)
+{
+    return make_views(argument, job, 1000);
 }
 
 static deeptepp_status run_members(deeptepp_session *session, dtp_job *job)
@@ -90,7 +94,7 @@ static deeptepp_status run_members(deeptepp_session *session, dtp_job *job)
 
 static deeptepp_status score_job(void *argument, dtp_job *job)
 {
-    deeptepp_status status = preprocess_job(argument, job);
+    deeptepp_status status = make_views(argument, job, VIEWS_PERMILLE);
     /* From here on only the session's own memory is read: a cancelled caller need not wait for the layer in hand. */
     atomic_store(&job->detached_ok, true);
     return status == DEEPTEPP_OK ? run_members(argument, job) : status;

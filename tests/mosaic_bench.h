@@ -113,7 +113,7 @@ static inline deeptepp_status run_study(bench *b, const deeptepp_case *patient, 
     atomic_bool never = false;
     b->warnings.count = 0;
     deeptepp_status status = dtp_study_make(&study, patient, &b->recipe, &b->warnings, &never, &b->error);
-    return status == DEEPTEPP_OK ? dtp_preprocess(&study, b->tensor, &b->actions, &b->warnings, job, &b->error) : status;
+    return status == DEEPTEPP_OK ? dtp_preprocess(&study, b->tensor, &b->actions, &b->warnings, job, 1000, &b->error) : status;
 }
 
 /* spoil: NULL, or what is done to the image's voxels once they were checked. */

@@ -3,6 +3,7 @@
 #define NET_RUNNER_H
 
 #include "../libdeeptepp/nn/net.h"
+#include "../libdeeptepp/nn/weights.h"
 
 typedef struct net_runner {
     const dtp_graph *graph;
@@ -10,6 +11,7 @@ typedef struct net_runner {
     float *weights[DTP_MAX_LAYERS], *bias[DTP_MAX_LAYERS]; /* of each convolution, plain; owned */
     const float *input;
     float *output; /* batch x the last value */
+    const dtp_form_kind *form; /* found out: what the last layer was computed with; NULL: the backend's own */
 } net_runner;
 
 static inline size_t net_runner_inputs(const net_runner *runner)
@@ -34,8 +36,9 @@ static inline deeptepp_status net_runner_job(void *argument, dtp_job *job)
     dtp_weights *weights = NULL;
     dtp_net *net = NULL;
     deeptepp_status status;
-    DTP_TRY(dtp_plan_new(&plan, runner->graph, runner->batch, NULL, &job->error));
+    DTP_TRY(dtp_plan_new(&plan, runner->graph, runner->batch, NULL, NULL, &job->error));
     DTP_TRY(dtp_weights_new(&weights, plan, &job->error));
+    runner->form = dtp_weights_form(weights, runner->graph->n_layers - 1);
     DTP_TRY(net_runner_pack(runner, weights, &job->error));
     DTP_TRY(dtp_net_new(&net, plan, NULL, &job->error));
     plan = NULL;

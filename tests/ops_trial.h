@@ -28,6 +28,7 @@ typedef struct trial {
     double tolerance;
     float *input;
     reference_map values[8]; /* the reference's, one a value of the graph */
+    const dtp_form_kind *form; /* what the last layer was computed with; NULL: the backend's own */
 } trial;
 
 typedef struct workers {
@@ -225,6 +226,7 @@ static inline void run(workers *w, trial *t, int threads)
     if (dtp_worker_run(w->of[threads - 1], net_runner_job, &t->runner, NULL, &error) != DEEPTEPP_OK)
         fail_msg("%s: %s", text, error.message);
     compare(w, t, t->runner.output);
+    t->form = t->runner.form;
     for (int i = 0; i <= t->graph.n_layers; i++)
         reference_free(&t->values[i]);
     free(t->input);

@@ -94,7 +94,7 @@ static inline deeptepp_status run_job(bench *b, dtp_job *job)
     atomic_bool never = false;
     deeptepp_status status = dtp_study_make(&study, patient, r, &b->warnings, &never, &b->error);
     if (status == DEEPTEPP_OK)
-        status = dtp_preprocess(&study, b->tensor, &b->actions, &b->warnings, job, &b->error);
+        status = dtp_preprocess(&study, b->tensor, &b->actions, &b->warnings, job, 1000, &b->error);
     deeptepp_case_free(patient);
     return status;
 }

@@ -104,6 +104,37 @@ static void a_missing_tensor_is_named(void **state)
     }
 }
 
+static void replace(arch_subject *s, const char *name, const int64_t *shape)
+{
+    tiny_model_drop(&s->model, name);
+    tiny_model_add(&s->model, name, shape);
+}
+
+/* One channel between two wide maps: the copying matrix would be a hundred times the file. */
+static void a_shortcut_larger_than_the_file_is_refused(void **state)
+{
+    static const char *const norms[] = {"layer3.0.bn2", "layer4.0.bn2"};
+    static const char *const parts[] = {"weight", "bias", "running_mean", "running_var"};
+    const tiny_options options = {.shortcut_a = true, .width = 2};
+    const int64_t wide[] = {3000, 0}, one[] = {1, 0};
+    char name[64];
+    (void)state;
+    arch_subject *s = arch_make(&options);
+    for (int i = 0; i < 4; i++) {
+        for (int n = 0; n < 2; n++) {
+            snprintf(name, sizeof name, "%s.%s", norms[n], parts[i]);
+            replace(s, name, wide);
+        }
+        snprintf(name, sizeof name, "layer4.0.bn1.%s", parts[i]);
+        replace(s, name, one);
+    }
+    replace(s, "layer3.0.conv2.weight", (const int64_t[]){3000, 8, 3, 3, 3, 0});
+    replace(s, "layer4.0.conv1.weight", (const int64_t[]){1, 3000, 3, 3, 3, 0});
+    replace(s, "layer4.0.conv2.weight", (const int64_t[]){3000, 1, 3, 3, 3, 0});
+    replace(s, "fc.weight", (const int64_t[]){2, 3000, 0});
+    arch_refuse(s, DEEPTEPP_ERR_MODEL_VALUE, "shortcut layer4.0.downsample.0 copies 3000 channels into 3000");
+}
+
 /* A later block that is gone makes the network shallower: what is left of it is unexpected. */
 static void what_a_missing_block_leaves_behind_is_named(void **state)
 {
@@ -416,6 +447,7 @@ int main(void)
         cmocka_unit_test(a_basic_block_strides_first_and_a_bottleneck_second),
         cmocka_unit_test(batch_counters_may_be_there),
         cmocka_unit_test(a_missing_tensor_is_named),
+        cmocka_unit_test(a_shortcut_larger_than_the_file_is_refused),
         cmocka_unit_test(what_a_missing_block_leaves_behind_is_named),
         cmocka_unit_test(an_unexpected_tensor_is_named),
         cmocka_unit_test(a_name_with_a_line_break_stays_one_line),

@@ -178,6 +178,7 @@ def test_the_backend_s_variable_for_fast_arithmetic_changes_nothing(bench, mode)
     assert found[0] == found[1]
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # forking with threads is what is tried
 def test_a_child_of_fork_scores_too(bench):
     reader, writer = os.pipe()
     child = os.fork()

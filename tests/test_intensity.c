@@ -92,7 +92,8 @@ static void no_rule_changes_nothing(void **state)
     dtp_recipe_free(&r);
 }
 
-/* Orders that trouble a careless selection: sorted, reversed, many equal, one peak, a saw. */
+/* Orders that trouble a careless selection: sorted, reversed, many equal, one peak, a saw; values that differ in their last
+ * bits only, so that all ranks begin alike to the end, and of both signs, so that they part at once. */
 static double awkward(int kind, size_t i, size_t count)
 {
     switch (kind) {
@@ -101,6 +102,8 @@ static double awkward(int kind, size_t i, size_t count)
     case 2: return (double)(i % 3);
     case 3: return i < count / 2 ? (double)i : (double)(count - i);
     case 4: return (double)(i * 7919 % 101);
+    case 5: return 1 + (double)(i * 7919 % 1009) * 0x1p-23;
+    case 6: return ((double)i - (double)count / 2) * 0x1.234p-3;
     default: return i == count - 1 ? 1e6 : (double)(i % 2);
     }
 }
@@ -110,7 +113,7 @@ static void percentiles_are_those_of_the_sorted_values(void **state)
     (void)state;
     static const char *const pairs[] = {PERCENTILE("0", "100"), PERCENTILE("0.1", "99.9"), PERCENTILE("33", "67"),
                                         PERCENTILE("10", "99.99")};
-    for (int kind = 0; kind < 6; kind++)
+    for (int kind = 0; kind < 8; kind++)
         for (size_t pair = 0; pair < DTP_COUNT(pairs); pair++) {
             dtp_recipe r = RECIPE_WITH("intensity", pairs[pair]);
             size_t count = 997;
@@ -361,6 +364,22 @@ static void a_cancelled_pass_over_an_image_says_so(void **state)
     }
 }
 
+static void a_cancelled_pass_does_not_go_on_row_by_row(void **state)
+{
+    (void)state;
+    const uint8_t nothing = 0;
+    const deeptepp_volume endless = {.type = DEEPTEPP_UINT8, .data = &nothing, .slope = 1,
+                                     .dims = {1, INT64_C(1) << 30, INT64_C(1) << 30}};
+    for (size_t rule = 1; rule < 4; rule++) {
+        bench *b = make_bench(RULES[rule], "'image'");
+        dtp_mapping mapping;
+        atomic_bool cancelled = true;
+        b->study.images[0] = &endless;
+        assert_int_equal(dtp_mapping_of_images(&mapping, &b->study, 0, 0, &cancelled, NULL), DEEPTEPP_ERR_CANCELLED);
+        free_bench(b);
+    }
+}
+
 static void a_huge_offset_of_an_image_costs_no_precision(void **state)
 {
     (void)state;
@@ -393,6 +412,7 @@ int main(void)
         cmocka_unit_test(whole_images_give_their_own_or_a_common_mapping),
         cmocka_unit_test(a_constant_image_is_named),
         cmocka_unit_test(a_cancelled_pass_over_an_image_says_so),
+        cmocka_unit_test(a_cancelled_pass_does_not_go_on_row_by_row),
         cmocka_unit_test(a_huge_offset_of_an_image_costs_no_precision),
     };
     return cmocka_run_group_tests_name("intensity", tests, NULL, NULL);

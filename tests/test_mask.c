@@ -164,6 +164,21 @@ static void a_mask_at_the_border_is_refused_where_the_rule_forbids_it(void **sta
     }
 }
 
+/* A row of more voxels than any memory holds as numbers, and a column of as many rows. */
+static void a_cancelled_search_ends_whatever_the_size(void **state)
+{
+    (void)state;
+    static const int64_t endless[2][3] = {{INT64_C(1) << 50, 1, 1}, {1, 1, INT64_C(1) << 60}};
+    const uint8_t nothing = 0;
+    for (int n = 0; n < 2; n++) {
+        deeptepp_volume mask = {.type = DEEPTEPP_UINT8, .data = &nothing, .slope = 1};
+        dtp_study study = {.mask = &mask};
+        atomic_bool cancelled = true;
+        memcpy(mask.dims, endless[n], sizeof mask.dims);
+        assert_int_equal(dtp_mask_find(&study, 0, &cancelled, NULL), DEEPTEPP_ERR_CANCELLED);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +195,7 @@ int main(void)
         cmocka_unit_test(a_small_mask_is_refused),
         cmocka_unit_test(a_mask_at_the_border_warns),
         cmocka_unit_test(a_mask_at_the_border_is_refused_where_the_rule_forbids_it),
+        cmocka_unit_test(a_cancelled_search_ends_whatever_the_size),
     };
     return cmocka_run_group_tests_name("mask", tests, NULL, NULL);
 }

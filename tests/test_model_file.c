@@ -67,6 +67,22 @@ static void assert_bytes_refused(file_bytes file, uint64_t cap, deeptepp_status 
     free(file.data);
 }
 
+static void a_cancelled_reading_gives_nothing(void **state)
+{
+    (void)state;
+    dtp_model_file out;
+    dtp_job job = {.cancelled = true};
+    file_bytes file = good_model();
+    write_file(&file);
+    memset(&out, 0xff, sizeof out);
+    check_failure(&out, dtp_model_file_open(&out, path, 0, &job, &error), DEEPTEPP_ERR_CANCELLED, "cancelled");
+    memset(&out, 0xff, sizeof out);
+    check_failure(&out, dtp_model_file_from_bytes(&out, file.data, file.size, 0, &job, &error), DEEPTEPP_ERR_CANCELLED,
+                  "cancelled");
+    assert_int_equal(job.permille, 0);
+    free(file.data);
+}
+
 /* ---- Success ---- */
 
 static void check_good(const dtp_model_file *model, const file_bytes *file)
@@ -91,8 +107,10 @@ static void path_and_memory_give_the_same_model(void **state)
     check_good(&model, &file);
     dtp_model_file_close(&model);
     assert_empty(&model);
-    assert_int_equal(dtp_model_file_from_bytes(&model, file.data, file.size, 0, NULL, NULL), DEEPTEPP_OK);
+    dtp_job job = {.cancelled = false};
+    assert_int_equal(dtp_model_file_from_bytes(&model, file.data, file.size, 0, &job, NULL), DEEPTEPP_OK);
     check_good(&model, &file);
+    assert_int_equal(job.permille, 1000);
     dtp_model_file_close(&model);
     dtp_model_file_close(NULL);
     free(file.data);
@@ -340,6 +358,7 @@ static int remove_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_cancelled_reading_gives_nothing),
         cmocka_unit_test(path_and_memory_give_the_same_model),
         cmocka_unit_test(the_digest_is_sha256_of_every_byte),
         cmocka_unit_test(a_file_of_several_pieces_is_read_whole),

@@ -19,11 +19,10 @@ static void a_run_leaves_its_input_alone(void **state)
     end(&s);
 }
 
-/* Values that spread to every cell of the arena, as far as the run gets, and show in whatever reads what it did not
- * write. */
+/* Huge values that spread to every cell of the arena and show in whatever reads what it did not write. */
 static void a_run_remembers_nothing_of_the_one_before(void **state)
 {
-    const float poisons[] = {1e25f, -1e25f, NAN};
+    const float poisons[] = {1e12f, -1e12f};
     const tiny_options options = {.seed = 12, .size = {32, 32, 32}, .width = 5, .activation = "leaky_relu"};
     float clean[6 * 2];
     subject s;
@@ -37,8 +36,8 @@ static void a_run_remembers_nothing_of_the_one_before(void **state)
         for (size_t i = 0; i < 6 * image_size(&s); i++)
             poisoned[i] = poisons[p];
         s.input = poisoned;
-        deeptepp_status status = dtp_worker_run(s.worker, run_job, &s, NULL, NULL);
-        assert_true(status != DEEPTEPP_OK || !(fabsf(s.logits[0]) < 1e20f));
+        on_worker(&s, run_job);
+        assert_true(fabsf(s.logits[0]) > 1e6f);
         s.input = input;
         on_worker(&s, run_job);
         assert_memory_equal(s.logits, clean, sizeof clean);
@@ -75,8 +74,12 @@ static void a_cancelled_net_is_not_made_and_not_run(void **state)
 {
     subject s;
     deeptepp_error error;
+    dtp_plan *plan = (dtp_plan *)&s;
+    const atomic_bool yes = true;
     (void)state;
     begin(&s, &staged, 1);
+    assert_int_equal(dtp_plan_new(&plan, &s.arch.graph, 1, NULL, &yes, &error), DEEPTEPP_ERR_CANCELLED);
+    assert_null(plan);
     s.cancelled = true;
     s.batch = 1;
     assert_int_equal(dtp_worker_run(s.worker, net_job, &s, NULL, &error), DEEPTEPP_ERR_CANCELLED);
@@ -302,7 +305,7 @@ static void build_from(subject *s, header *h, bool pmg)
 static deeptepp_status plan_job(void *argument, dtp_job *job)
 {
     subject *s = argument;
-    return dtp_plan_new(&s->plan, &s->arch.graph, s->batch, NULL, &job->error);
+    return dtp_plan_new(&s->plan, &s->arch.graph, s->batch, NULL, NULL, &job->error);
 }
 
 /* Hundreds of times slower than any other: minutes a score. */

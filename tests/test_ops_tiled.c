@@ -1,4 +1,4 @@
-/* Convolutions that nn/ computes in tiles, and crops, against plain loops in double, over seeded random shapes. */
+/* Convolutions that nn/ computes by its own forms, and crops, against plain loops in double, over seeded random shapes. */
 #include "../libdeeptepp/nn/form.h"
 #include "ops_trial.h"
 
@@ -38,6 +38,37 @@ static void tiled_convolutions_agree(void **state)
     assert_true(tiled > TILED / 2);
 }
 
+/* More output channels than are packed at once, in the layout of weights that the backend chooses, by each form. */
+static void wide_layers_agree(void **state)
+{
+    static const struct {
+        const dtp_form_kind *kind;
+        int64_t ic, oc, size;
+    } cases[] = {{&dtp_taps, 64, 256, 2},     {&dtp_taps, 80, 448, 2},     {&dtp_taps, 64, 272, 2},
+                 {&dtp_winograd, 16, 208, 8}, {&dtp_winograd, 32, 272, 6}, {&dtp_winograd, 32, 448, 5}};
+    const int64_t one[3] = {1, 1, 1};
+    bool wide = strncmp(dtp_backend_isa(), "AVX512", 6) == 0; /* elsewhere the layout before may be none for a form */
+    for (size_t n = 0; n < DTP_COUNT(cases); n++) {
+        trial t;
+        begin(&t, n + 7000, 8);
+        t.graph.values[0].d = t.graph.values[0].h = t.graph.values[0].w = cases[n].size;
+        t.runner.batch = 2;
+        dtp_layer first = point_convolution(one), layer = first;
+        for (int i = 0; i < 3; i++) {
+            layer.kernel[i] = 3;
+            layer.pad[i] = 1;
+        }
+        layer.src = append(&t, &first, cases[n].ic);
+        append(&t, &layer, cases[n].oc);
+        assert_ptr_equal(dtp_form_choose(&t.graph, 1), cases[n].kind);
+        run(*state, &t, 2);
+        print_message("%s, %d to %d: %s\n", cases[n].kind->name, (int)cases[n].ic, (int)cases[n].oc,
+                      t.form ? t.form->name : "the backend's own");
+        if (wide && cases[n].oc % 64 == 0)
+            assert_ptr_equal(t.form, cases[n].kind);
+    }
+}
+
 /* The first cells of a map in the layout of a convolution, read by another. */
 static void crops_agree(void **state)
 {
@@ -63,6 +94,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tiled_convolutions_agree),
+        cmocka_unit_test(wide_layers_agree),
         cmocka_unit_test(crops_agree),
     };
     return cmocka_run_group_tests(tests, start_workers, stop_workers);

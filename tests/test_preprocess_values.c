@@ -1,4 +1,5 @@
 /* Laws of the whole way from voxels to the tensor: values, channels, stopping. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -169,7 +170,7 @@ static void voxels_that_became_nan_are_refused(void **state)
     float tensor[512];
     assert_int_equal(dtp_study_make(&study, patient, &b->recipe, &b->warnings, &job.cancelled, NULL), DEEPTEPP_OK);
     *picture_at(&b->images[0], 16, 14, 10) = NAN;
-    assert_int_equal(dtp_preprocess(&study, tensor, &b->actions, &b->warnings, &job, &b->error),
+    assert_int_equal(dtp_preprocess(&study, tensor, &b->actions, &b->warnings, &job, 1000, &b->error),
                      DEEPTEPP_ERR_VOLUME_NONFINITE);
     deeptepp_case_free(patient);
     free_bench(b);
@@ -207,6 +208,55 @@ static void a_cancelled_run_says_so(void **state)
     }
 }
 
+/* Cancels as soon as a normalised value is seen, all of which are below 0; the image's are above. */
+typedef struct spoiler {
+    const volatile float *value;
+    dtp_job job;
+    atomic_bool over;
+} spoiler;
+
+static void *wait_and_cancel(void *argument)
+{
+    spoiler *s = argument;
+    while (!(*s->value < 0) && !atomic_load(&s->over))
+        ;
+    atomic_store(&s->job.cancelled, true);
+    return NULL;
+}
+
+static deeptepp_status cancel_while_normalising(bench *b, float *tensor)
+{
+    dtp_study study;
+    pthread_t thread;
+    spoiler s = {.value = tensor};
+    deeptepp_case *patient = make_case(b);
+    assert_int_equal(dtp_study_make(&study, patient, &b->recipe, &b->warnings, &s.job.cancelled, NULL), DEEPTEPP_OK);
+    tensor[0] = 0;
+    assert_int_equal(pthread_create(&thread, NULL, wait_and_cancel, &s), 0);
+    deeptepp_status status = dtp_preprocess(&study, tensor, &b->actions, &b->warnings, &s.job, 1000, &b->error);
+    atomic_store(&s.over, true);
+    pthread_join(thread, NULL);
+    deeptepp_case_free(patient);
+    return status;
+}
+
+/* Once in a few trials the other thread is in time. */
+static void normalising_can_be_cancelled(void **state)
+{
+    (void)state;
+    enum { EDGE = 160, TRIALS = 30 };
+    bench *b = make_bench(RECIPE_WITH("size", "[160, 160, 160]", "region", "{'rule': 'fixed', 'spacing_mm': [0.1, 0.1, 0.1]}",
+                                      "intensity", "{'rule': 'minmax', 'over': 'view', 'range': [-5, -4]}"));
+    float *tensor = malloc((size_t)EDGE * EDGE * EDGE * sizeof *tensor);
+    deeptepp_status status = DEEPTEPP_OK;
+    assert_non_null(tensor);
+    for (int trial = 0; trial < TRIALS && status == DEEPTEPP_OK; trial++)
+        status = cancel_while_normalising(b, tensor);
+    assert_int_equal(status, DEEPTEPP_ERR_CANCELLED);
+    free(tensor);
+    free_bench(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +270,7 @@ int main(void)
         cmocka_unit_test(voxels_that_became_nan_are_refused),
         cmocka_unit_test(values_the_network_would_overflow_on_are_refused),
         cmocka_unit_test(a_cancelled_run_says_so),
+        cmocka_unit_test(normalising_can_be_cancelled),
     };
     return cmocka_run_group_tests_name("preprocess values", tests, NULL, NULL);
 }

@@ -238,6 +238,8 @@ static void a_memory_failure_names_thing_and_size(void **state)
     assert_int_equal(dtp_fail_memory(&error, "a case", 12345), DEEPTEPP_ERR_MEMORY);
     assert_non_null(strstr(error.message, "a case"));
     assert_non_null(strstr(error.message, "12345"));
+    dtp_fail_memory(&error, "a case", 0);
+    assert_string_equal(error.message, "out of memory: a case");
 }
 
 /* A struct of today whose first version ended with `b`. */

@@ -41,20 +41,23 @@ class Listener:
         return self.patience is not None and self.asked >= self.patience
 
 
-def opened(path, listener):
+def opened(path, listener, number=0):
     options = deeptepp_c.VolumeOptions(ctypes.sizeof(deeptepp_c.VolumeOptions),
-                                       ctypes.addressof(listener.callbacks), 0, 0, None)
+                                       ctypes.addressof(listener.callbacks), number, 0, None)
     return deeptepp_c.Handle("volume", "volume_open", os.fsencode(path), byref(options))
+
+
+def written(path, shape):
+    """Zeros: a few stored bytes of gzip are many megabytes of voxels."""
+    import numpy as np
+    content = files.nifti(np.zeros(shape, dtype=np.float32))
+    path.write_bytes(gzip.compress(content, 1) if path.suffix == ".gz" else content)
+    return path
 
 
 @pytest.fixture(scope="module", params=["a.nii", "a.nii.gz"])
 def path(request, tmp_path_factory):
-    """Zeros: a few stored bytes of gzip are many megabytes of voxels."""
-    import numpy as np
-    content = files.nifti(np.zeros(SHAPE, dtype=np.float32))
-    path = tmp_path_factory.mktemp("large") / request.param
-    path.write_bytes(gzip.compress(content, 1) if request.param.endswith("gz") else content)
-    return path
+    return written(tmp_path_factory.mktemp("large") / request.param, SHAPE)
 
 
 def test_progress_rises_to_1_on_the_callers_thread(path):
@@ -69,7 +72,16 @@ def test_it_asks_for_every_few_megabytes(path):
     """84 MB read, then 21 million voxels checked."""
     listener = Listener()
     opened(path, listener)
-    assert listener.asked >= 84 // 4 + 21 // 2
+    assert 84 // 4 + 21 // 2 <= listener.asked <= 84 * 4 + 21
+
+
+@pytest.mark.parametrize("number", [1, 8])
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_it_asks_no_oftener_for_volumes_that_it_passes_over(tmp_path, name, number):
+    """84 MB again, of which an eighth is kept."""
+    listener = Listener()
+    opened(written(tmp_path / name, (512, 512, 10, 8)), listener, number)
+    assert 84 // 4 <= listener.asked <= 84 * 4 + 21
 
 
 @pytest.mark.parametrize("patience", [1, 5, 25])

@@ -5,6 +5,8 @@
 #include <fenv.h>
 #include <float.h>
 
+#include "../libdeeptepp/input/voxels.h"
+
 static void strides_do_not_change_voxels_or_digest(void **state)
 {
     (void)state;
@@ -231,6 +233,86 @@ static void integers_up_to_2_53_are_exact(void **state)
     }
 }
 
+/* ---- Stopping ---------------------------------------------------------------------------------------------------- */
+
+/* Says yes at the `patience`-th question. */
+typedef struct listener {
+    int asked, patience;
+} listener;
+
+static int hear_cancel(void *user)
+{
+    listener *l = user;
+    return ++l->asked == l->patience;
+}
+
+static deeptepp_status check_with(listener *l, const deeptepp_array *array, deeptepp_error *error)
+{
+    deeptepp_volume draft = {.type = array->type, .data = array->data, .slope = 1};
+    dtp_watch watch = {.callbacks = {.cancel = hear_cancel, .user = l}};
+    dtp_layout layout;
+    for (int a = 0; a < 3; a++) {
+        draft.dims[a] = array->dims[a];
+        draft.strides[a] = a ? draft.strides[a - 1] * draft.dims[a - 1] : (int64_t)dtp_type_size(array->type);
+    }
+    assert_int_equal(dtp_voxels_layout(&draft, &layout, error), DEEPTEPP_OK);
+    return dtp_voxels_check(&draft, &layout, &watch, error);
+}
+
+/* Sought from the front, with as many questions as the pass that counted it. */
+static void the_search_for_a_bad_voxel_can_be_cancelled(void **state)
+{
+    (void)state;
+    enum { WIDE = 1 << 10, HIGH = 1 << 8, DEEP = 1 << 5 };
+    deeptepp_error error = {0};
+    deeptepp_array array = counting_array();
+    float *voxels = calloc((size_t)WIDE * HIGH * DEEP, sizeof *voxels);
+    assert_non_null(voxels);
+    memcpy(array.dims, ((const int64_t[3]){WIDE, HIGH, DEEP}), sizeof array.dims);
+    array.data = voxels;
+    listener counts = {.patience = 0}, all = {.patience = 0};
+    assert_int_equal(check_with(&counts, &array, &error), DEEPTEPP_OK);
+    assert_true(counts.asked >= 4);
+    voxels[(size_t)WIDE * HIGH * DEEP - 1] = NAN;
+    assert_int_equal(check_with(&all, &array, &error), DEEPTEPP_ERR_VOLUME_NONFINITE);
+    assert_non_null(strstr(error.message, "1 of 8388608 NaN or infinite (as float32), the first at (1023, 255, 31)"));
+    assert_int_equal(all.asked, 2 * counts.asked);
+    for (int patience = 1; patience <= all.asked; patience++) {
+        listener l = {.patience = patience};
+        assert_int_equal(check_with(&l, &array, &error), DEEPTEPP_ERR_CANCELLED);
+        assert_int_equal(l.asked, patience);
+    }
+    free(voxels);
+}
+
+/* Its own flag is set at the third block. */
+typedef struct visitor {
+    atomic_bool cancelled;
+    int blocks;
+} visitor;
+
+static void visit(void *state, const double *block, int64_t n, const int64_t at[3])
+{
+    visitor *v = state;
+    assert_true(n >= 1 && n <= DTP_BLOCK && at[0] + at[1] + at[2] >= v->blocks && block[n - 1] == 7);
+    if (++v->blocks == 3)
+        atomic_store(&v->cancelled, true);
+}
+
+/* One voxel of memory, seen without end: in one row or in as many. */
+static void a_visit_ends_within_a_row_and_between_rows(void **state)
+{
+    (void)state;
+    static const int64_t endless[2][3] = {{INT64_C(1) << 60, 1, 1}, {1, INT64_C(1) << 30, INT64_C(1) << 30}};
+    for (int n = 0; n < 2; n++) {
+        deeptepp_volume volume = {.type = DEEPTEPP_UINT8, .data = &(const uint8_t){7}, .slope = 1};
+        visitor v = {.blocks = 0};
+        memcpy(volume.dims, endless[n], sizeof volume.dims);
+        assert_false(dtp_volume_visit(&volume, &v.cancelled, visit, &v));
+        assert_int_equal(v.blocks, 3);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +330,8 @@ int main(void)
         cmocka_unit_test_setup(one_bad_voxel_is_found_wherever_it_is, fill_counting),
         cmocka_unit_test_setup(a_double_must_be_finite_as_float32, fill_counting),
         cmocka_unit_test_setup(integers_up_to_2_53_are_exact, fill_counting),
+        cmocka_unit_test(the_search_for_a_bad_voxel_can_be_cancelled),
+        cmocka_unit_test(a_visit_ends_within_a_row_and_between_rows),
     };
     return cmocka_run_group_tests_name("voxels", tests, NULL, NULL);
 }

@@ -5,6 +5,20 @@
 
 static const int64_t ONE[3] = {1, 1, 1};
 
+/* Its matrix is in no tensor: a file may not ask for one larger than itself. Those of a residual network are far smaller. */
+static void check_room(dtp_build *build, const char *name, int64_t ic, int64_t oc)
+{
+    const dtp_safetensors *file = build->file;
+    int64_t most = file->count ? (int64_t)(file->tensors[file->count - 1].end / sizeof(float)) : 0;
+    const int64_t dims[2] = {ic, oc};
+    size_t values;
+    if (build->status == DEEPTEPP_OK && !dtp_product(dims, 2, (size_t)most, &values))
+        build->status = dtp_fail(build->error, DEEPTEPP_ERR_MODEL_VALUE,
+                                 "network: shortcut %s copies %lld channels into %lld, wanted a product of at most the "
+                                 "file's %lld floats",
+                                 name, (long long)ic, (long long)oc, (long long)most);
+}
+
 /* Strided subsampling with zero channels appended, as a 1x1x1 convolution that copies: exact, and the adder of the
  * block's last convolution then needs no special case. */
 static int zero_extended_shortcut(dtp_build *build, const char *name, int src, int64_t oc, const int64_t stride[3])
@@ -13,6 +27,7 @@ static int zero_extended_shortcut(dtp_build *build, const char *name, int src, i
     const dtp_layer_source source = {.zero_extended = true};
     snprintf(layer.name, sizeof layer.name, "%.60s", name);
     memcpy(layer.stride, stride, sizeof layer.stride);
+    check_room(build, name, build->arch->graph.values[src].c, oc);
     return dtp_build_append(build, &layer, oc, &source);
 }
 

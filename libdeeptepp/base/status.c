@@ -166,6 +166,8 @@ void dtp_name_file(deeptepp_error *error, const char *path)
 
 deeptepp_status dtp_fail_memory(deeptepp_error *error, const char *what, size_t bytes)
 {
+    if (!bytes)
+        return dtp_fail(error, DEEPTEPP_ERR_MEMORY, "out of memory: %s", what);
     return dtp_fail(error, DEEPTEPP_ERR_MEMORY, "out of memory: %zu bytes for %s", bytes, what);
 }
 

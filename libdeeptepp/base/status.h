@@ -17,7 +17,7 @@ __attribute__((format(printf, 3, 4))) deeptepp_status dtp_fail(deeptepp_error *e
 /* Puts the file a failure is about before its message: "PATH: text". error may be NULL. */
 void dtp_name_file(deeptepp_error *error, const char *path);
 
-/* dtp_fail for an allocation: names what was being made and its size. */
+/* dtp_fail for an allocation: names what was being made and its size; 0: unknown. */
 deeptepp_status dtp_fail_memory(deeptepp_error *error, const char *what, size_t bytes);
 
 /* The struct_size rule for every options struct: as large as any version's from the first, which ended with the field

@@ -206,12 +206,13 @@ static void wait_a_moment(dtp_worker *worker)
 }
 
 /* Calls the callbacks, without the lock. */
-static void poll_callbacks(dtp_worker *worker, dtp_watch *watch)
+static void poll_callbacks(dtp_worker *worker, dtp_watch *watch, int from, int to)
 {
     if (atomic_load(&worker->job.cancelled))
         return; /* one yes is enough: its giver may be gone */
     pthread_mutex_unlock(&worker->lock);
-    if (dtp_watch_step(watch, atomic_load(&worker->job.permille), NULL) != DEEPTEPP_OK)
+    int permille = from + (to - from) * atomic_load(&worker->job.permille) / 1000;
+    if (dtp_watch_step(watch, permille, NULL) != DEEPTEPP_OK)
         atomic_store(&worker->job.cancelled, true);
     pthread_mutex_lock(&worker->lock);
 }
@@ -255,7 +256,14 @@ deeptepp_status dtp_worker_wait(dtp_worker *worker, const deeptepp_callbacks *ca
 deeptepp_status dtp_worker_run(dtp_worker *worker, dtp_job_function function, void *argument,
                                const deeptepp_callbacks *callbacks, deeptepp_error *error)
 {
+    return dtp_worker_run_part(worker, function, argument, callbacks, 0, 1000, error);
+}
+
+deeptepp_status dtp_worker_run_part(dtp_worker *worker, dtp_job_function function, void *argument,
+                                    const deeptepp_callbacks *callbacks, int from, int to, deeptepp_error *error)
+{
     dtp_watch watch = watch_of(callbacks);
+    watch.told = from;
     deeptepp_status status = dtp_worker_wait(worker, callbacks, error);
     /* After fork() the thread is not here and the lock may be held by a ghost: both are made anew. */
     if (status == DEEPTEPP_OK && worker->process != getpid())
@@ -271,13 +279,13 @@ deeptepp_status dtp_worker_run(dtp_worker *worker, dtp_job_function function, vo
     pthread_cond_broadcast(&worker->changed);
     while (worker->function) {
         wait_a_moment(worker);
-        poll_callbacks(worker, &watch);
+        poll_callbacks(worker, &watch, from, to);
         if (atomic_load(&worker->job.cancelled) && atomic_load(&worker->job.detached_ok))
             break;
     }
     status = finish(worker, error);
     pthread_mutex_unlock(&worker->lock);
-    if (status == DEEPTEPP_OK)
+    if (status == DEEPTEPP_OK && to == 1000)
         dtp_watch_finish(&watch);
     return status;
 }

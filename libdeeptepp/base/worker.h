@@ -36,6 +36,10 @@ int dtp_worker_threads(const dtp_worker *worker);
 deeptepp_status dtp_worker_run(dtp_worker *worker, dtp_job_function function, void *argument,
                                const deeptepp_callbacks *callbacks, deeptepp_error *error);
 
+/* The same for a job that is a part of a call: its progress goes from `from` to `to` thousandths of it. */
+deeptepp_status dtp_worker_run_part(dtp_worker *worker, dtp_job_function function, void *argument,
+                                    const deeptepp_callbacks *callbacks, int from, int to, deeptepp_error *error);
+
 /* Waits until no job is winding down, after which what it used may be changed. Nothing to wait for after fork().
  * Errors: CANCELLED, at the callbacks' word (NULL: none). */
 deeptepp_status dtp_worker_wait(dtp_worker *worker, const deeptepp_callbacks *callbacks, deeptepp_error *error);

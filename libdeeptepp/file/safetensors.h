@@ -3,10 +3,9 @@
 #define DTP_SAFETENSORS_H
 
 #include <jansson.h>
-#include <stdatomic.h>
 
-#include "../base/base.h"
 #include "../base/digest.h"
+#include "../base/worker.h"
 
 enum { DTP_TENSOR_MAX_RANK = 5 };
 
@@ -35,7 +34,7 @@ typedef struct dtp_source {
     const uint8_t *bytes; /* NULL: read from fd */
     int fd;
     size_t size, at;
-    const atomic_bool *cancelled; /* NULL, or asked between pieces */
+    dtp_job *job; /* NULL, or asked between pieces whether it was cancelled, and told of the progress */
     dtp_digest digest; /* of everything read so far; initialised by the source's maker */
 } dtp_source;
 

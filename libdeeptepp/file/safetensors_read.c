@@ -26,7 +26,7 @@ static deeptepp_status read_fd(int fd, uint8_t *out, size_t size, deeptepp_error
 
 static deeptepp_status check_cancelled(const dtp_source *source, deeptepp_error *error)
 {
-    if (source->cancelled && atomic_load_explicit(source->cancelled, memory_order_relaxed))
+    if (source->job && atomic_load_explicit(&source->job->cancelled, memory_order_relaxed))
         return dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled while the model file was read");
     return DEEPTEPP_OK;
 }
@@ -41,6 +41,8 @@ static deeptepp_status read_piece(dtp_source *source, uint8_t *out, size_t size,
     else
         status = read_fd(source->fd, out, size, error);
     source->at += size;
+    if (source->job)
+        atomic_store(&source->job->permille, (int)(1000.0 * (double)source->at / (double)source->size));
     return status;
 }
 
@@ -133,7 +135,8 @@ static deeptepp_status read_tensors(dtp_safetensors *out, dtp_source *source, de
 {
     deeptepp_status status = DEEPTEPP_OK;
     dtp_tensor_hash hash;
-    dtp_tensor_hash_start(&hash, out->tensors, source->size - source->at, &source->digest, source->cancelled);
+    dtp_tensor_hash_start(&hash, out->tensors, source->size - source->at, &source->digest,
+                          source->job ? &source->job->cancelled : NULL);
     for (size_t i = 0; i < out->count && status == DEEPTEPP_OK; i++) {
         status = read_tensor(&out->tensors[i], source, error);
         if (status == DEEPTEPP_OK)

@@ -5,8 +5,6 @@
 
 /* ---- Values, wherever they are: block by block, as doubles ---- */
 
-enum { BLOCK = 512 };
-
 typedef struct values {
     const float *floats; /* these, or NULL: all voxels of the images first to last of a study */
     size_t count;
@@ -15,45 +13,27 @@ typedef struct values {
     const atomic_bool *cancelled; /* NULL: never */
 } values;
 
-typedef void (*visit_function)(void *state, const double *block, int64_t n);
-
-static bool is_cancelled(const values *v)
+static bool visit_floats(const values *v, dtp_visit visit, void *state)
 {
-    return v->cancelled && atomic_load_explicit(v->cancelled, memory_order_relaxed);
-}
-
-static void visit_floats(const values *v, visit_function visit, void *state)
-{
-    double block[BLOCK];
-    for (size_t at = 0; at < v->count && !is_cancelled(v); at += BLOCK) {
-        int64_t n = dtp_min_i64(BLOCK, (int64_t)(v->count - at));
+    double block[DTP_BLOCK];
+    for (size_t at = 0; at < v->count; at += DTP_BLOCK) {
+        int64_t n = dtp_min_i64(DTP_BLOCK, (int64_t)(v->count - at));
+        if (v->cancelled && atomic_load_explicit(v->cancelled, memory_order_relaxed))
+            return false;
         for (int64_t i = 0; i < n; i++)
             block[i] = (double)v->floats[at + (size_t)i];
-        visit(state, block, n);
+        visit(state, block, n, NULL);
     }
-}
-
-static void visit_image(const values *v, const deeptepp_volume *image, visit_function visit, void *state)
-{
-    double block[BLOCK];
-    const int64_t *dims = image->dims;
-    for (int64_t jk = 0; jk < dims[1] * dims[2]; jk++) {
-        for (int64_t i = 0; i < dims[0] && !is_cancelled(v); i += BLOCK) {
-            int64_t n = dtp_min_i64(BLOCK, dims[0] - i);
-            dtp_volume_row(image, i, jk % dims[1], jk / dims[1], n, block);
-            visit(state, block, n);
-        }
-    }
+    return true;
 }
 
 /* Errors: CANCELLED. */
-static deeptepp_status visit_all(const values *v, visit_function visit, void *state, deeptepp_error *error)
+static deeptepp_status visit_all(const values *v, dtp_visit visit, void *state, deeptepp_error *error)
 {
-    if (v->floats)
-        visit_floats(v, visit, state);
-    for (int c = v->first; !v->floats && c <= v->last; c++)
-        visit_image(v, v->study->images[c], visit, state);
-    return is_cancelled(v) ? dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled") : DEEPTEPP_OK;
+    bool done = v->floats ? visit_floats(v, visit, state) : true;
+    for (int c = v->first; !v->floats && done && c <= v->last; c++)
+        done = dtp_volume_visit(v->study->images[c], v->cancelled, visit, state);
+    return done ? DEEPTEPP_OK : dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled");
 }
 
 /* ---- Moments ---- */
@@ -63,9 +43,10 @@ typedef struct moments {
     double pivot, count, sum, squares, low, high;
 } moments;
 
-static void add_block(void *state, const double *block, int64_t n)
+static void add_block(void *state, const double *block, int64_t n, const int64_t at[3])
 {
     moments *m = state;
+    (void)at;
     if (m->count == 0)
         m->pivot = block[0];
     m->count += (double)n;
@@ -84,10 +65,10 @@ enum { RANKS = 4, PASSES = 3, BUCKETS = 1 << 11 };
 static const int SHIFT[PASSES] = {21, 10, 0}, WIDTH[PASSES] = {11, 11, 10};
 
 typedef struct selection {
-    uint64_t rank[RANKS]; /* from 0, rising; within the values that begin like `found` */
+    uint64_t rank[RANKS]; /* from 0; within the values that begin like `found` */
     uint32_t found[RANKS];
     int pass;
-    uint64_t counts[RANKS][BUCKETS];
+    uint64_t counts[RANKS][BUCKETS]; /* of ranks that begin alike only the first one's */
 } selection;
 
 /* Rises with the value. */
@@ -107,23 +88,44 @@ static double value_of(uint32_t key)
     return (double)value;
 }
 
-static void count_block(void *state, const double *block, int64_t n)
+/* All begin alike in the first pass, and as a rule the two of a percentile to the end. */
+static bool begins_like_the_one_before(const selection *s, int r)
 {
-    selection *s = state;
-    const int shift = SHIFT[s->pass], width = WIDTH[s->pass];
-    for (int64_t i = 0; i < n; i++) {
-        uint32_t key = key_of(block[i]), bucket = key >> shift & ((1u << width) - 1);
-        for (int r = 0; r < RANKS; r++)
-            s->counts[r][bucket] += s->pass == 0 || key >> (shift + width) == s->found[r];
-    }
+    return r > 0 && s->found[r] == s->found[r - 1];
 }
 
+static void count_keys(selection *s, int r, const uint32_t *keys, int64_t n)
+{
+    const int shift = SHIFT[s->pass], width = WIDTH[s->pass];
+    const uint32_t found = s->found[r], mask = (1u << width) - 1;
+    uint64_t *counts = s->counts[r];
+    for (int64_t i = 0; i < n; i++)
+        if ((uint64_t)keys[i] >> (shift + width) == found)
+            counts[keys[i] >> shift & mask]++;
+}
+
+static void count_block(void *state, const double *block, int64_t n, const int64_t at[3])
+{
+    selection *s = state;
+    uint32_t keys[DTP_BLOCK];
+    (void)at;
+    for (int64_t i = 0; i < n; i++)
+        keys[i] = key_of(block[i]);
+    for (int r = 0; r < RANKS; r++)
+        if (!begins_like_the_one_before(s, r))
+            count_keys(s, r, keys, n);
+}
+
+/* From the last rank, so that those before it still tell which begin alike. */
 static void narrow(selection *s)
 {
-    for (int r = 0; r < RANKS; r++) {
+    for (int r = RANKS - 1; r >= 0; r--) {
         uint32_t bucket = 0;
-        while (bucket < BUCKETS - 1 && s->rank[r] >= s->counts[r][bucket])
-            s->rank[r] -= s->counts[r][bucket++];
+        int first = r;
+        while (begins_like_the_one_before(s, first))
+            first--;
+        while (bucket < BUCKETS - 1 && s->rank[r] >= s->counts[first][bucket])
+            s->rank[r] -= s->counts[first][bucket++];
         s->found[r] = s->found[r] << WIDTH[s->pass] | bucket;
     }
 }

@@ -61,21 +61,11 @@ static void visit(survey *s, double value, int64_t i, int64_t j, int64_t k)
     extend_box(s, at);
 }
 
-static deeptepp_status scan(survey *s, const deeptepp_volume *mask, const atomic_bool *cancelled, deeptepp_error *error)
+static void visit_block(void *state, const double *block, int64_t n, const int64_t at[3])
 {
-    double *row = malloc((size_t)mask->dims[0] * sizeof *row);
-    if (!row)
-        return dtp_fail_memory(error, "a row of the mask", (size_t)mask->dims[0] * sizeof *row);
-    for (int64_t k = 0; k < mask->dims[2]; k++) {
-        for (int64_t j = 0; j < mask->dims[1] && !atomic_load_explicit(cancelled, memory_order_relaxed); j++) {
-            dtp_volume_row(mask, 0, j, k, mask->dims[0], row);
-            for (int64_t i = 0; i < mask->dims[0]; i++)
-                if (row[i] != 0)
-                    visit(s, row[i], i, j, k);
-        }
-    }
-    free(row);
-    return atomic_load(cancelled) ? dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled") : DEEPTEPP_OK;
+    for (int64_t i = 0; i < n; i++)
+        if (block[i] != 0)
+            visit(state, block[i], at[0] + i, at[1], at[2]);
 }
 
 /* "1 (1339 voxels), 2 (100 voxels)" */
@@ -112,9 +102,9 @@ deeptepp_status dtp_mask_find(dtp_study *study, int64_t label, const atomic_bool
                               deeptepp_error *error)
 {
     survey s = {.wanted = label, .low = {INT64_MAX, INT64_MAX, INT64_MAX}, .high = {-1, -1, -1}};
-    deeptepp_status status = scan(&s, study->mask, cancelled, error);
-    if (status == DEEPTEPP_OK)
-        status = judge(&s, label, error);
+    if (!dtp_volume_visit(study->mask, cancelled, visit_block, &s))
+        return dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled");
+    deeptepp_status status = judge(&s, label, error);
     if (status != DEEPTEPP_OK)
         return status;
     study->label = label ? label : (int64_t)s.labels[0];

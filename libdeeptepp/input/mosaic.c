@@ -229,7 +229,7 @@ static void warn(const dtp_recipe *recipe, const dtp_mosaic_counts *counts, dtp_
 }
 
 deeptepp_status dtp_mosaic_make(const dtp_study *study, float *out, dtp_mosaic_counts *counts, dtp_warnings *warnings,
-                                dtp_job *job, deeptepp_error *error)
+                                dtp_job *job, int to, deeptepp_error *error)
 {
     deeptepp_status status;
     dtp_layer image, mask = {.owned = NULL};
@@ -241,8 +241,10 @@ deeptepp_status dtp_mosaic_make(const dtp_study *study, float *out, dtp_mosaic_c
         status = dtp_fail_memory(error, "tiles", (size_t)DTP_TILES * DTP_TILE_SIZE);
         goto fail;
     }
-    for (int index = 0; index < study->recipe->n_views; index++)
+    for (int index = 0; index < study->recipe->n_views; index++) {
         DTP_TRY(make_view(&v, index, out + (size_t)index * DTP_TILES * DTP_TILE_SIZE, counts, error));
+        atomic_store(&job->permille, to * (index + 1) / study->recipe->n_views);
+    }
     warn(study->recipe, counts, warnings);
 fail:
     dtp_layer_free(&mask);

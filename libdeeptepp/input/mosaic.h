@@ -16,9 +16,9 @@ typedef struct dtp_mosaic_counts {
     bool vanished[DTP_MAX_VIEWS];    /* so in all slices: cells of any weight were taken */
 } dtp_mosaic_counts;
 
-/* Fills out[views][512][512], or [views][64][64][64] for a mosaic's cube.
+/* Fills out[views][512][512], or [views][64][64][64] for a mosaic's cube. job->permille rises to `to`.
  * Errors: MASK_SMALL, VOLUME_NONFINITE, MEMORY, CANCELLED. */
 deeptepp_status dtp_mosaic_make(const dtp_study *study, float *out, dtp_mosaic_counts *counts, dtp_warnings *warnings,
-                                dtp_job *job, deeptepp_error *error);
+                                dtp_job *job, int to, deeptepp_error *error);
 
 #endif

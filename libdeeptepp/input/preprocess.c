@@ -16,7 +16,7 @@ static deeptepp_status cancelled(deeptepp_error *error)
     return dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled");
 }
 
-static deeptepp_status sample_views(const dtp_study *study, float *out, dtp_actions *actions, dtp_job *job,
+static deeptepp_status sample_views(const dtp_study *study, float *out, dtp_actions *actions, dtp_job *job, int to,
                                     deeptepp_error *error)
 {
     const dtp_recipe *recipe = study->recipe;
@@ -29,6 +29,7 @@ static deeptepp_status sample_views(const dtp_study *study, float *out, dtp_acti
             if (atomic_load(&job->cancelled))
                 return cancelled(error);
         }
+        atomic_store(&job->permille, to * (v + 1) / recipe->n_views);
     }
     return DEEPTEPP_OK;
 }
@@ -74,8 +75,8 @@ static deeptepp_status image_mappings(const dtp_study *study, dtp_mapping *mappi
     return DEEPTEPP_OK;
 }
 
-static deeptepp_status normalise_view(const dtp_recipe *recipe, float *view, int index, dtp_mapping *mappings,
-                                      const atomic_bool *cancel, deeptepp_error *error)
+static deeptepp_status view_mappings(const dtp_recipe *recipe, const float *view, int index, dtp_mapping *mappings,
+                                     const atomic_bool *cancel, deeptepp_error *error)
 {
     size_t size = cube_size(recipe);
     size_t together = recipe->over == DTP_OVER_VIEW_TOGETHER ? (size_t)recipe->n_channels : 1;
@@ -92,8 +93,6 @@ static deeptepp_status normalise_view(const dtp_recipe *recipe, float *view, int
             mappings[c] = mappings[0];
         }
     }
-    for (int c = 0; c < recipe->n_channels; c++)
-        dtp_mapping_apply(&mappings[c], view + (size_t)c * size, size);
     return DEEPTEPP_OK;
 }
 
@@ -101,9 +100,10 @@ static deeptepp_status normalise_view(const dtp_recipe *recipe, float *view, int
  * of float32's exponents are the input's, half the weights'. */
 static const float INPUT_MAX = 1e18f;
 
-static deeptepp_status check_range(const float *values, size_t count, deeptepp_error *error)
+/* Values `first` to `last` of `count`. */
+static deeptepp_status check_range(const float *values, size_t first, size_t last, size_t count, deeptepp_error *error)
 {
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = first; i < last; i++) {
         if (fabsf(values[i]) <= INPUT_MAX)
             continue;
         if (isfinite(values[i]))
@@ -119,6 +119,23 @@ static deeptepp_status check_range(const float *values, size_t count, deeptepp_e
     return DEEPTEPP_OK;
 }
 
+static deeptepp_status normalise_view(const dtp_recipe *recipe, float *view, int index, dtp_mapping *mappings,
+                                      const atomic_bool *cancel, deeptepp_error *error)
+{
+    enum { SLAB = 1 << 16 };
+    size_t size = cube_size(recipe), count = size * (size_t)recipe->n_channels;
+    deeptepp_status status = view_mappings(recipe, view, index, mappings, cancel, error);
+    for (size_t at = 0, end; at < count && status == DEEPTEPP_OK; at = end) {
+        size_t channel = at / size, rest = (channel + 1) * size - at;
+        end = at + (rest < SLAB ? rest : SLAB);
+        if (atomic_load_explicit(cancel, memory_order_relaxed))
+            return cancelled(error);
+        dtp_mapping_apply(&mappings[channel], view + at, end - at);
+        status = check_range(view, at, end, count, error);
+    }
+    return status;
+}
+
 static deeptepp_status normalise(const dtp_study *study, float *out, dtp_job *job, deeptepp_error *error)
 {
     const dtp_recipe *recipe = study->recipe;
@@ -132,11 +149,8 @@ static deeptepp_status normalise(const dtp_study *study, float *out, dtp_job *jo
         status = image_mappings(study, mappings, job, error);
     if (status == DEEPTEPP_OK) {
 #pragma omp parallel for firstprivate(mappings) schedule(static)
-        for (int v = 0; v < recipe->n_views; v++) {
+        for (int v = 0; v < recipe->n_views; v++)
             results[v] = normalise_view(recipe, out + view * (size_t)v, v, mappings, &job->cancelled, &errors[v]);
-            if (results[v] == DEEPTEPP_OK)
-                results[v] = check_range(out + view * (size_t)v, view, &errors[v]);
-        }
     }
     for (int v = 0; v < recipe->n_views && status == DEEPTEPP_OK; v++) {
         status = results[v];
@@ -148,12 +162,12 @@ static deeptepp_status normalise(const dtp_study *study, float *out, dtp_job *jo
 }
 
 static deeptepp_status make_cubes(const dtp_study *study, float *out, dtp_actions *actions, dtp_warnings *warnings,
-                                  dtp_job *job, deeptepp_error *error)
+                                  dtp_job *job, int to, deeptepp_error *error)
 {
     deeptepp_status status;
     dtp_cube_place(&actions->cube, study);
     dtp_frame_to_ras(&study->mask_frame, actions->cube.centre, actions->centre_ras);
-    DTP_TRY(sample_views(study, out, actions, job, error));
+    DTP_TRY(sample_views(study, out, actions, job, to, error));
     DTP_TRY(judge_outside(study, actions, warnings, error));
     DTP_TRY(normalise(study, out, job, error));
 fail:
@@ -161,10 +175,10 @@ fail:
 }
 
 deeptepp_status dtp_preprocess(const dtp_study *study, float *out, dtp_actions *actions, dtp_warnings *warnings,
-                               dtp_job *job, deeptepp_error *error)
+                               dtp_job *job, int to, deeptepp_error *error)
 {
     *actions = (dtp_actions){0};
     if (study->recipe->kind == DTP_RECIPE_CUBE)
-        return make_cubes(study, out, actions, warnings, job, error);
-    return dtp_mosaic_make(study, out, &actions->mosaic, warnings, job, error);
+        return make_cubes(study, out, actions, warnings, job, to, error);
+    return dtp_mosaic_make(study, out, &actions->mosaic, warnings, job, to, error);
 }

@@ -10,6 +10,9 @@ enum { CHUNK = 1 << 18, SCRATCH = 1 << 12, INFLATE_RATIO = 258 * 8 / 2, GZIP_WIN
 /* Bytes taken at once, some milliseconds: how long a cancelled call may go on. */
 enum { PIECE = 1 << 22 };
 
+/* Bytes, taken up and given, from question to question; of a plain file a chunk of each. */
+enum { QUESTION = 2 * CHUNK };
+
 /* Thousandths of the work that reading is; the rest is checking the voxels. */
 enum { READING = 900 };
 
@@ -132,10 +135,12 @@ static deeptepp_status inflate_step(dtp_stream *stream, uint8_t *out, size_t siz
     return fail_gzip(stream, z->msg ? z->msg : "not inflatable", error);
 }
 
-static deeptepp_status ask(const dtp_stream *stream, deeptepp_error *error)
+static deeptepp_status ask(dtp_stream *stream, deeptepp_error *error)
 {
-    if (!stream->watch)
+    uint64_t handled = stream->taken + stream->given;
+    if (!stream->watch || handled < stream->next_question)
         return DEEPTEPP_OK;
+    stream->next_question = handled + QUESTION;
     double done = stream->size ? (double)(stream->taken - stream->left) / (double)stream->size : 1;
     return dtp_watch_step(stream->watch, done < 1 ? (int)(READING * done) : READING, error);
 }
@@ -146,9 +151,8 @@ static deeptepp_status take_inflated(dtp_stream *stream, uint8_t *out, size_t si
 {
     *got = 0;
     while (*got == 0) {
-        const bool empty = !stream->left;
         deeptepp_status status = refill(stream, error);
-        if (status == DEEPTEPP_OK && empty)
+        if (status == DEEPTEPP_OK)
             status = ask(stream, error);
         if (status != DEEPTEPP_OK)
             return status;

@@ -18,6 +18,7 @@ typedef struct dtp_stream {
     uint64_t taken; /* stored bytes taken up, all of them in the digest */
     uint64_t given; /* bytes handed out, inflated */
     uint64_t limit; /* neither may be more */
+    uint64_t next_question; /* their sum at which the watch is asked again */
     bool gzip;
     bool in_member; /* a gzip member has begun and not ended */
     z_stream inflater;

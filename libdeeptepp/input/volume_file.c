@@ -273,12 +273,15 @@ static deeptepp_status open_path(deeptepp_volume **out, const char *path, const 
     options o;
     dtp_stream stream;
     deeptepp_status status = read_options(&o, options_in, error);
-    if (status == DEEPTEPP_OK)
-        status = dtp_stream_open(&stream, path, stream_limit(&o), error);
     if (status != DEEPTEPP_OK)
         return status;
-    status = load(out, &stream, &o, error);
-    dtp_stream_close(&stream);
+    status = dtp_stream_open(&stream, path, stream_limit(&o), error);
+    if (status == DEEPTEPP_OK) {
+        status = load(out, &stream, &o, error);
+        dtp_stream_close(&stream);
+    }
+    if (status != DEEPTEPP_OK)
+        dtp_name_file(error, path);
     return status;
 }
 
@@ -290,8 +293,5 @@ deeptepp_status deeptepp_volume_open(deeptepp_volume **out, const char *path, co
     *out = NULL;
     if (!path)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "path: NULL, wanted a file");
-    deeptepp_status status = open_path(out, path, options_in, error);
-    if (status != DEEPTEPP_OK)
-        dtp_name_file(error, path);
-    return status;
+    return open_path(out, path, options_in, error);
 }

@@ -105,6 +105,21 @@ void dtp_volume_row(const deeptepp_volume *volume, int64_t i, int64_t j, int64_t
                     out);
 }
 
+bool dtp_volume_visit(const deeptepp_volume *volume, const atomic_bool *cancelled, dtp_visit visit, void *state)
+{
+    double block[DTP_BLOCK];
+    const int64_t *dims = volume->dims;
+    for (int64_t jk = 0; jk < dims[1] * dims[2]; jk++)
+        for (int64_t i = 0; i < dims[0]; i += DTP_BLOCK) {
+            int64_t n = dtp_min_i64(DTP_BLOCK, dims[0] - i), at[3] = {i, jk % dims[1], jk / dims[1]};
+            if (cancelled && atomic_load_explicit(cancelled, memory_order_relaxed))
+                return false;
+            dtp_volume_row(volume, at[0], at[1], at[2], n, block);
+            visit(state, block, n, at);
+        }
+    return true;
+}
+
 static deeptepp_status fail_stride(const deeptepp_volume *draft, int axis, const char *what, deeptepp_error *error)
 {
     return dtp_fail(error, DEEPTEPP_ERR_VOLUME_STRIDES, "stride along %c: %lld bytes for %lld voxels, %s", "ijk"[axis],
@@ -195,7 +210,10 @@ static count_function counter(const deeptepp_volume *draft)
     }
 }
 
-/* One pass over all voxels. */
+/* Voxels between two questions: a millisecond or two. */
+enum { PIECE = 1 << 21 };
+
+/* One pass over all voxels, and one up to the first bad one. */
 typedef struct inspection {
     const deeptepp_volume *draft;
     count_function count;
@@ -205,23 +223,9 @@ typedef struct inspection {
     fenv_t host;
 } inspection;
 
-static deeptepp_status fail_voxels(const inspection *in, deeptepp_error *error)
+static size_t count_bad(const inspection *in, const uint8_t *at, int64_t n, int64_t step)
 {
-    const deeptepp_volume *draft = in->draft;
-    const int64_t *n = draft->dims;
-    int64_t i = 0, j = 0, k = 0;
-    /* The bound is for memory that its owner changes meanwhile. */
-    while (k < n[2] && !in->count(dtp_voxels_at(draft, i, j, k), 1, 0, draft->slope, draft->inter)) {
-        if (++i == n[0])
-            i = 0, j++;
-        if (j == n[1])
-            j = 0, k++;
-    }
-    bool real = draft->type == DEEPTEPP_FLOAT32 || draft->type == DEEPTEPP_FLOAT64;
-    return dtp_fail(error, real ? DEEPTEPP_ERR_VOLUME_NONFINITE : DEEPTEPP_ERR_VOLUME_INEXACT,
-                    "voxels: %zu of %lld %s, the first at (%lld, %lld, %lld), wanted none", in->bad,
-                    (long long)(n[0] * n[1] * n[2]), real ? "NaN or infinite (as float32)" : "beyond 2^53",
-                    (long long)i, (long long)j, (long long)k);
+    return in->count(at, n, step, in->draft->slope, in->draft->inter);
 }
 
 /* In the host's own floating-point environment. */
@@ -234,18 +238,71 @@ static deeptepp_status ask(inspection *in, deeptepp_error *error)
     return status;
 }
 
+/* How many of `n` voxels, a PIECE at most, are bad. */
+static deeptepp_status inspect_piece(inspection *in, const uint8_t *at, int64_t n, int64_t step, size_t *bad,
+                                     deeptepp_error *error)
+{
+    *bad = count_bad(in, at, n, step);
+    in->unasked += n;
+    return in->watch && in->unasked >= PIECE ? ask(in, error) : DEEPTEPP_OK;
+}
+
 static deeptepp_status inspect_run(inspection *in, const uint8_t *at, int64_t n, int64_t step, deeptepp_error *error)
 {
-    enum { PIECE = 1 << 21 }; /* a millisecond or two */
     deeptepp_status status = DEEPTEPP_OK;
     for (int64_t t = 0; t < n && status == DEEPTEPP_OK; t += PIECE) {
-        int64_t piece = dtp_min_i64(n - t, PIECE);
-        in->bad += in->count(at + t * step, piece, step, in->draft->slope, in->draft->inter);
-        in->unasked += piece;
-        if (in->watch && in->unasked >= PIECE)
-            status = ask(in, error);
+        size_t bad;
+        status = inspect_piece(in, at + t * step, dtp_min_i64(n - t, PIECE), step, &bad, error);
+        in->bad += bad;
     }
     return status;
+}
+
+/* The first bad one of `n` voxels that hold one, by halves. */
+static int64_t first_bad(const inspection *in, const uint8_t *at, int64_t n, int64_t step)
+{
+    int64_t first = 0;
+    while (n > 1) {
+        int64_t half = n / 2;
+        bool before = count_bad(in, at + first * step, half, step);
+        first += before ? 0 : half;
+        n = before ? half : n - half;
+    }
+    return first;
+}
+
+/* The first bad voxel, i fastest, whatever the order of memory; one past the end if its owner has mended it meanwhile. */
+static deeptepp_status find_first(inspection *in, int64_t at[3], deeptepp_error *error)
+{
+    const int64_t *dims = in->draft->dims, step = in->draft->strides[0];
+    for (at[2] = 0; at[2] < dims[2]; at[2]++)
+        for (at[1] = 0; at[1] < dims[1]; at[1]++)
+            for (at[0] = 0; at[0] < dims[0]; at[0] += PIECE) {
+                const uint8_t *piece = dtp_voxels_at(in->draft, at[0], at[1], at[2]);
+                int64_t n = dtp_min_i64(dims[0] - at[0], PIECE);
+                size_t bad;
+                deeptepp_status status = inspect_piece(in, piece, n, step, &bad, error);
+                if (status == DEEPTEPP_OK && bad)
+                    at[0] += first_bad(in, piece, n, step);
+                if (status != DEEPTEPP_OK || bad)
+                    return status;
+            }
+    return DEEPTEPP_OK;
+}
+
+static deeptepp_status fail_voxels(inspection *in, deeptepp_error *error)
+{
+    const deeptepp_volume *draft = in->draft;
+    const int64_t *n = draft->dims;
+    int64_t at[3] = {0};
+    bool real = draft->type == DEEPTEPP_FLOAT32 || draft->type == DEEPTEPP_FLOAT64;
+    deeptepp_status status = find_first(in, at, error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    return dtp_fail(error, real ? DEEPTEPP_ERR_VOLUME_NONFINITE : DEEPTEPP_ERR_VOLUME_INEXACT,
+                    "voxels: %zu of %lld %s, the first at (%lld, %lld, %lld), wanted none", in->bad,
+                    (long long)(n[0] * n[1] * n[2]), real ? "NaN or infinite (as float32)" : "beyond 2^53",
+                    (long long)at[0], (long long)at[1], (long long)at[2]);
 }
 
 deeptepp_status dtp_voxels_check(const deeptepp_volume *draft, const dtp_layout *layout, dtp_watch *watch,

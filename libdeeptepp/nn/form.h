@@ -19,7 +19,7 @@ typedef struct dtp_form_run {
 
 /* A kind of form. Weights are matrices (points, ic, oc) of it. */
 typedef struct dtp_form_kind {
-    const char *name;
+    const char *name; /* what its implementations' names begin with */
 
     /* Whether a layer can be and is worth being computed so. Depends on its shapes alone. */
     bool (*suits)(const dtp_graph *graph, int layer);
@@ -35,8 +35,8 @@ typedef struct dtp_form_kind {
     dnnl_status_t (*prepare)(dtp_form *form, void *scratch);
     dnnl_status_t (*run)(dtp_form *form, const dtp_form_run *run);
 
-    /* How many matrices; output channels first to first + count - 1 of weights (oc, ic, kd, kh, kw) as (points, ic, count),
-     * any once *cancelled (NULL: never). */
+    /* How many matrices; output channels first to first + count - 1 of weights (oc, ic, kd, kh, kw) as (points, ic, count).
+     * Once *cancelled (NULL: never) it stops early, and what stands there is arbitrary. */
     int64_t (*points)(const dtp_graph *graph, int layer);
     void (*transform)(const dtp_graph *graph, int layer, const float *plain, int64_t first, int64_t count, float *out,
                       const atomic_bool *cancelled);

@@ -6,6 +6,13 @@
 #include "../base/base.h"
 
 typedef enum dtp_activation { DTP_IDENTITY, DTP_RELU, DTP_LEAKY_RELU, DTP_ELU } dtp_activation;
+
+/* What a negative value is multiplied with by all but ELU, which is no line there. */
+static inline float dtp_negative_slope(dtp_activation activation)
+{
+    return activation == DTP_RELU ? 0.0f : activation == DTP_LEAKY_RELU ? 0.01f : 1.0f;
+}
+
 /* Crop keeps the first cells of each axis, as many as a 1-strided window of its kernel would leave. */
 typedef enum dtp_op { DTP_CONVOLUTION, DTP_MAX_POOL, DTP_AVERAGE_POOL, DTP_CROP } dtp_op;
 

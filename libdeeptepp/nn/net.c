@@ -165,7 +165,21 @@ static void release(dtp_net *net)
     free(net);
 }
 
-deeptepp_status dtp_net_new(dtp_net **out, dtp_plan *plan, const dtp_job *job, deeptepp_error *error)
+/* All primitives; *s is the backend's word. */
+static deeptepp_status make_primitives(dtp_net *net, dtp_job *job, dnnl_status_t *s, deeptepp_error *error)
+{
+    int nodes = net->plan->n_nodes;
+    for (int i = 0; i < nodes && !*s; i++) {
+        if (job && atomic_load(&job->cancelled))
+            return dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled while the network was prepared");
+        *s = make_primitive(net, i);
+        if (job)
+            atomic_store(&job->permille, 1000 * (i + 1) / nodes);
+    }
+    return DEEPTEPP_OK;
+}
+
+deeptepp_status dtp_net_new(dtp_net **out, dtp_plan *plan, dtp_job *job, deeptepp_error *error)
 {
     *out = NULL;
     dtp_net *net = calloc(1, sizeof *net);
@@ -174,12 +188,8 @@ deeptepp_status dtp_net_new(dtp_net **out, dtp_plan *plan, const dtp_job *job, d
     net->plan = plan;
     deeptepp_status status = allocate(net, error);
     dnnl_status_t s = dnnl_success;
-    for (int i = 0; i < plan->n_nodes && status == DEEPTEPP_OK && !s; i++) {
-        if (job && atomic_load(&job->cancelled))
-            status = dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled while the network was prepared");
-        else
-            s = make_primitive(net, i);
-    }
+    if (status == DEEPTEPP_OK)
+        status = make_primitives(net, job, &s, error);
     if (status == DEEPTEPP_OK && !s)
         s = dnnl_stream_create(&net->stream, plan->engine, dnnl_stream_default_flags);
     if (status == DEEPTEPP_OK && !s)
@@ -352,13 +362,20 @@ deeptepp_status dtp_net_profile(dtp_net *net, const dtp_weights *weights, int re
     return DEEPTEPP_OK;
 }
 
+/* A product of matrices serves a form and a linear layer well, a convolution badly. */
+static bool is_slow(const dtp_plan *plan, const dtp_node *node)
+{
+    dtp_shape out = plan->graph->values[node->layer + 1];
+    bool product = strstr(dtp_node_implementation(node), "gemm") != NULL;
+    return dtp_is_reference(dtp_node_implementation(node)) || (product && !node->form && out.d * out.h * out.w > 1);
+}
+
 const char *dtp_net_slow_layer(const dtp_net *net, int index, const char **implementation)
 {
     for (int n = 0; n < net->plan->n_nodes; n++) {
         const dtp_node *node = &net->plan->nodes[n];
         *implementation = dtp_node_implementation(node);
-        bool slow = strstr(*implementation, "ref") || strstr(*implementation, "gemm");
-        if (node->layer >= 0 && slow && index-- == 0)
+        if (node->layer >= 0 && is_slow(net->plan, node) && index-- == 0)
             return net->plan->graph->layers[node->layer].name;
     }
     return NULL;

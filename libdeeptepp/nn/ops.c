@@ -8,8 +8,8 @@ deeptepp_status dtp_backend_fail(deeptepp_error *error, dnnl_status_t status, co
 {
     if (status == dnnl_out_of_memory)
         return dtp_fail(error, DEEPTEPP_ERR_MEMORY, "out of memory in the backend: %s", what);
-    return dtp_fail(error, DEEPTEPP_ERR_BACKEND, "oneDNN status %d: %s (is executable memory forbidden here?)",
-                    (int)status, what);
+    const char *hint = status == dnnl_runtime_error ? " (is executable memory forbidden here?)" : "";
+    return dtp_fail(error, DEEPTEPP_ERR_BACKEND, "oneDNN status %d: %s%s", (int)status, what, hint);
 }
 
 void dtp_backend_version(char *out, size_t size)
@@ -70,9 +70,8 @@ static dnnl_status_t append_activation(dnnl_post_ops_t ops, dtp_activation activ
 {
     switch (activation) {
     case DTP_RELU:
-        return dtp_post_eltwise(ops, dnnl_eltwise_relu, 0.0f);
     case DTP_LEAKY_RELU:
-        return dtp_post_eltwise(ops, dnnl_eltwise_relu, 0.01f);
+        return dtp_post_eltwise(ops, dnnl_eltwise_relu, dtp_negative_slope(activation));
     case DTP_ELU:
         return dtp_post_eltwise(ops, dnnl_eltwise_elu, 1.0f);
     case DTP_IDENTITY:
@@ -192,4 +191,9 @@ const char *dtp_pd_implementation(const_dnnl_primitive_desc_t pd)
 {
     const char *name = NULL;
     return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success && name ? name : "?";
+}
+
+bool dtp_is_reference(const char *implementation)
+{
+    return strstr(implementation, "ref") != NULL;
 }

@@ -33,4 +33,7 @@ deeptepp_status dtp_reorder_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine,
 size_t dtp_pd_scratchpad(const_dnnl_primitive_desc_t pd);
 const char *dtp_pd_implementation(const_dnnl_primitive_desc_t pd);
 
+/* Whether it is the backend's plain loops, hundreds of times slower than any other code of it. */
+bool dtp_is_reference(const char *implementation);
+
 #endif

@@ -142,12 +142,6 @@ static deeptepp_status backend_pd(const dtp_plan *plan, int layer, dtp_const_md 
     return dtp_layer_pd(pd, plan->engine, plan->graph, layer, chunk, *src, *dst, weights, error);
 }
 
-/* The backend's plain loops, hundreds of times slower than any other code of it. */
-static bool is_reference(const_dnnl_primitive_desc_t pd)
-{
-    return strstr(dtp_pd_implementation(pd), "ref") != NULL;
-}
-
 /* Whether a layer that adds to the value, in place, or one that adds to that one's, is left to plain loops by the value's
  * layout: without AVX2 the backend has no other code for sums in blocked layouts. */
 static bool adds_slowly(const dtp_plan *plan, int value, dnnl_format_tag_t tag)
@@ -161,7 +155,7 @@ static bool adds_slowly(const dtp_plan *plan, int value, dnnl_format_tag_t tag)
             continue;
         if (dtp_layer_pd(&pd, plan->engine, plan->graph, i, chunk, dnnl_format_tag_any, tag, NULL, &ignored) != DEEPTEPP_OK)
             return false;
-        slow = is_reference(pd);
+        slow = dtp_is_reference(dtp_pd_implementation(pd));
         dnnl_primitive_desc_destroy(pd);
         value = i + 1;
     }
@@ -171,7 +165,7 @@ static bool adds_slowly(const dtp_plan *plan, int value, dnnl_format_tag_t tag)
 /* A value that is added to has its layout from the first of the sum, which looks ahead for all. */
 static bool is_slow(const dtp_plan *plan, int layer, const_dnnl_primitive_desc_t pd, dnnl_format_tag_t dst)
 {
-    return is_reference(pd) || (plan->graph->layers[layer].add < 0 && adds_slowly(plan, layer + 1, dst));
+    return dtp_is_reference(dtp_pd_implementation(pd)) || (plan->graph->layers[layer].add < 0 && adds_slowly(plan, layer + 1, dst));
 }
 
 /* The backend's choice or, where that is slow, one layout on both sides. */
@@ -221,9 +215,11 @@ static deeptepp_status choose_node(dtp_plan *plan, int layer, const dtp_weights 
     *src = *dst = dnnl_acdeb;
     int64_t chunk = plan->stages[plan->n_stages - 1].chunk;
     deeptepp_status status = kind->make(&node->form, plan->engine, plan->graph, layer, chunk, fixed, error);
-    if (status == DEEPTEPP_OK || weights)
+    if (weights || (status == DEEPTEPP_OK && !dtp_is_reference(node->form->implementation)))
         return status;
-    /* A form is never needed: what another version of the backend refuses is computed its own way. */
+    /* A form is never needed: what another version or processor refuses or does slowly is computed the backend's way. */
+    dtp_form_free(node->form);
+    node->form = NULL;
     return choose_pd(plan, layer, fixed, &node->pd, src, dst, error);
 }
 
@@ -252,8 +248,20 @@ static deeptepp_status plan_layer(dtp_plan *plan, int layer, const dtp_weights *
     return status;
 }
 
+static deeptepp_status plan_layers(dtp_plan *plan, const dtp_weights *weights, const atomic_bool *cancelled,
+                                   deeptepp_error *error)
+{
+    deeptepp_status status = set_tensor(plan, 0, 0, dnnl_abcde, error);
+    for (int i = 0; i < plan->graph->n_layers && status == DEEPTEPP_OK; i++) {
+        if (cancelled && atomic_load(cancelled))
+            return dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled while the network was planned");
+        status = plan_layer(plan, i, weights, error);
+    }
+    return status == DEEPTEPP_OK ? in_layout(plan, plan->graph->n_layers, dnnl_abcde, &plan->output, error) : status;
+}
+
 deeptepp_status dtp_plan_new(dtp_plan **out, const dtp_graph *graph, int64_t batch, const dtp_weights *weights,
-                             deeptepp_error *error)
+                             const atomic_bool *cancelled, deeptepp_error *error)
 {
     deeptepp_status status = DEEPTEPP_OK;
     *out = NULL;
@@ -267,11 +275,7 @@ deeptepp_status dtp_plan_new(dtp_plan **out, const dtp_graph *graph, int64_t bat
     if (s)
         status = dtp_backend_fail(error, s, "CPU engine");
     if (status == DEEPTEPP_OK)
-        status = set_tensor(plan, 0, 0, dnnl_abcde, error);
-    for (int i = 0; i < graph->n_layers && status == DEEPTEPP_OK; i++)
-        status = plan_layer(plan, i, weights, error);
-    if (status == DEEPTEPP_OK)
-        status = in_layout(plan, graph->n_layers, dnnl_abcde, &plan->output, error);
+        status = plan_layers(plan, weights, cancelled, error);
     if (status != DEEPTEPP_OK) {
         dtp_plan_free(plan);
         return status;

@@ -60,10 +60,9 @@ static int64_t seen(const dtp_layer *l, int axis, int64_t tap, int64_t out, int6
     return at >= 0 && at < size ? at : -1;
 }
 
-static int64_t add_pairs(table *t, const dtp_layer *l, dtp_shape in, dtp_shape out, int tap, pair *to)
+static int64_t find_pairs(const dtp_layer *l, dtp_shape in, dtp_shape out, int tap, pair *to)
 {
     int64_t count = 0, kw = l->kernel[2], kh = l->kernel[1];
-    (void)t;
     for (int64_t o = 0; o < cells_of(out); o++) {
         int64_t d = seen(l, 0, tap / kw / kh, o / out.w / out.h, in.d);
         int64_t h = seen(l, 1, tap / kw % kh, o / out.w % out.h, in.h);
@@ -90,7 +89,7 @@ static bool make_table(table *t, const dtp_layer *l, dtp_shape in, dtp_shape out
     for (int64_t wanted = cells_of(out); wanted > 0; wanted--) {
         for (int tap = 0; tap < taps; tap++) {
             pair found[MAX_CELLS];
-            if (add_pairs(t, l, in, out, tap, found) != wanted)
+            if (find_pairs(l, in, out, tap, found) != wanted)
                 continue;
             bool same = t->n_groups && t->groups[t->n_groups - 1].pairs == wanted;
             if (!same && !add_group(t, wanted))
@@ -165,14 +164,16 @@ static void destroy(dtp_form *form)
     free(f);
 }
 
-/* 0 when the taps do not lie one after the other. */
+/* 0 when the taps do not lie one after the other, or with padding: that the backend may write to whenever a handle is set,
+ * while other sessions read the same weights. */
 static size_t find_tap_bytes(const taps *f)
 {
     const dnnl_dims_t one = {1, f->in.c, f->out.c};
     dtp_md md = dtp_md_corner(f->weights, one);
     size_t size = md ? dnnl_memory_desc_get_size(md) : 0, all = dnnl_memory_desc_get_size(f->weights);
     dtp_md_free(md);
-    return size * (size_t)f->table.taps == all ? size : 0;
+    bool padded = size != (size_t)(f->in.c * f->out.c) * sizeof(float);
+    return !padded && size * (size_t)f->table.taps == all ? size : 0;
 }
 
 static dnnl_status_t make_groups(taps *f)
@@ -188,6 +189,15 @@ static dnnl_status_t make_groups(taps *f)
         dtp_md_free(weights);
     }
     return s;
+}
+
+/* A group's that was left to plain loops, if there is one. */
+static const char *worst_implementation(const taps *f)
+{
+    for (int g = 1; g < f->table.n_groups; g++)
+        if (dtp_is_reference(dtp_pd_implementation(f->table.groups[g].pd)))
+            return dtp_pd_implementation(f->table.groups[g].pd);
+    return dtp_pd_implementation(f->table.groups[0].pd);
 }
 
 /* The centre's group has the most rows: the layout that is best for it and the others' is much the same. */
@@ -212,8 +222,7 @@ static deeptepp_status make(dtp_form **out, dnnl_engine_t engine, const dtp_grap
         destroy(&f->form);
         return dtp_backend_fail(error, s, l->name);
     }
-    snprintf(f->form.implementation, sizeof f->form.implementation, "taps, %.40s",
-             dtp_pd_implementation(f->table.groups[0].pd));
+    snprintf(f->form.implementation, sizeof f->form.implementation, "%s, %.40s", dtp_taps.name, worst_implementation(f));
     *out = &f->form;
     return DEEPTEPP_OK;
 }
@@ -278,10 +287,10 @@ static void gather(const taps *f, const float *src)
     }
 }
 
-/* NaN is not below 0 and stays, so that an overflow shows. */
+/* NaN is not below 0 and stays. */
 static void activate(float *values, int64_t n, dtp_activation activation)
 {
-    const float slope = activation == DTP_RELU ? 0.0f : activation == DTP_LEAKY_RELU ? 0.01f : 1.0f;
+    const float slope = dtp_negative_slope(activation);
     for (int64_t c = 0; c < n; c++)
         values[c] = values[c] < 0 ? slope * values[c] : values[c];
 }

@@ -179,32 +179,46 @@ static dnnl_status_t pack_part(const dtp_weights *weights, int layer, int64_t po
     return s;
 }
 
-/* Part by part, so that the transformed weights never stand there twice. */
-static dnnl_status_t pack_form(const dtp_weights *weights, int layer, const float *plain, const atomic_bool *cancelled)
+/* Output channels packed at once: a multiple of every block of channels the backend is known to have, or all of them. */
+static int64_t part_channels(const packed *p, int64_t points, int64_t ic, int64_t oc)
 {
-    enum { PART = 192 }; /* a multiple of every block of channels the backend has */
+    enum { PART = 192 };
+    const dnnl_dims_t dims = {points, ic, dtp_min_i64(PART, oc)};
+    dtp_md md = dtp_md_corner(p->md, dims);
+    int64_t count = md ? dims[2] : oc;
+    dtp_md_free(md);
+    return count;
+}
+
+/* Part by part, so that the transformed weights never stand there twice. */
+static deeptepp_status pack_form(const dtp_weights *weights, int layer, const float *plain, const atomic_bool *cancelled,
+                                 deeptepp_error *error)
+{
     const dtp_graph *graph = weights->graph;
     const dtp_form_kind *kind = weights->layers[layer].form;
     int64_t oc = graph->values[layer + 1].c, ic = graph->values[graph->layers[layer].src].c;
-    int64_t points = kind->points(graph, layer);
-    float *part = dtp_alloc_aligned((size_t)(points * ic * dtp_min_i64(PART, oc)) * sizeof *part);
-    dnnl_status_t s = part ? dnnl_success : dnnl_out_of_memory;
-    for (int64_t first = 0; first < oc && !s && !(cancelled && atomic_load(cancelled)); first += PART) {
-        int64_t count = dtp_min_i64(PART, oc - first);
+    int64_t points = kind->points(graph, layer), most = part_channels(&weights->layers[layer], points, ic, oc);
+    size_t bytes = (size_t)(points * ic * most) * sizeof(float);
+    dnnl_status_t s = dnnl_success;
+    float *part = dtp_alloc_aligned(bytes);
+    if (!part)
+        return dtp_fail_memory(error, graph->layers[layer].name, bytes);
+    for (int64_t first = 0; first < oc && !s && !(cancelled && atomic_load(cancelled)); first += most) {
+        int64_t count = dtp_min_i64(most, oc - first);
         kind->transform(graph, layer, plain, first, count, part, cancelled);
         s = pack_part(weights, layer, points, first, count, part);
     }
     free(part);
-    return s;
+    return s ? dtp_backend_fail(error, s, graph->layers[layer].name) : DEEPTEPP_OK;
 }
 
-static dnnl_status_t pack_plain(const dtp_weights *weights, int layer, const float *plain)
+static deeptepp_status pack_plain(const dtp_weights *weights, int layer, const float *plain, deeptepp_error *error)
 {
     dtp_md md = plain_md(weights->graph, layer);
     dnnl_status_t s =
         md ? pack(weights, weights->layers[layer].md, weights->layers[layer].data, md, plain) : dnnl_out_of_memory;
     dtp_md_free(md);
-    return s;
+    return s ? dtp_backend_fail(error, s, weights->graph->layers[layer].name) : DEEPTEPP_OK;
 }
 
 /* What is not finite makes the sums so. */
@@ -233,9 +247,8 @@ deeptepp_status dtp_weights_set(dtp_weights *weights, int layer, const float *pl
             dtp_layer_weights(graph, layer) / (size_t)graph->values[layer + 1].c);
     if (!isfinite(p->gain) || !isfinite(p->offset))
         return dtp_fail(error, DEEPTEPP_ERR_MODEL_NONFINITE,
-                        "layer %s: weights that are infinite once the BatchNorm beside them is folded in",
-                        graph->layers[layer].name);
-    dnnl_status_t s = p->form ? pack_form(weights, layer, plain, cancelled) : pack_plain(weights, layer, plain);
+                        "layer %s: its %s infinite or NaN once the BatchNorm beside it is folded in, wanted finite ones",
+                        graph->layers[layer].name, isfinite(p->gain) ? "biases are" : "weights are");
     memcpy(p->bias_data, bias, (size_t)graph->values[layer + 1].c * sizeof *bias);
-    return s ? dtp_backend_fail(error, s, graph->layers[layer].name) : DEEPTEPP_OK;
+    return p->form ? pack_form(weights, layer, plain, cancelled, error) : pack_plain(weights, layer, plain, error);
 }

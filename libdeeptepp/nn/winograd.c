@@ -122,7 +122,8 @@ static deeptepp_status make(dtp_form **out, dnnl_engine_t engine, const dtp_grap
         destroy(&w->form);
         return dtp_backend_fail(error, s, graph->layers[layer].name);
     }
-    snprintf(w->form.implementation, sizeof w->form.implementation, "winograd, %.40s", dtp_pd_implementation(w->pd));
+    snprintf(w->form.implementation, sizeof w->form.implementation, "%s, %.40s", dtp_winograd.name,
+             dtp_pd_implementation(w->pd));
     *out = &w->form;
     return DEEPTEPP_OK;
 }

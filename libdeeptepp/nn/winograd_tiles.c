@@ -161,7 +161,7 @@ INLINE void finish_cell(float *dst, const lanes *x, const float *bias, bool add,
         memcpy(&term, dst, sizeof term);
         y += term;
     }
-    /* NaN is not below 0 and stays, so that an overflow shows. */
+    /* NaN is not below 0 and stays: as in the backend's own ReLU, and no wrong number looks like a right one. */
     lane_mask negative = y < 0, low = slope == 0 ? negative & 0 : negative & (lane_mask)(slope * y);
     y = (lanes)((~negative & (lane_mask)y) | low);
     memcpy(dst, &y, sizeof y);
@@ -184,7 +184,7 @@ INLINE void store_tile(const dtp_tiling *t, float *image, const place *p, int64_
 WIDEST static void scatter_tile(const dtp_tiling *t, const float *m, int64_t tile, int64_t row, const float *bias,
                                 bool add, dtp_activation activation, float *dst)
 {
-    const float slope = activation == DTP_RELU ? 0.0f : activation == DTP_LEAKY_RELU ? 0.01f : 1.0f;
+    const float slope = dtp_negative_slope(activation);
     lanes x[MAX_POINTS];
     place p = place_of(t, tile);
     float *image = dst + p.image * t->axis[0].out * t->axis[1].out * t->axis[2].out * t->oc;

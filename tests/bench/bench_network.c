@@ -98,7 +98,7 @@ static deeptepp_status prepare(bench *b, dtp_job *job)
     if (!b->logits)
         return dtp_fail_memory(&job->error, "logits", b->n_logits * sizeof *b->logits);
     b->weights = b->whole ? NULL : model->members[0];
-    DTP_TRY(dtp_plan_new(&plan, &b->graph, model->recipe.n_views, b->weights, &job->error));
+    DTP_TRY(dtp_plan_new(&plan, &b->graph, model->recipe.n_views, b->weights, NULL, &job->error));
     status = b->whole ? pack(b, plan, &job->error) : DEEPTEPP_OK;
     status = status ? status : dtp_net_new(&b->net, plan, NULL, &job->error);
     if (status != DEEPTEPP_OK) {
