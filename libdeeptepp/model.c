@@ -145,6 +145,8 @@ static deeptepp_status make(deeptepp_model *model, opening *o, dtp_worker *worke
     DTP_TRY(describe(model, &o->file.file, error));
 fail:
     dtp_model_file_close(&o->file);
+    if (status != DEEPTEPP_OK && o->path)
+        dtp_name_file(error, o->path);
     return status;
 }
 
@@ -162,13 +164,10 @@ static deeptepp_status make_on_worker(deeptepp_model **out, opening *o, int thre
         status = make(model, o, worker, callbacks, error);
     }
     dtp_worker_stop(worker);
-    if (status == DEEPTEPP_OK) {
+    if (status == DEEPTEPP_OK)
         *out = model;
-        return status;
-    }
-    deeptepp_model_free(model);
-    if (o->path)
-        dtp_name_file(error, o->path);
+    else
+        deeptepp_model_free(model);
     return status;
 }
 

@@ -135,6 +135,23 @@ static void a_shortcut_larger_than_the_file_is_refused(void **state)
     arch_refuse(s, DEEPTEPP_ERR_MODEL_VALUE, "shortcut layer4.0.downsample.0 copies 3000 channels into 3000");
 }
 
+static void a_shortcut_that_drops_channels_is_refused(void **state)
+{
+    static const char *const parts[] = {"weight", "bias", "running_mean", "running_var"};
+    const tiny_options options = {.shortcut_a = true, .width = 4};
+    const int64_t two[] = {2, 0};
+    char name[64];
+    (void)state;
+    arch_subject *s = arch_make(&options);
+    for (int i = 0; i < 4; i++) {
+        snprintf(name, sizeof name, "layer2.0.bn2.%s", parts[i]);
+        replace(s, name, two);
+    }
+    replace(s, "layer2.0.conv2.weight", (const int64_t[]){2, 8, 3, 3, 3, 0});
+    replace(s, "layer3.0.conv1.weight", (const int64_t[]){16, 2, 3, 3, 3, 0});
+    arch_refuse(s, DEEPTEPP_ERR_MODEL_VALUE, "layer2.0.downsample.0 makes 2 channels of 4, wanted at least as many");
+}
+
 /* A later block that is gone makes the network shallower: what is left of it is unexpected. */
 static void what_a_missing_block_leaves_behind_is_named(void **state)
 {
@@ -448,6 +465,7 @@ int main(void)
         cmocka_unit_test(batch_counters_may_be_there),
         cmocka_unit_test(a_missing_tensor_is_named),
         cmocka_unit_test(a_shortcut_larger_than_the_file_is_refused),
+        cmocka_unit_test(a_shortcut_that_drops_channels_is_refused),
         cmocka_unit_test(what_a_missing_block_leaves_behind_is_named),
         cmocka_unit_test(an_unexpected_tensor_is_named),
         cmocka_unit_test(a_name_with_a_line_break_stays_one_line),

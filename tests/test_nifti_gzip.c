@@ -122,6 +122,37 @@ static void gzip_is_not_inflated_without_end(void **state)
     free(bomb);
 }
 
+/* A member whose file name has that many letters. */
+static size_t named_member(const nifti_file *gz, size_t letters, uint8_t *out)
+{
+    enum { HEADER = 10, FLAGS = 3, HAS_NAME = 8 };
+    memcpy(out, gz->bytes, HEADER);
+    out[FLAGS] |= HAS_NAME;
+    memset(out + HEADER, 'n', letters);
+    out[HEADER + letters] = 0;
+    memcpy(out + HEADER + letters + 1, gz->bytes + HEADER, gz->size - HEADER);
+    return gz->size + letters + 1;
+}
+
+/* Else gigabytes could be taken up before there is a byte of a header. */
+static void a_megabyte_that_inflates_to_nothing_is_refused(void **state)
+{
+    (void)state;
+    const size_t room = (size_t)4 << 20;
+    nifti_file file = make_nifti(false, false), gz = gzipped(&file);
+    uint8_t *bytes = malloc(room);
+    for (int n = 0; n < 2; n++) {
+        deeptepp_volume *volume = NULL;
+        deeptepp_error error = {0};
+        size_t size = named_member(&gz, n ? room / 2 : 1000, bytes);
+        deeptepp_status status = deeptepp_volume_from_bytes(&volume, bytes, size, NULL, &error);
+        assert_int_equal(status, n ? DEEPTEPP_ERR_GZIP : DEEPTEPP_OK);
+        assert_true(!n || strstr(error.message, "inflates to nothing"));
+        deeptepp_volume_free(volume);
+    }
+    free(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +165,7 @@ int main(void)
         cmocka_unit_test(gzip_that_inflates_to_too_little_is_truncated),
         cmocka_unit_test(memory_is_not_asked_for_what_gzip_cannot_hold),
         cmocka_unit_test(gzip_is_not_inflated_without_end),
+        cmocka_unit_test(a_megabyte_that_inflates_to_nothing_is_refused),
     };
     return cmocka_run_group_tests_name("NIfTI in gzip", tests, NULL, NULL);
 }

@@ -90,7 +90,8 @@ static int make_large(void **state)
     big.bytes = tiny_model_bytes(&o);
     big.callbacks = callbacks_of(&big.user);
     big.p = patient_new(1);
-    if (deeptepp_model_from_bytes(&big.model, big.bytes.data, big.bytes.size, NULL, NULL) != DEEPTEPP_OK)
+    const deeptepp_model_options options = {.struct_size = sizeof options, .threads = 2};
+    if (deeptepp_model_from_bytes(&big.model, big.bytes.data, big.bytes.size, &options, NULL) != DEEPTEPP_OK)
         return -1;
     big.session = session_with(big.model, &big.callbacks);
     big.score = score_of(big.session, big.p->known);

@@ -31,6 +31,7 @@ static void tiny_maps_equal_the_plain_loops(void **state)
         layer.add = same && i % 2 && !layer.open_end ? 0 : -1;
         fill(&s, &layer, in, oc, reference_draw(&random, 1, 5));
         if (dtp_taps.suits(&s.graph, 0)) {
+            assert_transform_stops(&s);
             double squared = check(&s);
             worst = squared > worst ? squared : worst;
             tried++;

@@ -137,8 +137,8 @@ static int write_phase(const cli_scene *scene, const arguments *given, int64_t p
     if (code)
         return code;
     cli_progress_show("writing", (double)phase / (double)given->phases);
-    cli_scene_image(scene, given->phases > 1 ? phase : 1, voxels);
-    return cli_nifti_write_int16(out, &header, voxels);
+    code = cli_scene_image(scene, given->phases > 1 ? phase : 1, voxels);
+    return code ? code : cli_nifti_write_int16(out, &header, voxels);
 }
 
 /* All files are written before the first gets its name. */

@@ -113,11 +113,12 @@ static int draw_voxels(cli_scene *scene, const float *vessels)
     int64_t voxel[3];
     for (voxel[2] = 0; voxel[2] < scene->dims[2]; voxel[2]++) {
         cli_progress_show("drawing", (double)voxel[2] / (double)scene->dims[2]);
-        if (cli_interrupted())
-            return cli_check_interrupt();
-        for (voxel[1] = 0; voxel[1] < scene->dims[1]; voxel[1]++)
+        for (voxel[1] = 0; voxel[1] < scene->dims[1]; voxel[1]++) {
+            if (cli_interrupted())
+                return cli_check_interrupt();
             for (voxel[0] = 0; voxel[0] < scene->dims[0]; voxel[0]++)
                 draw_voxel(scene, voxel, vessels);
+        }
     }
     cli_progress_clear();
     return CLI_OK;
@@ -151,6 +152,8 @@ void cli_scene_free(cli_scene *scene)
     scene->mask = NULL;
 }
 
+enum { QUESTION = 1 << 16 }; /* voxels between two looks for an interruption */
+
 /* A magnitude image of a signal in two noisy channels: Rician. */
 static int16_t receive(double signal, uint64_t *state)
 {
@@ -159,13 +162,16 @@ static int16_t receive(double signal, uint64_t *state)
     return (int16_t)(magnitude > 32767 ? 32767 : magnitude);
 }
 
-void cli_scene_image(const cli_scene *scene, int64_t time_point, int16_t *out)
+int cli_scene_image(const cli_scene *scene, int64_t time_point, int16_t *out)
 {
     uint64_t state = cli_random_stream(scene->seed, 16 + (uint64_t)time_point);
     const double t = (double)time_point;
     const double fast = time_point ? 1 / (1 + 0.08 * (t - 1)) : 0, slow = t / (t + 1.2);
     for (size_t i = 0; i < scene->count; i++) {
         const float *signal = scene->signal[i];
+        if (i % QUESTION == 0 && cli_interrupted())
+            return cli_check_interrupt();
         out[i] = receive((double)signal[0] + fast * (double)signal[1] + slow * (double)signal[2], &state);
     }
+    return CLI_OK;
 }

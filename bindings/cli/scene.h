@@ -23,7 +23,7 @@ typedef struct cli_scene {
 int cli_scene_draw(cli_scene *scene, const cli_tumour_options *options);
 void cli_scene_free(cli_scene *scene);
 
-/* The image at a time point, with noise: 0 before the contrast agent, 1 and up after it. */
-void cli_scene_image(const cli_scene *scene, int64_t time_point, int16_t *out);
+/* The image at a time point, with noise: 0 before the contrast agent, 1 and up after it. Returns an exit code. */
+int cli_scene_image(const cli_scene *scene, int64_t time_point, int16_t *out);
 
 #endif

@@ -101,7 +101,8 @@ typedef enum deeptepp_status {
     DEEPTEPP_ERR_NIFTI_VOX_OFFSET = 47,  /* vox_offset not a whole number from 352 (NIfTI-2: 544) to 2^28 */
     DEEPTEPP_ERR_NIFTI_PIXDIM = 48,      /* a voxel size not above 0 or above 1e9, or a qfac that is not -1, 0 or 1 */
     DEEPTEPP_ERR_NIFTI_UNITS = 49,       /* a spatial unit code that is not m, mm or um (unknown counts as mm) */
-    DEEPTEPP_ERR_NIFTI_SCALING = 50,     /* scl_slope or scl_inter is infinite, or takes voxels beyond float32 */
+    DEEPTEPP_ERR_NIFTI_SCALING = 50,     /* scl_slope infinite, scl_inter not finite, or both take values up to 2^53
+                                            (of a real type: 0) beyond float32 */
     DEEPTEPP_ERR_NIFTI_ORIENTATION = 51, /* qform and sform codes are both 0: orientation unknown; or a code above 5 */
 
     /* A volume, from a file or from memory. */
@@ -118,13 +119,14 @@ typedef enum deeptepp_status {
 
     /* A model file. */
     DEEPTEPP_ERR_MODEL_LFS_POINTER = 80,     /* a Git-LFS pointer instead of the file */
-    DEEPTEPP_ERR_MODEL_HEADER_LENGTH = 81,   /* safetensors header length 0, over the cap or past the end */
+    DEEPTEPP_ERR_MODEL_HEADER_LENGTH = 81,   /* safetensors header length below 2, over the cap or past the end */
     DEEPTEPP_ERR_MODEL_JSON = 82,            /* header or metadata is not strict JSON (duplicate keys included) */
     DEEPTEPP_ERR_MODEL_TENSOR_ENTRY = 83,    /* a tensor without exactly dtype, shape, data_offsets; a bad shape */
     DEEPTEPP_ERR_MODEL_OFFSETS = 84,         /* data_offsets overlap, leave a gap, or do not end with the file */
     DEEPTEPP_ERR_MODEL_DTYPE = 85,           /* a dtype this library does not accept there */
     DEEPTEPP_ERR_MODEL_METADATA = 86,        /* the description is missing, incomplete, or has an unknown key */
-    DEEPTEPP_ERR_MODEL_VALUE = 87,           /* a value of the description is of the wrong kind or out of range */
+    DEEPTEPP_ERR_MODEL_VALUE = 87,           /* a value of the description is of the wrong kind, out of range, or does
+                                                not go with the tensors */
     DEEPTEPP_ERR_MODEL_SCHEMA = 88,          /* written for another version of the description */
     DEEPTEPP_ERR_MODEL_ARCHITECTURE = 89,    /* an architecture this library does not have */
     DEEPTEPP_ERR_MODEL_TENSORS = 90,         /* tensors missing, unexpected or mis-shaped (counted, as many named as fit, all
@@ -180,7 +182,8 @@ typedef struct deeptepp_error {
  * only during that call; no _free calls any. They may not call back into the handle that is running, and must return: no
  * longjmp and no exception may leave them. `user` must live as long as the call, for a session's callbacks as long as the
  * session.
- *   log       a finished line of text without newline: warnings, wrong tensors, layers on slow code. Volumes log nothing.
+ *   log       a finished line of text without newline: warnings, wrong tensors, a new session's threads and
+ *             backend, layers on slow code. Volumes log nothing.
  *   progress  the fraction of this call's work that is done, rising from 0 to 1 within each call.
  *   cancel    asked at least every 50 ms; any value but 0 ends the call with DEEPTEPP_ERR_CANCELLED within 200 ms, but for
  *             what docs/conventions.md lists under known anomalies. */
@@ -231,8 +234,8 @@ DEEPTEPP_API const char *deeptepp_model_json(const deeptepp_model *model);
 /* Bytes that the model and one session of it hold together: the weights of all members, the session's activations and
  * scratchpad. A further session has no weights of its own, so it adds only the rest. On top come: the case's own volumes; for
  * a model that takes mosaics, while scoring, a byte for each voxel of the mask's bounding box and some 1.5 MB a thread; the
- * backend's own descriptors and generated code, some MB. Intensity rules, percentiles included, need none. While a model is
- * being opened, the file's tensors as stored, each given back once it is laid out: at the peak about the larger of file and
+ * backend's own descriptors and generated code, some MB. Intensity rules, percentiles included, need less than
+ * 100 KB a thread. While a model is being opened, the file's tensors as stored, each given back once it is laid out: at the peak about the larger of file and
  * weights, and the largest layer once more. */
 DEEPTEPP_API uint64_t deeptepp_model_memory(const deeptepp_model *model);
 
@@ -382,8 +385,8 @@ DEEPTEPP_API deeptepp_status deeptepp_session_score(deeptepp_session *session, c
 DEEPTEPP_API deeptepp_status deeptepp_session_preprocess(deeptepp_session *session, const deeptepp_case *patient,
                                                          float *out, size_t count, deeptepp_error *error);
 
-/* Runs the model file's self-test: the score the file states and the one this machine gives (both written whenever
- * the network ran). Errors: ARGUMENT, MODEL_SELF_TEST, MODEL_NO_SELF_TEST, SCORE_NONFINITE, BUSY, CANCELLED, THREAD,
+/* Runs the model file's self-test: the score the file states and the one this machine gives, written with OK and
+ * MODEL_SELF_TEST. Errors: ARGUMENT, MODEL_SELF_TEST, MODEL_NO_SELF_TEST, SCORE_NONFINITE, BUSY, CANCELLED, THREAD,
  * BACKEND. */
 DEEPTEPP_API deeptepp_status deeptepp_session_self_test(deeptepp_session *session, double *expected, double *found,
                                                         deeptepp_error *error);

@@ -5,18 +5,23 @@
 
 static const int64_t ONE[3] = {1, 1, 1};
 
-/* Its matrix is in no tensor: a file may not ask for one larger than itself. Those of a residual network are far smaller. */
-static void check_room(dtp_build *build, const char *name, int64_t ic, int64_t oc)
+/* Its matrix, one a member, is in no tensor: a file may not ask for one larger than itself. Those of a residual network are
+ * far smaller. */
+static deeptepp_status check_copy(const dtp_build *build, const char *name, int64_t ic, int64_t oc)
 {
     const dtp_safetensors *file = build->file;
-    int64_t most = file->count ? (int64_t)(file->tensors[file->count - 1].end / sizeof(float)) : 0;
-    const int64_t dims[2] = {ic, oc};
-    size_t values;
-    if (build->status == DEEPTEPP_OK && !dtp_product(dims, 2, (size_t)most, &values))
-        build->status = dtp_fail(build->error, DEEPTEPP_ERR_MODEL_VALUE,
-                                 "network: shortcut %s copies %lld channels into %lld, wanted a product of at most the "
-                                 "file's %lld floats",
-                                 name, (long long)ic, (long long)oc, (long long)most);
+    size_t bytes = file->count ? file->tensors[file->count - 1].end : 0, values;
+    const int64_t dims[3] = {build->network->n_members, ic, oc};
+    if (oc < ic)
+        return dtp_fail(build->error, DEEPTEPP_ERR_MODEL_VALUE,
+                        "network: shortcut %s makes %lld channels of %lld, wanted at least as many (\"A\" appends zeros)",
+                        name, (long long)oc, (long long)ic);
+    if (!dtp_product(dims, 3, bytes / sizeof(float), &values))
+        return dtp_fail(build->error, DEEPTEPP_ERR_MODEL_VALUE,
+                        "network: shortcut %s copies %lld channels into %lld, wanted a product, times members, of at most "
+                        "the file's %zu floats",
+                        name, (long long)ic, (long long)oc, bytes / sizeof(float));
+    return DEEPTEPP_OK;
 }
 
 /* Strided subsampling with zero channels appended, as a 1x1x1 convolution that copies: exact, and the adder of the
@@ -27,7 +32,8 @@ static int zero_extended_shortcut(dtp_build *build, const char *name, int src, i
     const dtp_layer_source source = {.zero_extended = true};
     snprintf(layer.name, sizeof layer.name, "%.60s", name);
     memcpy(layer.stride, stride, sizeof layer.stride);
-    check_room(build, name, build->arch->graph.values[src].c, oc);
+    if (build->status == DEEPTEPP_OK)
+        build->status = check_copy(build, name, build->arch->graph.values[src].c, oc);
     return dtp_build_append(build, &layer, oc, &source);
 }
 

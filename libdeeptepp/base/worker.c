@@ -219,9 +219,8 @@ static void poll_callbacks(dtp_worker *worker, dtp_watch *watch, int from, int t
 
 static deeptepp_status finish(dtp_worker *worker, deeptepp_error *error)
 {
-    /* Also when the job was faster: a caller who said yes gets nothing. */
-    bool late = worker->status == DEEPTEPP_OK && atomic_load(&worker->job.cancelled);
-    if (worker->function || worker->status == DEEPTEPP_ERR_CANCELLED || late)
+    /* Also when the job was faster: a caller who said yes is told nothing else. */
+    if (worker->function || atomic_load(&worker->job.cancelled))
         return dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled by the caller's callback");
     if (worker->status != DEEPTEPP_OK && error)
         *error = worker->job.error;

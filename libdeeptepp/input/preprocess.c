@@ -6,6 +6,9 @@
 #include "intensity.h"
 #include "sample.h"
 
+/* Hundredths of making views: sampling; after it, the passes over whole images; the rest is normalising. */
+enum { SAMPLING = 60, SURVEYED = 80 };
+
 static size_t cube_size(const dtp_recipe *recipe)
 {
     return (size_t)(recipe->size[0] * recipe->size[1] * recipe->size[2]);
@@ -29,7 +32,7 @@ static deeptepp_status sample_views(const dtp_study *study, float *out, dtp_acti
             if (atomic_load(&job->cancelled))
                 return cancelled(error);
         }
-        atomic_store(&job->permille, to * (v + 1) / recipe->n_views);
+        atomic_store(&job->permille, to * SAMPLING * (v + 1) / (100 * recipe->n_views));
     }
     return DEEPTEPP_OK;
 }
@@ -136,7 +139,7 @@ static deeptepp_status normalise_view(const dtp_recipe *recipe, float *view, int
     return status;
 }
 
-static deeptepp_status normalise(const dtp_study *study, float *out, dtp_job *job, deeptepp_error *error)
+static deeptepp_status normalise(const dtp_study *study, float *out, dtp_job *job, int to, deeptepp_error *error)
 {
     const dtp_recipe *recipe = study->recipe;
     size_t view = cube_size(recipe) * (size_t)recipe->n_channels;
@@ -147,6 +150,7 @@ static deeptepp_status normalise(const dtp_study *study, float *out, dtp_job *jo
         return dtp_fail_memory(error, "messages", (size_t)recipe->n_views * sizeof *errors);
     if (recipe->intensity != DTP_INTENSITY_NONE && recipe->over >= DTP_OVER_IMAGE)
         status = image_mappings(study, mappings, job, error);
+    atomic_store(&job->permille, to * SURVEYED / 100);
     if (status == DEEPTEPP_OK) {
 #pragma omp parallel for firstprivate(mappings) schedule(static)
         for (int v = 0; v < recipe->n_views; v++)
@@ -158,6 +162,7 @@ static deeptepp_status normalise(const dtp_study *study, float *out, dtp_job *jo
             *error = errors[v];
     }
     free(errors);
+    atomic_store(&job->permille, to);
     return status;
 }
 
@@ -169,7 +174,7 @@ static deeptepp_status make_cubes(const dtp_study *study, float *out, dtp_action
     dtp_frame_to_ras(&study->mask_frame, actions->cube.centre, actions->centre_ras);
     DTP_TRY(sample_views(study, out, actions, job, to, error));
     DTP_TRY(judge_outside(study, actions, warnings, error));
-    DTP_TRY(normalise(study, out, job, error));
+    DTP_TRY(normalise(study, out, job, to, error));
 fail:
     return status;
 }

@@ -13,6 +13,9 @@ enum { PIECE = 1 << 22 };
 /* Bytes, taken up and given, from question to question; of a plain file a chunk of each. */
 enum { QUESTION = 2 * CHUNK };
 
+/* Stored bytes that inflate to nothing: longer headers and emptier members nobody writes. */
+enum { BARREN = 1 << 20 };
+
 /* Thousandths of the work that reading is; the rest is checking the voxels. */
 enum { READING = 900 };
 
@@ -149,9 +152,12 @@ static deeptepp_status ask(dtp_stream *stream, deeptepp_error *error)
  * member: anything else, zeros too, is GZIP. */
 static deeptepp_status take_inflated(dtp_stream *stream, uint8_t *out, size_t size, size_t *got, deeptepp_error *error)
 {
+    const uint64_t before = stream->taken;
     *got = 0;
     while (*got == 0) {
         deeptepp_status status = refill(stream, error);
+        if (stream->taken > before + BARREN)
+            return fail_gzip(stream, "a megabyte that inflates to nothing", error);
         if (status == DEEPTEPP_OK)
             status = ask(stream, error);
         if (status != DEEPTEPP_OK)

@@ -271,7 +271,7 @@ static int64_t first_bad(const inspection *in, const uint8_t *at, int64_t n, int
     return first;
 }
 
-/* The first bad voxel, i fastest, whatever the order of memory; one past the end if its owner has mended it meanwhile. */
+/* The first bad voxel, i fastest, whatever the order of memory; the dims if its owner has mended it meanwhile. */
 static deeptepp_status find_first(inspection *in, int64_t at[3], deeptepp_error *error)
 {
     const int64_t *dims = in->draft->dims, step = in->draft->strides[0];
@@ -287,6 +287,7 @@ static deeptepp_status find_first(inspection *in, int64_t at[3], deeptepp_error 
                 if (status != DEEPTEPP_OK || bad)
                     return status;
             }
+    memcpy(at, dims, sizeof in->draft->dims);
     return DEEPTEPP_OK;
 }
 

@@ -190,7 +190,7 @@ static int64_t part_channels(const packed *p, int64_t points, int64_t ic, int64_
     return count;
 }
 
-/* Part by part, so that the transformed weights never stand there twice. */
+/* Part by part where the layout allows it, so that the transformed weights do not stand there twice. */
 static deeptepp_status pack_form(const dtp_weights *weights, int layer, const float *plain, const atomic_bool *cancelled,
                                  deeptepp_error *error)
 {
