@@ -235,8 +235,8 @@ DEEPTEPP_API const char *deeptepp_model_json(const deeptepp_model *model);
  * scratchpad. A further session has no weights of its own, so it adds only the rest. On top come: the case's own volumes; for
  * a model that takes mosaics, while scoring, a byte for each voxel of the mask's bounding box and some 1.5 MB a thread; the
  * backend's own descriptors and generated code, some MB. Intensity rules, percentiles included, need less than
- * 100 KB a thread. While a model is being opened, the file's tensors as stored, each given back once it is laid out: at the peak about the larger of file and
- * weights, and the largest layer once more. */
+ * 100 KB a thread. While a model is being opened, the file's tensors as stored, each given back once it is laid out: at the
+ * peak about the larger of file and weights, and the largest layer once more. */
 DEEPTEPP_API uint64_t deeptepp_model_memory(const deeptepp_model *model);
 
 /* The shape of the network input, float32 in C order: views, channels, depth, height, width. */

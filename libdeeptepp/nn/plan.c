@@ -165,7 +165,8 @@ static bool adds_slowly(const dtp_plan *plan, int value, dnnl_format_tag_t tag)
 /* A value that is added to has its layout from the first of the sum, which looks ahead for all. */
 static bool is_slow(const dtp_plan *plan, int layer, const_dnnl_primitive_desc_t pd, dnnl_format_tag_t dst)
 {
-    return dtp_is_reference(dtp_pd_implementation(pd)) || (plan->graph->layers[layer].add < 0 && adds_slowly(plan, layer + 1, dst));
+    return dtp_is_reference(dtp_pd_implementation(pd)) ||
+           (plan->graph->layers[layer].add < 0 && adds_slowly(plan, layer + 1, dst));
 }
 
 /* The backend's choice or, where that is slow, one layout on both sides. */
