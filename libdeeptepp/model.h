@@ -6,7 +6,7 @@
 
 #include "arch/arch.h"
 #include "base/digest.h"
-#include "input/recipe.h"
+#include "views/recipe.h"
 #include "nn/net.h"
 #include "risk.h"
 

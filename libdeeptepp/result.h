@@ -2,7 +2,7 @@
 #ifndef DTP_RESULT_H
 #define DTP_RESULT_H
 
-#include "input/preprocess.h"
+#include "views/preprocess.h"
 #include "model.h"
 
 /* What a run leaves behind. */

@@ -5,7 +5,7 @@
 
 #include "base/json.h"
 #include "base/warnings.h"
-#include "input/case.h"
+#include "views/case.h"
 
 enum { DTP_MAX_COVARIATES = 64, DTP_MAX_LEVELS = 64, DTP_MAX_TIERS = 16, DTP_MAX_TIMES = 32 };
 

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "../libdeeptepp/base/worker.h"
-#include "../libdeeptepp/nn/form.h"
+#include "../libdeeptepp/nn/forms/form.h"
 #include "reference_ops.h"
 
 typedef struct subject {

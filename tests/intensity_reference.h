@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "../libdeeptepp/input/recipe.h"
+#include "../libdeeptepp/views/recipe.h"
 
 static inline int by_value(const void *a, const void *b)
 {

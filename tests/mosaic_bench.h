@@ -2,8 +2,8 @@
 #ifndef MOSAIC_BENCH_H
 #define MOSAIC_BENCH_H
 
-#include "../libdeeptepp/input/preprocess.h"
-#include "../libdeeptepp/input/slices.h"
+#include "../libdeeptepp/views/preprocess.h"
+#include "../libdeeptepp/views/slices.h"
 #include "picture_maker.h"
 #include "recipe_maker.h"
 

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <math.h>
 
-#include "../libdeeptepp/input/volume.h"
+#include "../libdeeptepp/volume/volume.h"
 #include "nifti_maker.h"
 
 static inline deeptepp_volume_options options(void)

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "../libdeeptepp/input/volume.h"
+#include "../libdeeptepp/volume/volume.h"
 
 typedef struct picture {
     int64_t dims[3];

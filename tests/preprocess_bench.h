@@ -2,7 +2,7 @@
 #ifndef PREPROCESS_BENCH_H
 #define PREPROCESS_BENCH_H
 
-#include "../libdeeptepp/input/preprocess.h"
+#include "../libdeeptepp/views/preprocess.h"
 #include "picture_maker.h"
 #include "recipe_maker.h"
 

@@ -5,7 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "../libdeeptepp/input/recipe.h"
+#include "../libdeeptepp/views/recipe.h"
 
 static inline json_t *json_of(const char *text)
 {

@@ -3,7 +3,7 @@
 #ifndef SAMPLE_REFERENCE_H
 #define SAMPLE_REFERENCE_H
 
-#include "../libdeeptepp/input/sample.h"
+#include "../libdeeptepp/views/sample.h"
 #include "picture_maker.h"
 
 /* ---- The formula ---- */

@@ -2,7 +2,7 @@
 #ifndef STUDY_BENCH_H
 #define STUDY_BENCH_H
 
-#include "../libdeeptepp/input/study.h"
+#include "../libdeeptepp/views/study.h"
 #include "picture_maker.h"
 #include "recipe_maker.h"
 

@@ -8,7 +8,7 @@
 #include <limits.h>
 #include <math.h>
 
-#include "../libdeeptepp/input/case.h"
+#include "../libdeeptepp/views/case.h"
 
 static const uint8_t voxel = 1;
 

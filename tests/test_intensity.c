@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "../libdeeptepp/input/intensity.h"
+#include "../libdeeptepp/views/intensity.h"
 #include "intensity_reference.h"
 #include "picture_maker.h"
 #include "recipe_maker.h"

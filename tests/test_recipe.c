@@ -8,7 +8,7 @@
 #include <math.h>
 
 #include "recipe_maker.h"
-#include "../libdeeptepp/input/axes.h"
+#include "../libdeeptepp/volume/axes.h"
 
 static void check_row(const change_row *base, const change_row *row)
 {

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "../libdeeptepp/input/views.h"
+#include "../libdeeptepp/views/cube.h"
 #include "recipe_maker.h"
 #include "views_reference.h"
 

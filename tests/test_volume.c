@@ -1,7 +1,7 @@
 /* Volumes: affine, orientation, ownership. */
 #include "volume_maker.h"
 
-#include "../libdeeptepp/input/nifti.h"
+#include "../libdeeptepp/volume/nifti.h"
 
 /* ---- Affine ------------------------------------------------------------------------------------------------------ */
 

@@ -5,7 +5,7 @@
 #include <fenv.h>
 #include <float.h>
 
-#include "../libdeeptepp/input/voxels.h"
+#include "../libdeeptepp/volume/voxels.h"
 
 static void strides_do_not_change_voxels_or_digest(void **state)
 {

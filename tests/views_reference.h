@@ -3,7 +3,7 @@
 #ifndef VIEWS_REFERENCE_H
 #define VIEWS_REFERENCE_H
 
-#include "../libdeeptepp/input/recipe.h"
+#include "../libdeeptepp/views/recipe.h"
 #include "picture_maker.h"
 
 /* Gauss-Jordan with pivoting. */

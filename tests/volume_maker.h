@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <math.h>
 
-#include "../libdeeptepp/input/volume.h"
+#include "../libdeeptepp/volume/volume.h"
 
 enum { NX = 5, NY = 4, NZ = 3, N_VOXELS = NX * NY * NZ };
 

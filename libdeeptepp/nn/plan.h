@@ -3,7 +3,7 @@
 #define DTP_PLAN_H
 
 #include "net.h"
-#include "form.h"
+#include "forms/form.h"
 #include "ops.h"
 
 /* One primitive or form, run batch / chunk times. Consecutive nodes of one stage run chunk by chunk, so that a chunk's

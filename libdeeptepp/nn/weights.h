@@ -3,7 +3,7 @@
 #define DTP_WEIGHTS_H
 
 #include "net.h"
-#include "form.h"
+#include "forms/form.h"
 
 /* The form a layer's weights are packed for; NULL: the backend's own. */
 const dtp_form_kind *dtp_weights_form(const dtp_weights *weights, int layer);

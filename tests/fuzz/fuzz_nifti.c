@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-#include "../../libdeeptepp/input/volume.h"
+#include "../../libdeeptepp/volume/volume.h"
 #include "../nifti_maker.h"
 
 enum { MAX_BYTES = 1 << 16 };

@@ -5,7 +5,7 @@
 
 #include <stdatomic.h>
 
-#include "ops.h"
+#include "../ops.h"
 
 typedef struct dtp_form dtp_form;
 

@@ -2,7 +2,7 @@
 #ifndef DEEPTEPP_CLI_SCAN_H
 #define DEEPTEPP_CLI_SCAN_H
 
-#include "cli.h"
+#include "../cli.h"
 
 typedef struct cli_scan {
     int64_t dims[3]; /* x to the right fastest, y anterior, z superior */

@@ -5,9 +5,9 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "files.h"
-#include "progress.h"
-#include "report.h"
+#include "../files.h"
+#include "../progress.h"
+#include "../report.h"
 
 enum { HEADER = 352, CHUNK = 1 << 16, UINT8 = 2, INT16 = 4, UNITS_MM = 2, SCANNER = 1 };
 

@@ -2,7 +2,7 @@
 #ifndef DTP_CASE_H
 #define DTP_CASE_H
 
-#include "volume.h"
+#include "../volume/volume.h"
 
 typedef struct dtp_channel {
     char *name; /* "" when the caller gave none */

@@ -4,7 +4,7 @@
 
 #include "../base/worker.h"
 #include "mosaic.h"
-#include "views.h"
+#include "cube.h"
 
 /* What was done, for the result: for a cube, or for mosaics. */
 typedef struct dtp_actions {

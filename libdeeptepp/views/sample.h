@@ -2,7 +2,7 @@
 #ifndef DTP_SAMPLE_H
 #define DTP_SAMPLE_H
 
-#include "views.h"
+#include "cube.h"
 
 /* Fills out[size[0]][size[1]][size[2]] with scaled values. Points further than half a voxel beyond the last voxel's
  * centre are outside: they get the recipe's fill. Returns how many. Stops early, with any values, once *cancelled. */

@@ -3,7 +3,7 @@
 #ifndef DEEPTEPP_CLI_RANDOM_H
 #define DEEPTEPP_CLI_RANDOM_H
 
-#include "cli.h"
+#include "../cli.h"
 
 /* A fused multiply-add rounds once where two operations round twice. GCC obeys -ffp-contract=off, set by the build. */
 #if defined(__clang__)

@@ -1,8 +1,8 @@
-#include "views.h"
+#include "cube.h"
 
 #include <math.h>
 
-#include "axes.h"
+#include "../volume/axes.h"
 
 /* Halves are common (a box of even size on the image's own lattice): rounding noise must not decide them. */
 static const double TIE = 1e-6;

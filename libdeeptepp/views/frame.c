@@ -1,6 +1,6 @@
 #include "frame.h"
 
-#include "axes.h"
+#include "../volume/axes.h"
 
 static int voxel_axis_along(const deeptepp_volume *volume, int ras_axis, int *sign)
 {

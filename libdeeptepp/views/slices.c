@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "views.h"
+#include "cube.h"
 
 /* ---- The rotated plane ---- */
 

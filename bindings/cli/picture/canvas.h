@@ -2,7 +2,7 @@
 #ifndef DEEPTEPP_CLI_CANVAS_H
 #define DEEPTEPP_CLI_CANVAS_H
 
-#include "output.h"
+#include "../output.h"
 
 typedef struct cli_colour {
     uint8_t red, green, blue;

@@ -5,7 +5,7 @@
 
 #include <stdatomic.h>
 
-#include "graph.h"
+#include "../graph.h"
 
 /* Channels transformed together. */
 enum { DTP_TILE_CHANNELS = 16 };

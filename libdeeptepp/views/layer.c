@@ -1,6 +1,6 @@
 #include "layer.h"
 
-#include "voxels.h"
+#include "../volume/voxels.h"
 
 /* ---- Making ---- */
 

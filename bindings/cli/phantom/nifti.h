@@ -2,7 +2,7 @@
 #ifndef DEEPTEPP_CLI_NIFTI_H
 #define DEEPTEPP_CLI_NIFTI_H
 
-#include "output.h"
+#include "../output.h"
 
 typedef struct cli_nifti {
     int64_t dims[3];

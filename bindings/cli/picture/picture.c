@@ -1,5 +1,5 @@
-#include "args.h"
-#include "files.h"
+#include "../args.h"
+#include "../files.h"
 #include "montage.h"
 
 typedef struct arguments {

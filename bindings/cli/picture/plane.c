@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "report.h"
+#include "../report.h"
 
 /* Subpixels along each edge of a pixel for the outline, its width in pixels, and its colour. */
 enum { SUB = 4 };

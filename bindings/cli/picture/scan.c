@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "report.h"
-#include "volume.h"
+#include "../report.h"
+#include "../volume.h"
 
 static size_t voxel_index(const cli_scan *scan, const int64_t voxel[3])
 {

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "progress.h"
-#include "report.h"
+#include "../progress.h"
+#include "../report.h"
 
 static const double noise_sd = 11;   /* in each of the two channels of the receiver */
 static const double border_mm = 1.2; /* over which tumour and vessels blend into what surrounds them */

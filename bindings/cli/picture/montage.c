@@ -6,8 +6,8 @@
 
 #include "font.h"
 #include "layout.h"
-#include "progress.h"
-#include "report.h"
+#include "../progress.h"
+#include "../report.h"
 
 static const cli_colour page_colour = {24, 26, 30}, panel_colour = {12, 13, 15}, bright = {236, 238, 242},
                         dim = {150, 156, 166}, accent = {92, 200, 250}, white = {255, 255, 255},

@@ -3,7 +3,7 @@
 #define DTP_FRAME_H
 
 #include "recipe.h"
-#include "volume.h"
+#include "../volume/volume.h"
 
 typedef struct dtp_frame {
     int axis[3];            /* the voxel axis that runs along frame axis 0, 1, 2 */

@@ -2,7 +2,7 @@
 #ifndef DEEPTEPP_CLI_FONT_H
 #define DEEPTEPP_CLI_FONT_H
 
-#include "cli.h"
+#include "../cli.h"
 
 enum { CLI_FONT_WIDTH = 9, CLI_FONT_HEIGHT = 15 };
 

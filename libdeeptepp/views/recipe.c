@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "axes.h"
+#include "../volume/axes.h"
 
 static bool is_repeated(const dtp_recipe *recipe, const char *name)
 {

@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "args.h"
-#include "files.h"
+#include "../args.h"
+#include "../files.h"
 #include "nifti.h"
-#include "progress.h"
-#include "report.h"
+#include "../progress.h"
+#include "../report.h"
 #include "scene.h"
 
 enum { MOST_PHASES = 64, MOST_EDGE = 2048, MOST_VOXELS = 1 << 28 };

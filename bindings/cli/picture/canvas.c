@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "font.h"
-#include "report.h"
+#include "../report.h"
 
 bool cli_canvas_init(cli_canvas *canvas, int width, int height, cli_colour colour)
 {
