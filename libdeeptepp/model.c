@@ -33,7 +33,8 @@ static deeptepp_status build(deeptepp_model *model, dtp_safetensors *file, const
     deeptepp_status status = dtp_arch_build(&model->arch, &model->network, file, model->recipe.n_channels,
                                             model->recipe.size, callbacks, error);
     if (status == DEEPTEPP_OK && model->risk.class_index >= model->arch.classes)
-        return dtp_fail(error, DEEPTEPP_ERR_MODEL_VALUE, "model description: score.class: is %lld, the network has %lld",
+        return dtp_fail(error, DEEPTEPP_ERR_MODEL_VALUE,
+                        "model description: score.class: is %lld, the network has %lld",
                         (long long)model->risk.class_index, (long long)model->arch.classes);
     return status;
 }
@@ -179,7 +180,8 @@ static deeptepp_status read_options(const deeptepp_model_options *in, deeptepp_m
     if (status != DEEPTEPP_OK)
         return status;
     if (out->threads < 0 || out->threads > 256)
-        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "deeptepp_model_options.threads is %d, wanted 0 to 256", out->threads);
+        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "deeptepp_model_options.threads is %d, wanted 0 to 256",
+                        out->threads);
     return dtp_callbacks_copy(callbacks, out->callbacks, error);
 }
 

@@ -106,8 +106,8 @@ static json_t *geometry_json(const dtp_run *run)
     const dtp_recipe *recipe = &run->model->recipe;
     if (recipe->kind != DTP_RECIPE_CUBE)
         return mosaic_json(recipe, &run->actions->mosaic);
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "recipe", "cube", "axes", recipe->axes, "size", integers(recipe->size, 3),
-                     "centre_ras_mm", numbers(run->actions->centre_ras, 3), "spacing_mm",
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "recipe", "cube", "axes", recipe->axes, "size",
+                     integers(recipe->size, 3), "centre_ras_mm", numbers(run->actions->centre_ras, 3), "spacing_mm",
                      numbers(run->actions->cube.step, 3), "angles_deg", numbers(recipe->angles_deg, recipe->n_views),
                      "samples_outside", integers(run->actions->outside, recipe->n_views));
 }
@@ -142,8 +142,9 @@ static json_t *covariates_json(const dtp_run *run)
     for (int i = 0; i < run->model->risk.n_covariates; i++) {
         const dtp_covariate *covariate = &run->model->risk.covariates[i];
         const dtp_covariate_use *use = &run->covariates[i];
-        array = append(array, json_pack("{s:s, s:s, s:o, s:b, s:o}", "name", covariate->name, "unit", covariate->unit,
-                                        "value", number(use->value), "filled", (int)use->filled, "term", number(use->term)));
+        array = append(array,
+                       json_pack("{s:s, s:s, s:o, s:b, s:o}", "name", covariate->name, "unit", covariate->unit, "value",
+                                 number(use->value), "filled", (int)use->filled, "term", number(use->term)));
     }
     return array;
 }
@@ -156,8 +157,8 @@ char *dtp_result_json(const deeptepp_result *result, const dtp_run *run)
         number(result->score), "score_sd", number(result->sd), "view_scores", numbers(result->views, result->n_views),
         "member_scores", numbers(result->members, result->n_members), "covariates", covariates_json(run),
         "covariates_term", number(result->term), "tier", tier_json(result, &run->model->risk), "survival",
-        survival_json(result, run->model->description), "guidance", guidance, "warnings", warnings_json(result), "model",
-        model_json(run->model), "images", images_json(run->study), "mask", mask_json(run->study), "geometry",
+        survival_json(result, run->model->description), "guidance", guidance, "warnings", warnings_json(result),
+        "model", model_json(run->model), "images", images_json(run->study), "mask", mask_json(run->study), "geometry",
         geometry_json(run), "software", software_json(run), "use", "research use only");
     char *text = dtp_json_print(json);
     json_decref(json);

@@ -231,14 +231,15 @@ static deeptepp_status use_one(const dtp_covariate *covariate, const dtp_covaria
         return dtp_fail(error, DEEPTEPP_ERR_COVARIATE_MISSING, "covariate \"%.100s\" (%.60s): the model wants it",
                         covariate->name, covariate->unit);
     if (!given)
-        dtp_warn(warnings, DEEPTEPP_WARN_COVARIATE_FILLED, "covariate \"%.100s\" is missing: the model's substitute %g %.60s was used",
-                 covariate->name, value, covariate->unit);
+        dtp_warn(warnings, DEEPTEPP_WARN_COVARIATE_FILLED,
+                 "covariate \"%.100s\" is missing: the model's substitute %g %.60s was used", covariate->name, value,
+                 covariate->unit);
     if (term_of(covariate, value, &out->term))
         return DEEPTEPP_OK;
     if (covariate->n_levels)
         return dtp_fail(error, DEEPTEPP_ERR_COVARIATE_RANGE,
-                        "covariate \"%.100s\" is %.9g, not one of the model's %d levels (%g, ...)", covariate->name, value,
-                        covariate->n_levels, covariate->values[0]);
+                        "covariate \"%.100s\" is %.9g, not one of the model's %d levels (%g, ...)", covariate->name,
+                        value, covariate->n_levels, covariate->values[0]);
     return dtp_fail(error, DEEPTEPP_ERR_COVARIATE_RANGE, "covariate \"%.100s\" is %.9g %.60s, the model takes %g to %g",
                     covariate->name, value, covariate->unit, covariate->range[0], covariate->range[1]);
 }
@@ -248,7 +249,8 @@ deeptepp_status dtp_risk_covariates(const dtp_risk *risk, const deeptepp_case *p
 {
     deeptepp_status status = refuse_unknown(risk, patient, error);
     for (int i = 0; i < risk->n_covariates && status == DEEPTEPP_OK; i++)
-        status = use_one(&risk->covariates[i], find_value(patient, risk->covariates[i].name), &uses[i], warnings, error);
+        status =
+            use_one(&risk->covariates[i], find_value(patient, risk->covariates[i].name), &uses[i], warnings, error);
     return status;
 }
 

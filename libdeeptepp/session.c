@@ -87,8 +87,9 @@ static deeptepp_status run_members(deeptepp_session *session, dtp_job *job)
     size_t each = dtp_model_logits(model) / (size_t)members;
     deeptepp_status status = DEEPTEPP_OK;
     for (int m = 0; m < members && status == DEEPTEPP_OK; m++)
-        status = dtp_net_run(session->net, model->members[m], session->logits + each * (size_t)m, job,
-                             VIEWS_PERMILLE + span * m / members, VIEWS_PERMILLE + span * (m + 1) / members, &job->error);
+        status =
+            dtp_net_run(session->net, model->members[m], session->logits + each * (size_t)m, job,
+                        VIEWS_PERMILLE + span * m / members, VIEWS_PERMILLE + span * (m + 1) / members, &job->error);
     return status;
 }
 
@@ -255,7 +256,10 @@ deeptepp_status deeptepp_session_score(deeptepp_session *session, const deeptepp
     if (out)
         *out = NULL;
     if (!session || !patient || !out)
-        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "%s is NULL", !session ? "session" : !patient ? "patient" : "out");
+        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "%s is NULL",
+                        !session   ? "session"
+                        : !patient ? "patient"
+                                   : "out");
     deeptepp_status status = enter(session, error);
     if (status != DEEPTEPP_OK)
         return status;
@@ -271,10 +275,14 @@ deeptepp_status deeptepp_session_preprocess(deeptepp_session *session, const dee
                                             size_t count, deeptepp_error *error)
 {
     if (!session || !patient || !out)
-        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "%s is NULL", !session ? "session" : !patient ? "patient" : "out");
+        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "%s is NULL",
+                        !session   ? "session"
+                        : !patient ? "patient"
+                                   : "out");
     size_t wanted = input_count(session->model);
     if (count != wanted)
-        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "count is %zu floats, the network's input has %zu", count, wanted);
+        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "count is %zu floats, the network's input has %zu", count,
+                        wanted);
     deeptepp_status status = enter(session, error);
     if (status != DEEPTEPP_OK)
         return status;

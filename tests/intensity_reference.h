@@ -56,7 +56,8 @@ static inline double expected(const dtp_recipe *r, const double *values, size_t 
     if (r->intensity == DTP_INTENSITY_ZSCORE)
         result = (x - mean_of(values, count)) / sd_of(values, count);
     else if (r->intensity != DTP_INTENSITY_NONE)
-        result = r->range[0] + (r->range[1] - r->range[0]) * ((whole ? x : fmin(fmax(x, low), high)) - low) / (high - low);
+        result =
+            r->range[0] + (r->range[1] - r->range[0]) * ((whole ? x : fmin(fmax(x, low), high)) - low) / (high - low);
     free(sorted);
     return result;
 }

@@ -29,8 +29,9 @@ static inline void paint(picture *p)
     for (int64_t k = 0; k < p->dims[2]; k++)
         for (int64_t j = 0; j < p->dims[1]; j++)
             for (int64_t i = 0; i < p->dims[0]; i++)
-                *picture_at(p, i, j, k) = floor(600 + 400 * sin(0.2 * (double)i + 0.1 * (double)k) * cos(0.15 * (double)j) +
-                                                100 * picture_random(&state));
+                *picture_at(p, i, j, k) =
+                    floor(600 + 400 * sin(0.2 * (double)i + 0.1 * (double)k) * cos(0.15 * (double)j) +
+                          100 * picture_random(&state));
 }
 
 static inline void fill_box(picture *mask, const int64_t low[3], const int64_t end[3], double value)
@@ -113,7 +114,8 @@ static inline deeptepp_status run_study(bench *b, const deeptepp_case *patient, 
     atomic_bool never = false;
     b->warnings.count = 0;
     deeptepp_status status = dtp_study_make(&study, patient, &b->recipe, &b->warnings, &never, &b->error);
-    return status == DEEPTEPP_OK ? dtp_preprocess(&study, b->tensor, &b->actions, &b->warnings, job, 1000, &b->error) : status;
+    return status == DEEPTEPP_OK ? dtp_preprocess(&study, b->tensor, &b->actions, &b->warnings, job, 1000, &b->error)
+                                 : status;
 }
 
 /* spoil: NULL, or what is done to the image's voxels once they were checked. */

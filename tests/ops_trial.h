@@ -1,4 +1,5 @@
-/* One trial of an operation: seeded random shapes and values, run by nn/ and by plain loops; shared by the tests of ops.
+/* One trial of an operation: seeded random shapes and values, run by nn/ and by plain loops; shared by the tests of
+ * ops.
  *
  * A sum of K terms in float32 is wrong by about 6e-8 sqrt(K) of its own size; what is allowed is 1e-6 sqrt(K) of the
  * result's root mean square, and four times that where the transforms of Winograd's F(4, 3) add their own. A wrong

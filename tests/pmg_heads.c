@@ -1,5 +1,5 @@
-/* Every head's logits of a pmg2d model: pmg_heads MODEL INPUT > JSON {"heads": [view][head][class], "gmac": of one view}.
- * INPUT is raw float32 in C order of the model's input shape. */
+/* Every head's logits of a pmg2d model: pmg_heads MODEL INPUT > JSON {"heads": [view][head][class], "gmac": of one
+ * view}. INPUT is raw float32 in C order of the model's input shape. */
 #include <stdio.h>
 
 #include "model.h"
@@ -27,7 +27,8 @@ static deeptepp_status execute(void *argument, dtp_job *job)
     dtp_plan *plan;
     dtp_net *net = NULL;
     deeptepp_status status;
-    DTP_TRY(dtp_plan_new(&plan, &r->model->arch.graph, r->model->recipe.n_views, r->model->members[0], NULL, &job->error));
+    DTP_TRY(
+        dtp_plan_new(&plan, &r->model->arch.graph, r->model->recipe.n_views, r->model->members[0], NULL, &job->error));
     DTP_TRY(dtp_net_new(&net, plan, NULL, &job->error));
     DTP_TRY(read_input(r, dtp_net_input(net), &job->error));
     DTP_TRY(dtp_net_run(net, r->model->members[0], r->logits, job, 0, 1000, &job->error));

@@ -44,7 +44,8 @@ static reference_map unit(const walk *w, const reference_map *in, const char *na
         window.stride[i] = stride[i];
         window.pad[i] = dilation * (window.kernel[i] - 1) / 2;
     }
-    reference_map out = reference_convolution(in, &window, weight->shape[0], weight->values, bias ? bias->values : NULL);
+    reference_map out =
+        reference_convolution(in, &window, weight->shape[0], weight->values, bias ? bias->values : NULL);
     reference_norm(&out, need(w, norm, ".weight"), need(w, norm, ".bias"), need(w, norm, ".running_mean"),
                    need(w, norm, ".running_var"));
     return out;

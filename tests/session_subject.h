@@ -1,4 +1,5 @@
-/* A patient in memory, models and sessions for him, and an ear at stdout and stderr; shared by the tests of sessions. */
+/* A patient in memory, models and sessions for him, and an ear at stdout and stderr; shared by the tests of
+ * sessions. */
 #ifndef SESSION_SUBJECT_H
 #define SESSION_SUBJECT_H
 

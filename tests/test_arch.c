@@ -207,7 +207,9 @@ static void a_misshaped_tensor_is_named_with_both_shapes(void **state)
         {"bn1.weight", {5}, "bn1.weight is [5], wanted [4]"},
         {"bn1.running_mean", {4, 1}, "bn1.running_mean is [4, 1], wanted [4]"},
         {"layer2.0.conv2.weight", {8, 7, 3, 3, 3}, "layer2.0.conv2.weight is [8, 7, 3, 3, 3], wanted [8, 8, 3, 3, 3]"},
-        {"layer2.0.downsample.0.weight", {9, 4, 1, 1, 1}, "downsample.0.weight is [9, 4, 1, 1, 1], wanted [8, 4, 1, 1, 1]"},
+        {"layer2.0.downsample.0.weight",
+         {9, 4, 1, 1, 1},
+         "downsample.0.weight is [9, 4, 1, 1, 1], wanted [8, 4, 1, 1, 1]"},
         {"fc.weight", {2, 33}, "fc.weight is [2, 33], wanted [2, 32]"},
         {"fc.weight", {2}, "fc.weight is [2], wanted [2, 32]"},
         {"fc.bias", {3}, "fc.bias is [3], wanted [2]"},
@@ -310,8 +312,12 @@ static void the_stems_kernel_is_odd_and_at_most_15_the_others_are_fixed(void **s
         {"conv1.weight", {4, 1, 2, 3, 3}, "conv1.weight: kernel size 2"},
         {"conv1.weight", {4, 1, 3, 3, 6}, "conv1.weight: kernel size 6"},
         {"conv1.weight", {4, 1, 3, 17, 3}, "conv1.weight: kernel size 17"},
-        {"layer4.0.conv2.weight", {32, 32, 3, 4, 3}, "layer4.0.conv2.weight is [32, 32, 3, 4, 3], wanted [32, 32, 3, 3, 3]"},
-        {"layer4.0.conv2.weight", {32, 32, 5, 5, 5}, "layer4.0.conv2.weight is [32, 32, 5, 5, 5], wanted [32, 32, 3, 3, 3]"},
+        {"layer4.0.conv2.weight",
+         {32, 32, 3, 4, 3},
+         "layer4.0.conv2.weight is [32, 32, 3, 4, 3], wanted [32, 32, 3, 3, 3]"},
+        {"layer4.0.conv2.weight",
+         {32, 32, 5, 5, 5},
+         "layer4.0.conv2.weight is [32, 32, 5, 5, 5], wanted [32, 32, 3, 3, 3]"},
         {"layer2.0.downsample.0.weight", {8, 4, 3, 3, 3}, "is [8, 4, 3, 3, 3], wanted [8, 4, 1, 1, 1]"},
     };
     const tiny_options options = {.seed = 8};
@@ -386,7 +392,8 @@ static void a_network_of_too_many_layers_is_refused(void **state)
     tiny_bytes bytes = tiny_model_write(&s->model);
     deeptepp_model *model = NULL;
     /* Through the public door: what lies behind the table of layers must be whole when the model is given up. */
-    assert_int_equal(deeptepp_model_from_bytes(&model, bytes.data, bytes.size, NULL, &s->error), DEEPTEPP_ERR_MODEL_VALUE);
+    assert_int_equal(deeptepp_model_from_bytes(&model, bytes.data, bytes.size, NULL, &s->error),
+                     DEEPTEPP_ERR_MODEL_VALUE);
     free(bytes.data);
     arch_refuse(s, DEEPTEPP_ERR_MODEL_VALUE, "more than 512 layers");
 }

@@ -8,8 +8,9 @@
 #define AGE "{\"name\": \"age\", \"unit\": \"years\", \"range\": [18, 100], \"coefficient\": 0.25, \"centre\": 50}"
 #define KI67 "{\"name\": \"ki67\", \"unit\": \"%\", \"range\": [0, 100], \"coefficient\": -2, \"missing\": 20}"
 #define GRADE                                                                                                          \
-    "{\"name\": \"grade\", \"unit\": \"1\", \"levels\": [{\"value\": 1, \"name\": \"low\", \"coefficient\": -0.5}, "    \
-    "{\"value\": 2, \"name\": \"mid\", \"coefficient\": 0}, {\"value\": 3, \"name\": \"high\", \"coefficient\": 1.5}]}"
+    "{\"name\": \"grade\", \"unit\": \"1\", \"levels\": [{\"value\": 1, \"name\": \"low\", \"coefficient\": -0.5}, "   \
+    "{\"value\": 2, \"name\": \"mid\", \"coefficient\": 0}, {\"value\": 3, \"name\": \"high\", \"coefficient\": "      \
+    "1.5}]}"
 #define ALL "\"covariates\": [" AGE ", " KI67 ", " GRADE "]"
 
 typedef struct given {

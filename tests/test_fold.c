@@ -1,4 +1,5 @@
-/* BatchNorm folded into the convolution before it, against the same sums in double; and weights no score may rest on. */
+/* BatchNorm folded into the convolution before it, against the same sums in double; and weights no score may rest
+ * on. */
 #include "arch_subject.h"
 
 #include <float.h>

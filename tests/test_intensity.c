@@ -92,8 +92,8 @@ static void no_rule_changes_nothing(void **state)
     dtp_recipe_free(&r);
 }
 
-/* Orders that trouble a careless selection: sorted, reversed, many equal, one peak, a saw; values that differ in their last
- * bits only, so that all ranks begin alike to the end, and of both signs, so that they part at once. */
+/* Orders that trouble a careless selection: sorted, reversed, many equal, one peak, a saw; values that differ in their
+ * last bits only, so that all ranks begin alike to the end, and of both signs, so that they part at once. */
 static double awkward(int kind, size_t i, size_t count)
 {
     switch (kind) {
@@ -191,7 +191,8 @@ static void constants_are_refused(void **state)
                          DEEPTEPP_ERR_IMAGE_CONSTANT);
         assert_non_null(strstr(error.message, "crop of X"));
         assert_non_null(strstr(error.message, "1234.56"));
-        assert_int_equal(dtp_mapping_of_values(&mapping, &r, values, 1, "crop", NULL, NULL), DEEPTEPP_ERR_IMAGE_CONSTANT);
+        assert_int_equal(dtp_mapping_of_values(&mapping, &r, values, 1, "crop", NULL, NULL),
+                         DEEPTEPP_ERR_IMAGE_CONSTANT);
         dtp_recipe_free(&r);
     }
 }

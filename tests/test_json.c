@@ -1,4 +1,5 @@
-/* The strict reader of descriptions: every kind of member, every way in which it can be wrong, the first error sticks. */
+/* The strict reader of descriptions: every kind of member, every way in which it can be wrong, the first error
+ * sticks. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -193,7 +194,8 @@ static void a_choice_names_what_there_is(void **state)
 
 static void an_array_has_its_number_of_elements(void **state)
 {
-    static const char *const wrong[] = {"{\"k\": [1]}", "{\"k\": [1, 2, 3, 4]}", "{\"k\": {}}", "{\"k\": 2}", "{\"k\": []}"};
+    static const char *const wrong[] = {"{\"k\": [1]}", "{\"k\": [1, 2, 3, 4]}", "{\"k\": {}}", "{\"k\": 2}",
+                                        "{\"k\": []}"};
     (void)state;
     for (size_t i = 0; i < DTP_COUNT(wrong); i++) {
         double out[3] = {-1, -1, -1};

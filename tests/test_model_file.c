@@ -314,10 +314,13 @@ static void only_schema_1_is_read(void **state)
 {
     (void)state;
     assert_bytes_refused(model_with("{}"), 0, DEEPTEPP_ERR_MODEL_SCHEMA, "schema is missing, wanted the integer 1");
-    assert_bytes_refused(model_with("{\\\"schema\\\":2}"), 0, DEEPTEPP_ERR_MODEL_SCHEMA, "schema is 2, wanted 1: use a newer");
+    assert_bytes_refused(model_with("{\\\"schema\\\":2}"), 0, DEEPTEPP_ERR_MODEL_SCHEMA,
+                         "schema is 2, wanted 1: use a newer");
     assert_bytes_refused(model_with("{\\\"schema\\\":0}"), 0, DEEPTEPP_ERR_MODEL_SCHEMA, "schema is 0, wanted 1");
-    assert_bytes_refused(model_with("{\\\"schema\\\":1.0}"), 0, DEEPTEPP_ERR_MODEL_SCHEMA, "schema is not an integer, wanted the integer 1");
-    assert_bytes_refused(model_with("{\\\"schema\\\":\\\"1\\\"}"), 0, DEEPTEPP_ERR_MODEL_SCHEMA, "schema is not an integer");
+    assert_bytes_refused(model_with("{\\\"schema\\\":1.0}"), 0, DEEPTEPP_ERR_MODEL_SCHEMA,
+                         "schema is not an integer, wanted the integer 1");
+    assert_bytes_refused(model_with("{\\\"schema\\\":\\\"1\\\"}"), 0, DEEPTEPP_ERR_MODEL_SCHEMA,
+                         "schema is not an integer");
 }
 
 static void every_damaged_byte_is_survived(void **state)

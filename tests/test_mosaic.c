@@ -1,4 +1,5 @@
-/* The published views: rotation, slices, crops, tiles. tests/test_mosaic_opencv.py compares every grey level with OpenCV. */
+/* The published views: rotation, slices, crops, tiles. tests/test_mosaic_opencv.py compares every grey level with
+ * OpenCV. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -257,7 +258,8 @@ static void each_view_is_what_its_angle_alone_would_give(void **state)
 static void a_quarter_turn_slices_along_the_other_axis(void **state)
 {
     (void)state;
-    bench *b = make_bench(PLAIN("angles_deg", "[90, 270]"), VECTOR(512, 512, 512 / 8), VECTOR(80, 90, 10), VECTOR(84, 95, 20));
+    bench *b =
+        make_bench(PLAIN("angles_deg", "[90, 270]"), VECTOR(512, 512, 512 / 8), VECTOR(80, 90, 10), VECTOR(84, 95, 20));
     run_well(b);
     assert_int_equal(b->actions.mosaic.slices[0], 4);
     assert_int_equal(b->actions.mosaic.slices[1], 4);

@@ -58,7 +58,8 @@ static void axes_choose_what_the_views_turn_about(void **state)
         free_bench(b[i]);
 }
 
-/* The parity mode: right for a file that happens to be stored so, another score for every other, and always a warning. */
+/* The parity mode: right for a file that happens to be stored so, another score for every other, and always a
+ * warning. */
 static void stored_order_is_the_file_s_own_and_always_told(void **state)
 {
     (void)state;
@@ -143,8 +144,10 @@ static bench *typed_bench(deeptepp_type image, deeptepp_type mask)
 static void types_that_round_alike_give_one_tensor(void **state)
 {
     (void)state;
-    static const deeptepp_type whole[] = {DEEPTEPP_INT32, DEEPTEPP_UINT16, DEEPTEPP_UINT32, DEEPTEPP_INT64, DEEPTEPP_UINT64};
-    static const deeptepp_type masks[] = {DEEPTEPP_INT8, DEEPTEPP_INT32, DEEPTEPP_UINT16, DEEPTEPP_UINT32, DEEPTEPP_INT64};
+    static const deeptepp_type whole[] = {DEEPTEPP_INT32, DEEPTEPP_UINT16, DEEPTEPP_UINT32, DEEPTEPP_INT64,
+                                          DEEPTEPP_UINT64};
+    static const deeptepp_type masks[] = {DEEPTEPP_INT8, DEEPTEPP_INT32, DEEPTEPP_UINT16, DEEPTEPP_UINT32,
+                                          DEEPTEPP_INT64};
     bench *first = typed_bench(DEEPTEPP_INT16, DEEPTEPP_INT16), *real = typed_bench(DEEPTEPP_FLOAT64, DEEPTEPP_FLOAT64);
     for (size_t i = 0; i < DTP_COUNT(whole); i++) {
         bench *b = typed_bench(whole[i], masks[i]);

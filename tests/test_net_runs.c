@@ -319,8 +319,8 @@ static void assert_no_plain_loops(subject *s, const char *what)
         for (int i = 0; i < s->plan->n_nodes; i++) {
             const dtp_node *node = &s->plan->nodes[i];
             if (node->layer >= 0 && strstr(dtp_node_implementation(node), "ref"))
-                fail_msg("%s, batch %d: layer %s runs on %s", what, (int)s->batch, s->arch.graph.layers[node->layer].name,
-                         dtp_node_implementation(node));
+                fail_msg("%s, batch %d: layer %s runs on %s", what, (int)s->batch,
+                         s->arch.graph.layers[node->layer].name, dtp_node_implementation(node));
         }
         dtp_plan_free(s->plan);
     }

@@ -1,4 +1,5 @@
-/* Convolutions that nn/ computes by its own forms, and crops, against plain loops in double, over seeded random shapes. */
+/* Convolutions that nn/ computes by its own forms, and crops, against plain loops in double, over seeded random
+ * shapes. */
 #include "../libdeeptepp/nn/forms/form.h"
 #include "ops_trial.h"
 

@@ -245,8 +245,9 @@ static void normalising_can_be_cancelled(void **state)
 {
     (void)state;
     enum { EDGE = 160, TRIALS = 30 };
-    bench *b = make_bench(RECIPE_WITH("size", "[160, 160, 160]", "region", "{'rule': 'fixed', 'spacing_mm': [0.1, 0.1, 0.1]}",
-                                      "intensity", "{'rule': 'minmax', 'over': 'view', 'range': [-5, -4]}"));
+    bench *b =
+        make_bench(RECIPE_WITH("size", "[160, 160, 160]", "region", "{'rule': 'fixed', 'spacing_mm': [0.1, 0.1, 0.1]}",
+                               "intensity", "{'rule': 'minmax', 'over': 'view', 'range': [-5, -4]}"));
     float *tensor = malloc((size_t)EDGE * EDGE * EDGE * sizeof *tensor);
     deeptepp_status status = DEEPTEPP_OK;
     assert_non_null(tensor);

@@ -214,9 +214,12 @@ static void structs_of_another_size_are_refused(void **state)
     for (int i = 0; i < 5; i++) {
         deeptepp_array array = s.p->arrays[0];
         const deeptepp_callbacks callbacks = {.struct_size = wrong[i]};
-        const deeptepp_model_options m = {.struct_size = wrong[i]}, mc = {.struct_size = sizeof m, .callbacks = &callbacks};
-        const deeptepp_volume_options v = {.struct_size = wrong[i]}, vc = {.struct_size = sizeof v, .callbacks = &callbacks};
-        const deeptepp_session_options o = {.struct_size = wrong[i]}, oc = {.struct_size = sizeof o, .callbacks = &callbacks};
+        const deeptepp_model_options m = {.struct_size = wrong[i]},
+                                     mc = {.struct_size = sizeof m, .callbacks = &callbacks};
+        const deeptepp_volume_options v = {.struct_size = wrong[i]},
+                                      vc = {.struct_size = sizeof v, .callbacks = &callbacks};
+        const deeptepp_session_options o = {.struct_size = wrong[i]},
+                                       oc = {.struct_size = sizeof o, .callbacks = &callbacks};
         array.struct_size = wrong[i];
         REFUSED(deeptepp_model, DEEPTEPP_ERR_STRUCT_SIZE,
                 deeptepp_model_from_bytes(&out, s.bytes.data, s.bytes.size, &m, error));

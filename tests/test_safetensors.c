@@ -199,7 +199,8 @@ static void read_and_take_all(const file_bytes *file)
 static void every_damaged_byte_is_survived(void **state)
 {
     (void)state;
-    const uint8_t values[] = {0, 1, ' ', '"', ',', '-', '.', '0', '9', ':', '[', '\\', ']', 'e', '{', '}', 0x7f, 0x80, 0xff};
+    const uint8_t values[] = {0,   1,    ' ', '"', ',', '-', '.',  '0',  '9', ':',
+                              '[', '\\', ']', 'e', '{', '}', 0x7f, 0x80, 0xff};
     file_bytes file = small_file();
     for (size_t i = 0; i < file.size; i++) {
         const uint8_t before = file.data[i];

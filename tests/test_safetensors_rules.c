@@ -87,7 +87,8 @@ static const rule offset_rules[] = {
     {T("\"F32\"", "[1]", "[4,8]"), 8, DEEPTEPP_ERR_MODEL_OFFSETS, "begin at byte 4, wanted 0: there is a gap"},
     {T("\"F32\"", "[0]", "[4,4]"), 4, DEEPTEPP_ERR_MODEL_OFFSETS, "begin at byte 4, wanted 0"},
     {PAIR("[0,8]", "[12,20]"), 20, DEEPTEPP_ERR_MODEL_OFFSETS, "\"u\": its data begin at byte 12, wanted 8"},
-    {PAIR("[4,12]", "[0,8]"), 12, DEEPTEPP_ERR_MODEL_OFFSETS, "\"t\": its data begin at byte 4, wanted 8: they overlap"},
+    {PAIR("[4,12]", "[0,8]"), 12, DEEPTEPP_ERR_MODEL_OFFSETS,
+     "\"t\": its data begin at byte 4, wanted 8: they overlap"},
     {PAIR("[0,8]", "[0,8]"), 8, DEEPTEPP_ERR_MODEL_OFFSETS, "overlap"},
     {T("\"F32\"", "[1]", "[0,4]"), 5, DEEPTEPP_ERR_MODEL_OFFSETS, "5 bytes of tensor data, the header wants 4"},
     {"{}", 1, DEEPTEPP_ERR_MODEL_OFFSETS, "something follows"},
@@ -209,8 +210,8 @@ static void a_header_that_only_fills_memory_is_refused(void **state)
     check_header(repeated("{\"a\":[", "0,", 2000000, "0]}"), DEEPTEPP_ERR_MODEL_JSON, "JSON values, wanted at most");
     check_header(repeated("{\"a\":", "[", 100000, ""), DEEPTEPP_ERR_MODEL_JSON, "100001 deep, wanted at most 32");
     /* Brackets within texts are text. */
-    check_header(repeated("{\"__metadata__\":{\"a\":\"\\\"", "[,", 2000000, "\",\"b\":1}}"), DEEPTEPP_ERR_MODEL_METADATA,
-                 "\"b\" is 1");
+    check_header(repeated("{\"__metadata__\":{\"a\":\"\\\"", "[,", 2000000, "\",\"b\":1}}"),
+                 DEEPTEPP_ERR_MODEL_METADATA, "\"b\" is 1");
 }
 
 static void more_tensors_than_the_cap_are_refused(void **state)

@@ -4,12 +4,12 @@
 #include <fenv.h>
 
 #define GOLDEN_PATCH                                                                                                   \
-    "{\"input\": {\"angles_deg\": [0, 36, 90], \"intensity\": {\"rule\": \"zscore\", \"over\": \"view\"}}, "             \
-    "\"covariates\": [{\"name\": \"age\", \"unit\": \"years\", \"range\": [18, 100], \"coefficient\": 0.07, "            \
+    "{\"input\": {\"angles_deg\": [0, 36, 90], \"intensity\": {\"rule\": \"zscore\", \"over\": \"view\"}}, "           \
+    "\"covariates\": [{\"name\": \"age\", \"unit\": \"years\", \"range\": [18, 100], \"coefficient\": 0.07, "          \
     "\"centre\": 50.3}], "                                                                                             \
-    "\"tiers\": {\"names\": [\"Low\", \"Moderate\", \"High\"], \"cutpoints\": [-2.5, 0.3], \"source\": \"none\", "       \
+    "\"tiers\": {\"names\": [\"Low\", \"Moderate\", \"High\"], \"cutpoints\": [-2.5, 0.3], \"source\": \"none\", "     \
     "\"guidance\": \"deeptepp\"}, "                                                                                    \
-    "\"calibration\": {\"endpoint\": \"RFS\", \"unit\": \"years\", \"source\": \"none\", \"times\": [3, 5], "            \
+    "\"calibration\": {\"endpoint\": \"RFS\", \"unit\": \"years\", \"source\": \"none\", \"times\": [3, 5], "          \
     "\"baseline_survival\": [0.9, 0.8], \"slope\": 0.5, \"centre\": 0.1}}"
 
 static const tiny_options golden = {.seed = 21, .width = 6, .channels = 2, .members = 2, .patch = GOLDEN_PATCH};
@@ -123,7 +123,8 @@ static void the_number_of_threads_hardly_matters(void **state)
     patient_free(p);
 }
 
-/* What a host gets, all in one rounding mode; JSON writes 17 digits of every number. File and voxels are made before. */
+/* What a host gets, all in one rounding mode; JSON writes 17 digits of every number. File and voxels are made
+ * before. */
 typedef struct host {
     tiny_bytes bytes;
     patient *p;
@@ -260,8 +261,9 @@ static void check_self_test(double shift, const char *patch, deeptepp_status wan
     double score = reference_self_test_score(&tiny, 77), expected = -1, found = -1;
     deeptepp_error error;
     tiny_model_free(&tiny);
-    snprintf(text, sizeof text, "{\"input\": {\"angles_deg\": [0, 90]}, \"self_test\": {\"seed\": 77, \"score\": %.17g%s}}",
-             score + shift, patch);
+    snprintf(text, sizeof text,
+             "{\"input\": {\"angles_deg\": [0, 90]}, \"self_test\": {\"seed\": 77, \"score\": %.17g%s}}", score + shift,
+             patch);
     options.patch = text;
     deeptepp_model *model = model_of(&options);
     deeptepp_session *session = session_with(model, NULL);

@@ -3,7 +3,7 @@
 #include "session_subject.h"
 
 #define GOLDEN_PATCH                                                                                                   \
-    "{\"input\": {\"angles_deg\": [0, 45], \"intensity\": {\"rule\": \"zscore\", \"over\": \"view\"}, "                  \
+    "{\"input\": {\"angles_deg\": [0, 45], \"intensity\": {\"rule\": \"zscore\", \"over\": \"view\"}, "                \
     "\"outside\": {\"rule\": \"error\"}, \"min_mask_voxels\": 20, "                                                    \
     "\"spacing_mm\": {\"hard\": [0.5, 2], \"usual\": [0.8, 1.5]}}, "                                                   \
     "\"covariates\": [{\"name\": \"age\", \"unit\": \"years\", \"range\": [18, 100], \"coefficient\": 0.01}]}"

@@ -4,8 +4,11 @@
 #include <malloc.h>
 
 /* Some 14 MB of weights and 20 MB of activations. */
-static const tiny_options large = {.seed = 41, .width = 32, .size = {32, 32, 32}, .patch = "{\"input\": {\"angles_deg\": "
-                                                                                         "[0, 90, 180, 270]}}"};
+static const tiny_options large = {.seed = 41,
+                                   .width = 32,
+                                   .size = {32, 32, 32},
+                                   .patch = "{\"input\": {\"angles_deg\": "
+                                            "[0, 90, 180, 270]}}"};
 /* Nothing smaller can be described but fewer classes. */
 static const tiny_options smallest = {.seed = 42, .width = 4, .size = {8, 8, 8}, .classes = 1, .stem_stride = 2};
 
@@ -53,8 +56,8 @@ static void warm_up(const patient *p)
     malloc_trim(0);
 }
 
-/* Beyond the estimate there are the primitives' code, the threads' stacks and the description: a few MB. What a run does
- * not touch of it the system does not give. */
+/* Beyond the estimate there are the primitives' code, the threads' stacks and the description: a few MB. What a run
+ * does not touch of it the system does not give. */
 static void an_estimate_is_what_is_taken(void **state)
 {
     if (UNDER_ASAN || under_valgrind())

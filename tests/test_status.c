@@ -181,7 +181,8 @@ static void a_message_is_utf8(void **state)
 {
     deeptepp_error error;
     (void)state;
-    assert_string_equal(said(&error, "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"), "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80");
+    assert_string_equal(said(&error, "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"),
+                        "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80");
     assert_string_equal(said(&error, "\xc3"), "?");
     assert_string_equal(said(&error, "a\xe2\x82"), "a??");
     assert_string_equal(said(&error, "\xf0\x9f\x98z"), "???z");

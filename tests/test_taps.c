@@ -1,11 +1,13 @@
-/* Tiny maps, tap by tap: every stride, padding, dilation and kernel, maps down to one cell, sums, activations, images. */
+/* Tiny maps, tap by tap: every stride, padding, dilation and kernel, maps down to one cell, sums, activations,
+ * images. */
 #include "form_subject.h"
 
 static dtp_layer random_layer(uint64_t *state, int variant)
 {
     dtp_layer layer = {.op = DTP_CONVOLUTION, .activation = ACTIVATIONS[variant % 3], .name = "layer"};
     for (int i = 0; i < 3; i++) {
-        layer.kernel[i] = i == 0 && variant % 4 == 3 ? 1 : 2 * reference_draw(state, 1, 2) + (variant % 7 == 6 ? -1 : 1);
+        layer.kernel[i] =
+            i == 0 && variant % 4 == 3 ? 1 : 2 * reference_draw(state, 1, 2) + (variant % 7 == 6 ? -1 : 1);
         layer.kernel[i] = layer.kernel[i] > 5 ? 5 : layer.kernel[i];
         layer.stride[i] = reference_draw(state, 1, 2);
         layer.dilation[i] = reference_draw(state, 1, 2);
@@ -23,8 +25,8 @@ static void tiny_maps_equal_the_plain_loops(void **state)
     for (int i = 0; tried < 40 && i < 4000; i++) {
         subject s = {.kind = &dtp_taps, .state = 100 + (uint64_t)i};
         dtp_layer layer = random_layer(&random, i);
-        dtp_shape in = {16 * reference_draw(&random, 4, 6), reference_draw(&random, 1, 4), reference_draw(&random, 1, 4),
-                        reference_draw(&random, 1, 4)};
+        dtp_shape in = {16 * reference_draw(&random, 4, 6), reference_draw(&random, 1, 4),
+                        reference_draw(&random, 1, 4), reference_draw(&random, 1, 4)};
         bool same = layer.stride[0] * layer.stride[1] * layer.stride[2] == 1;
         int64_t oc = same ? in.c : 16 * reference_draw(&random, 4, 6);
         layer.open_end = in.d > layer.pad[0] && in.h > layer.pad[1] && in.w > layer.pad[2];
@@ -52,7 +54,8 @@ static void only_where_most_products_are_with_padding(void **state)
     assert_true(suits(&dtp_taps, good, (dtp_shape){512, 2, 2, 2}, 512));
     assert_true(suits(&dtp_taps, good, (dtp_shape){512, 1, 1, 1}, 512));
     assert_false(suits(&dtp_taps, good, (dtp_shape){512, 4, 4, 4}, 512));
-    assert_true(suits(&dtp_taps, good, (dtp_shape){512, 1, 5, 5}, 512)); /* two thirds of the kernel lie beside the only plane */
+    assert_true(suits(&dtp_taps, good, (dtp_shape){512, 1, 5, 5},
+                      512)); /* two thirds of the kernel lie beside the only plane */
     assert_false(suits(&dtp_taps, good, (dtp_shape){40, 2, 2, 2}, 40));
     layer.activation = DTP_ELU;
     assert_false(suits(&dtp_taps, layer, (dtp_shape){512, 2, 2, 2}, 512));

@@ -237,11 +237,13 @@ static int refused_child(void)
     if (pthread_create(&thread, NULL, sum_in_thread, &(int){1}) == 0)
         return 2;
     deeptepp_status status = dtp_worker_start(&worker, 3, &error);
-    if (status != DEEPTEPP_ERR_THREAD || error.status != status || worker || !strstr(error.message, "3 compute threads"))
+    if (status != DEEPTEPP_ERR_THREAD || error.status != status || worker ||
+        !strstr(error.message, "3 compute threads"))
         return 1;
     setrlimit(RLIMIT_NPROC, &old);
     summing s = {0};
-    if (dtp_worker_start(&worker, 2, NULL) != DEEPTEPP_OK || dtp_worker_run(worker, sum_job, &s, NULL, NULL) != DEEPTEPP_OK)
+    if (dtp_worker_start(&worker, 2, NULL) != DEEPTEPP_OK ||
+        dtp_worker_run(worker, sum_job, &s, NULL, NULL) != DEEPTEPP_OK)
         return 1;
     dtp_worker_stop(worker);
     return s.sum == 500500 ? 0 : 1;

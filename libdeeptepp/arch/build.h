@@ -25,8 +25,8 @@ int64_t dtp_build_dim(const dtp_build *build, const char *name, int dim);
 /* Channels a convolution makes, read from its own or its BatchNorm's tensor; 1 when neither is there. */
 int64_t dtp_build_channels(const dtp_build *build, const char *name, const char *norm);
 
-/* Appends a layer, as dtp_graph_add; source: what it is made from, NULL for one without tensors. Returns the value, 0 after
- * an error. */
+/* Appends a layer, as dtp_graph_add; source: what it is made from, NULL for one without tensors. Returns the value, 0
+ * after an error. */
 int dtp_build_append(dtp_build *build, const dtp_layer *layer, int64_t oc, const dtp_layer_source *source);
 
 /* A convolution: activation(norm(convolution(src)) + add). */

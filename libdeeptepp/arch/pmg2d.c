@@ -1,5 +1,5 @@
-/* The published network: a 2-D ResNet-50 with progressive multi-granularity heads (Du et al. 2020). Block 1, 2 and 3 read
- * the stride-8, -16 and -32 maps; a fourth head reads all three. Tensor names of the published layout
+/* The published network: a 2-D ResNet-50 with progressive multi-granularity heads (Du et al. 2020). Block 1, 2 and 3
+ * read the stride-8, -16 and -32 maps; a fourth head reads all three. Tensor names of the published layout
  * (docs/model-format.md). */
 #include <stdio.h>
 

@@ -5,22 +5,24 @@
 
 static const int64_t ONE[3] = {1, 1, 1};
 
-/* Its matrix, one a member, is in no tensor: a file may not ask for one larger than itself. Those of a residual network are
- * far smaller. */
+/* Its matrix, one a member, is in no tensor: a file may not ask for one larger than itself. Those of a residual network
+ * are far smaller. */
 static deeptepp_status check_copy(const dtp_build *build, const char *name, int64_t ic, int64_t oc)
 {
     const dtp_safetensors *file = build->file;
     size_t bytes = file->count ? file->tensors[file->count - 1].end : 0, values;
     const int64_t dims[3] = {build->network->n_members, ic, oc};
     if (oc < ic)
-        return dtp_fail(build->error, DEEPTEPP_ERR_MODEL_VALUE,
-                        "network: shortcut %s makes %lld channels of %lld, wanted at least as many (\"A\" appends zeros)",
-                        name, (long long)oc, (long long)ic);
+        return dtp_fail(
+            build->error, DEEPTEPP_ERR_MODEL_VALUE,
+            "network: shortcut %s makes %lld channels of %lld, wanted at least as many (\"A\" appends zeros)", name,
+            (long long)oc, (long long)ic);
     if (!dtp_product(dims, 3, bytes / sizeof(float), &values))
-        return dtp_fail(build->error, DEEPTEPP_ERR_MODEL_VALUE,
-                        "network: shortcut %s copies %lld channels into %lld, wanted a product, times members, of at most "
-                        "the file's %zu floats",
-                        name, (long long)ic, (long long)oc, bytes / sizeof(float));
+        return dtp_fail(
+            build->error, DEEPTEPP_ERR_MODEL_VALUE,
+            "network: shortcut %s copies %lld channels into %lld, wanted a product, times members, of at most "
+            "the file's %zu floats",
+            name, (long long)ic, (long long)oc, bytes / sizeof(float));
     return DEEPTEPP_OK;
 }
 
@@ -141,7 +143,7 @@ deeptepp_status dtp_build_check_depth(const dtp_build *build)
             (build->rank == 5 || i == 3))
             return DEEPTEPP_OK;
     return dtp_fail(build->error, DEEPTEPP_ERR_MODEL_TENSORS,
-                    "the layers have %d, %d, %d and %d %s, wanted a ResNet of depth %s: is a block missing?", b[0], b[1],
-                    b[2], b[3], build->bottleneck ? "bottlenecks" : "basic blocks",
+                    "the layers have %d, %d, %d and %d %s, wanted a ResNet of depth %s: is a block missing?", b[0],
+                    b[1], b[2], b[3], build->bottleneck ? "bottlenecks" : "basic blocks",
                     build->rank == 5 ? "10, 18, 34, 50, 101, 152 or 200" : "50");
 }

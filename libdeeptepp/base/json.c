@@ -13,8 +13,8 @@ void dtp_json_fail(dtp_json *json, const char *key, deeptepp_status status, cons
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    json->check->status =
-        dtp_fail(json->check->error, status, "model description: %s%s%s: %s", json->path, *json->path && *key ? "." : "", key, text);
+    json->check->status = dtp_fail(json->check->error, status, "model description: %s%s%s: %s", json->path,
+                                   *json->path && *key ? "." : "", key, text);
     json->object = NULL;
 }
 
@@ -46,7 +46,8 @@ const char *dtp_json_show(const json_t *value, char *text, size_t size)
 static void fail_kind(dtp_json *json, const char *key, const json_t *value, const char *wanted)
 {
     char text[40];
-    dtp_json_fail(json, key, DEEPTEPP_ERR_MODEL_VALUE, "is %s, wanted %s", dtp_json_show(value, text, sizeof text), wanted);
+    dtp_json_fail(json, key, DEEPTEPP_ERR_MODEL_VALUE, "is %s, wanted %s", dtp_json_show(value, text, sizeof text),
+                  wanted);
 }
 
 dtp_json dtp_json_root(const json_t *object, const char *path, dtp_json_check *check)
@@ -176,8 +177,8 @@ const json_t *dtp_json_array(dtp_json *json, const char *key, int least, int mos
     if (json_is_array(value) && count >= (size_t)least && count <= (size_t)most)
         return value;
     char text[40];
-    dtp_json_fail(json, key, DEEPTEPP_ERR_MODEL_VALUE, "is %s, wanted an array of %d to %d elements", dtp_json_show(value, text, sizeof text),
-                  least, most);
+    dtp_json_fail(json, key, DEEPTEPP_ERR_MODEL_VALUE, "is %s, wanted an array of %d to %d elements",
+                  dtp_json_show(value, text, sizeof text), least, most);
     return NULL;
 }
 

@@ -181,8 +181,8 @@ deeptepp_status dtp_options_read(void *out, size_t known, size_t first, const vo
     memcpy(&found, in, sizeof found);
     if (found < first || found > known)
         return dtp_fail(error, DEEPTEPP_ERR_STRUCT_SIZE,
-                        "%s.struct_size is %zu, this library knows %zu to %zu: set it to sizeof(%s)", name, found, first,
-                        known, name);
+                        "%s.struct_size is %zu, this library knows %zu to %zu: set it to sizeof(%s)", name, found,
+                        first, known, name);
     memcpy(out, in, found);
     return DEEPTEPP_OK;
 }

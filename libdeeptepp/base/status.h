@@ -6,8 +6,8 @@
 
 #include <deeptepp/deeptepp.h>
 
-/* Names come from files and callers, and may be cut short: control characters and bytes that are no UTF-8 become '?', so
- * that one line stays one line and no terminal is steered. */
+/* Names come from files and callers, and may be cut short: control characters and bytes that are no UTF-8 become '?',
+ * so that one line stays one line and no terminal is steered. */
 void dtp_clean_line(char *text);
 
 /* Writes the status and the formatted line, cleaned, and returns the status. error may be NULL. */

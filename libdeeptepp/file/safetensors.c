@@ -14,8 +14,8 @@ static const struct {
     [DTP_I64] = {"I64", 8},
 };
 
-/* Upper bounds for well-formed JSON: of the number of values, for each but the root follows a bracket, comma or colon; and of
- * how deep they nest. */
+/* Upper bounds for well-formed JSON: of the number of values, for each but the root follows a bracket, comma or colon;
+ * and of how deep they nest. */
 static size_t count_values(const char *text, size_t size, size_t *deepest)
 {
     size_t values = 1, depth = 0;
@@ -47,7 +47,8 @@ deeptepp_status dtp_safetensors_json(json_t **out, const char *text, size_t size
     size_t depth, values = count_values(text, size, &depth);
     /* jansson walks down and up again by recursion, on the stack of whoever calls. */
     if (depth > MAX_DEPTH)
-        return dtp_fail(error, DEEPTEPP_ERR_MODEL_JSON, "%s: brackets %zu deep, wanted at most %d", what, depth, MAX_DEPTH);
+        return dtp_fail(error, DEEPTEPP_ERR_MODEL_JSON, "%s: brackets %zu deep, wanted at most %d", what, depth,
+                        MAX_DEPTH);
     if (values > MAX_VALUES)
         return dtp_fail(error, DEEPTEPP_ERR_MODEL_JSON, "%s: %zu JSON values, wanted at most %d", what, values,
                         MAX_VALUES);
@@ -170,12 +171,13 @@ static deeptepp_status parse_metadata(dtp_safetensors *out, json_t *metadata, de
     json_t *value;
     char text[MAX_SHOWN];
     if (!json_is_object(metadata))
-        return dtp_fail(error, DEEPTEPP_ERR_MODEL_METADATA,
-                        "model file: __metadata__ is %s, wanted an object of texts", dtp_json_show(metadata, text, sizeof text));
+        return dtp_fail(error, DEEPTEPP_ERR_MODEL_METADATA, "model file: __metadata__ is %s, wanted an object of texts",
+                        dtp_json_show(metadata, text, sizeof text));
     json_object_foreach(metadata, key, value)
         if (!json_is_string(value))
             return dtp_fail(error, DEEPTEPP_ERR_MODEL_METADATA,
-                            "model file: __metadata__: \"%.*s\" is %s, wanted a text", cut(key, 60), key, dtp_json_show(value, text, sizeof text));
+                            "model file: __metadata__: \"%.*s\" is %s, wanted a text", cut(key, 60), key,
+                            dtp_json_show(value, text, sizeof text));
     out->metadata = json_incref(metadata);
     return DEEPTEPP_OK;
 }

@@ -75,9 +75,10 @@ static deeptepp_status check_lfs_pointer(const uint8_t prefix[8], dtp_source *so
         return DEEPTEPP_OK;
     deeptepp_status status = dtp_source_read(source, rest, sizeof rest, error);
     if (status == DEEPTEPP_OK && memcmp(rest, lfs_pointer + 8, sizeof rest) == 0)
-        status = dtp_fail(error, DEEPTEPP_ERR_MODEL_LFS_POINTER,
-                          "model file: a Git-LFS pointer of %zu bytes, wanted the file it stands for: run `git lfs pull`",
-                          source->size);
+        status =
+            dtp_fail(error, DEEPTEPP_ERR_MODEL_LFS_POINTER,
+                     "model file: a Git-LFS pointer of %zu bytes, wanted the file it stands for: run `git lfs pull`",
+                     source->size);
     return status;
 }
 
@@ -219,9 +220,10 @@ static deeptepp_status check_finite(const char *name, const float *values, size_
         return DEEPTEPP_OK;
     while (!is_nonfinite(values[first]))
         first++;
-    return dtp_fail(error, DEEPTEPP_ERR_MODEL_NONFINITE,
-                    "model file: tensor \"%s\": %zu of %zu values are NaN or infinite as float32, the first at index %zu",
-                    name, bad, count, first);
+    return dtp_fail(
+        error, DEEPTEPP_ERR_MODEL_NONFINITE,
+        "model file: tensor \"%s\": %zu of %zu values are NaN or infinite as float32, the first at index %zu", name,
+        bad, count, first);
 }
 
 static deeptepp_status convert(const dtp_tensor *tensor, float **out, deeptepp_error *error)

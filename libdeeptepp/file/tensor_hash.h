@@ -18,8 +18,8 @@ typedef struct dtp_tensor_hash {
     pthread_cond_t changed;
 } dtp_tensor_hash;
 
-/* Begins. Small files, and systems that refuse a thread, are hashed in dtp_tensor_hash_next itself. Once *cancelled (NULL:
- * never) the digest is left as it is. */
+/* Begins. Small files, and systems that refuse a thread, are hashed in dtp_tensor_hash_next itself. Once *cancelled
+ * (NULL: never) the digest is left as it is. */
 void dtp_tensor_hash_start(dtp_tensor_hash *hash, const dtp_tensor *tensors, size_t bytes, dtp_digest *digest,
                            const atomic_bool *cancelled);
 

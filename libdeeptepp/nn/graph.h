@@ -1,5 +1,6 @@
 /* A network as data: a list of fused layers over numbered values. No weights, no backend.
- * Everything is 5-D (n, c, d, h, w); a 2-D network has depth 1, a linear layer is a 1x1x1 convolution of a 1x1x1 map. */
+ * Everything is 5-D (n, c, d, h, w); a 2-D network has depth 1, a linear layer is a 1x1x1 convolution of a 1x1x1
+ * map. */
 #ifndef DTP_GRAPH_H
 #define DTP_GRAPH_H
 

@@ -121,7 +121,8 @@ static deeptepp_status allocate(dtp_net *net, deeptepp_error *error)
     net->bounds = calloc((size_t)net->plan->n_tensors, sizeof *net->bounds);
     net->arena = dtp_alloc_aligned(net->plan->arena_bytes);
     net->scratchpad = dtp_alloc_aligned(net->plan->scratchpad_bytes);
-    if (net->primitives && net->scratchpads && net->memories && net->steps && net->bounds && net->arena && net->scratchpad)
+    if (net->primitives && net->scratchpads && net->memories && net->steps && net->bounds && net->arena &&
+        net->scratchpad)
         return DEEPTEPP_OK;
     return dtp_fail_memory(error, "the network's activations", dtp_plan_bytes(net->plan));
 }
@@ -234,7 +235,8 @@ static dnnl_status_t execute(dtp_net *net, const dtp_weights *weights, int index
 
 /* ---- Overflow: ReLU and max-pool would hide it ---- */
 
-/* No sum within a layer may come near float32's end, Winograd's not either, whose transforms carry up to 1e5 further. */
+/* No sum within a layer may come near float32's end, Winograd's not either, whose transforms carry up to 1e5
+ * further. */
 static const double REACH_MAX = 1e30;
 
 /* The largest magnitude; NaN counts as larger than all. */
@@ -260,8 +262,8 @@ static double largest_of(const dtp_net *net, const step *s, int tensor, const fl
     return largest(values, image * (size_t)plan->stages[plan->nodes[s->node].stage].chunk);
 }
 
-/* How large a layer's output can be, before it is computed: from bounds of what it reads or, where those say too much, from
- * the values themselves. */
+/* How large a layer's output can be, before it is computed: from bounds of what it reads or, where those say too much,
+ * from the values themselves. */
 static double reach_of(const dtp_net *net, const dtp_weights *weights, const step *s)
 {
     const dtp_node *node = &net->plan->nodes[s->node];
@@ -279,10 +281,11 @@ static deeptepp_status check_reach(dtp_net *net, const dtp_weights *weights, con
     const dtp_node *node = &net->plan->nodes[s->node];
     double reach = s->layer < 0 ? net->bounds[node->src] : reach_of(net, weights, s), *bound = &net->bounds[node->dst];
     if (!(reach <= REACH_MAX))
-        return dtp_fail(error, DEEPTEPP_ERR_SCORE_NONFINITE,
-                        "layer %s: its sums could reach %.3g, wanted at most %.3g so that nothing overflows: the input is "
-                        "far from what the network was trained on",
-                        node->layer < 0 ? "input" : net->plan->graph->layers[node->layer].name, reach, REACH_MAX);
+        return dtp_fail(
+            error, DEEPTEPP_ERR_SCORE_NONFINITE,
+            "layer %s: its sums could reach %.3g, wanted at most %.3g so that nothing overflows: the input is "
+            "far from what the network was trained on",
+            node->layer < 0 ? "input" : net->plan->graph->layers[node->layer].name, reach, REACH_MAX);
     reach = fmax(reach, 1); /* ELU reaches -1 */
     *bound = s->first_chunk ? reach : fmax(*bound, reach);
     return DEEPTEPP_OK;

@@ -25,8 +25,8 @@ deeptepp_status dtp_weights_new(dtp_weights **out, const dtp_plan *plan, deeptep
 void dtp_weights_free(dtp_weights *weights);
 size_t dtp_weights_bytes(const dtp_weights *weights);
 
-/* Packs one convolution's weights (oc, ic, kd, kh, kw) and bias (oc). Once *cancelled (NULL: never) it stops early: OK, but
- * the weights are arbitrary. Errors: MODEL_NONFINITE when one is not finite, MEMORY, BACKEND. */
+/* Packs one convolution's weights (oc, ic, kd, kh, kw) and bias (oc). Once *cancelled (NULL: never) it stops early: OK,
+ * but the weights are arbitrary. Errors: MODEL_NONFINITE when one is not finite, MEMORY, BACKEND. */
 deeptepp_status dtp_weights_set(dtp_weights *weights, int layer, const float *plain, const float *bias,
                                 const atomic_bool *cancelled, deeptepp_error *error);
 

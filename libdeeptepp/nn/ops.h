@@ -21,7 +21,8 @@ bool dtp_tags_alike(dnnl_format_tag_t a, dnnl_format_tag_t b, dtp_shape shape);
  * then, in this order, add what the destination holds and apply the activation. */
 dnnl_status_t dtp_attr_new(dnnl_primitive_attr_t *attr, bool add, dtp_activation activation);
 
-/* The primitive descriptor of a layer on `batch` images. src and dst may be "any"; weights NULL: the backend chooses. */
+/* The primitive descriptor of a layer on `batch` images. src and dst may be "any"; weights NULL: the backend
+ * chooses. */
 deeptepp_status dtp_layer_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, const dtp_graph *graph, int layer,
                              int64_t batch, dnnl_format_tag_t src, dnnl_format_tag_t dst, dtp_const_md weights,
                              deeptepp_error *error);

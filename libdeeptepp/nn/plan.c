@@ -142,8 +142,8 @@ static deeptepp_status backend_pd(const dtp_plan *plan, int layer, dtp_const_md 
     return dtp_layer_pd(pd, plan->engine, plan->graph, layer, chunk, *src, *dst, weights, error);
 }
 
-/* Whether a layer that adds to the value, in place, or one that adds to that one's, is left to plain loops by the value's
- * layout: without AVX2 the backend has no other code for sums in blocked layouts. */
+/* Whether a layer that adds to the value, in place, or one that adds to that one's, is left to plain loops by the
+ * value's layout: without AVX2 the backend has no other code for sums in blocked layouts. */
 static bool adds_slowly(const dtp_plan *plan, int value, dnnl_format_tag_t tag)
 {
     int64_t chunk = plan->stages[plan->n_stages - 1].chunk;
@@ -153,7 +153,8 @@ static bool adds_slowly(const dtp_plan *plan, int value, dnnl_format_tag_t tag)
         deeptepp_error ignored;
         if (plan->graph->layers[i].add != value)
             continue;
-        if (dtp_layer_pd(&pd, plan->engine, plan->graph, i, chunk, dnnl_format_tag_any, tag, NULL, &ignored) != DEEPTEPP_OK)
+        if (dtp_layer_pd(&pd, plan->engine, plan->graph, i, chunk, dnnl_format_tag_any, tag, NULL, &ignored) !=
+            DEEPTEPP_OK)
             return false;
         slow = dtp_is_reference(dtp_pd_implementation(pd));
         dnnl_primitive_desc_destroy(pd);
@@ -218,7 +219,8 @@ static deeptepp_status choose_node(dtp_plan *plan, int layer, const dtp_weights 
     deeptepp_status status = kind->make(&node->form, plan->engine, plan->graph, layer, chunk, fixed, error);
     if (weights || (status == DEEPTEPP_OK && !dtp_is_reference(node->form->implementation)))
         return status;
-    /* A form is never needed: what another version or processor refuses or does slowly is computed the backend's way. */
+    /* A form is never needed: what another version or processor refuses or does slowly is computed the backend's
+     * way. */
     dtp_form_free(node->form);
     node->form = NULL;
     return choose_pd(plan, layer, fixed, &node->pd, src, dst, error);

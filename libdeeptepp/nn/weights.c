@@ -179,7 +179,8 @@ static dnnl_status_t pack_part(const dtp_weights *weights, int layer, int64_t po
     return s;
 }
 
-/* Output channels packed at once: a multiple of every block of channels the backend is known to have, or all of them. */
+/* Output channels packed at once: a multiple of every block of channels the backend is known to have, or all of
+ * them. */
 static int64_t part_channels(const packed *p, int64_t points, int64_t ic, int64_t oc)
 {
     enum { PART = 192 };
@@ -191,8 +192,8 @@ static int64_t part_channels(const packed *p, int64_t points, int64_t ic, int64_
 }
 
 /* Part by part where the layout allows it, so that the transformed weights do not stand there twice. */
-static deeptepp_status pack_form(const dtp_weights *weights, int layer, const float *plain, const atomic_bool *cancelled,
-                                 deeptepp_error *error)
+static deeptepp_status pack_form(const dtp_weights *weights, int layer, const float *plain,
+                                 const atomic_bool *cancelled, deeptepp_error *error)
 {
     const dtp_graph *graph = weights->graph;
     const dtp_form_kind *kind = weights->layers[layer].form;
@@ -232,7 +233,9 @@ static void measure(packed *p, const float *plain, const float *bias, int64_t ch
         for (size_t i = 0; i < each; i++)
             sum += (double)fabsf(plain[(size_t)c * each + i]);
         gain = sum <= gain ? gain : isfinite(sum) ? sum : (double)INFINITY;
-        offset = fabs((double)bias[c]) <= offset ? offset : isfinite(bias[c]) ? fabs((double)bias[c]) : (double)INFINITY;
+        offset = fabs((double)bias[c]) <= offset ? offset
+                 : isfinite(bias[c])             ? fabs((double)bias[c])
+                                                 : (double)INFINITY;
     }
     p->gain = gain;
     p->offset = offset;
@@ -246,9 +249,10 @@ deeptepp_status dtp_weights_set(dtp_weights *weights, int layer, const float *pl
     measure(p, plain, bias, graph->values[layer + 1].c,
             dtp_layer_weights(graph, layer) / (size_t)graph->values[layer + 1].c);
     if (!isfinite(p->gain) || !isfinite(p->offset))
-        return dtp_fail(error, DEEPTEPP_ERR_MODEL_NONFINITE,
-                        "layer %s: its %s infinite or NaN once the BatchNorm beside it is folded in, wanted finite ones",
-                        graph->layers[layer].name, isfinite(p->gain) ? "biases are" : "weights are");
+        return dtp_fail(
+            error, DEEPTEPP_ERR_MODEL_NONFINITE,
+            "layer %s: its %s infinite or NaN once the BatchNorm beside it is folded in, wanted finite ones",
+            graph->layers[layer].name, isfinite(p->gain) ? "biases are" : "weights are");
     memcpy(p->bias_data, bias, (size_t)graph->values[layer + 1].c * sizeof *bias);
     return p->form ? pack_form(weights, layer, plain, cancelled, error) : pack_plain(weights, layer, plain, error);
 }

@@ -49,7 +49,8 @@ deeptepp_status deeptepp_case_set_image(deeptepp_case *patient, const char *name
         name = "";
     for (size_t n = 0; n < patient->n_channels; n++)
         if (strcmp(patient->channels[n].name, name) == 0)
-            return dtp_fail(error, DEEPTEPP_ERR_CHANNEL_DUPLICATE, "channel \"%.100s\": given twice, wanted once", name);
+            return dtp_fail(error, DEEPTEPP_ERR_CHANNEL_DUPLICATE, "channel \"%.100s\": given twice, wanted once",
+                            name);
     void *array = patient->channels;
     dtp_channel channel = {.image = image};
     deeptepp_status status = make_room(&array, patient->n_channels, sizeof channel, name, &channel.name, error);

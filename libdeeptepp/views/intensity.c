@@ -211,7 +211,8 @@ static deeptepp_status mapping_of(dtp_mapping *out, const dtp_recipe *recipe, co
         percentile ? percentiles_of(v, recipe->percentiles, ends, error) : visit_all(v, add_block, &m, error);
     if (status != DEEPTEPP_OK)
         return status;
-    return percentile ? between(out, recipe, ends[0], ends[1], what, error) : from_moments(out, recipe, &m, what, error);
+    return percentile ? between(out, recipe, ends[0], ends[1], what, error)
+                      : from_moments(out, recipe, &m, what, error);
 }
 
 deeptepp_status dtp_mapping_of_values(dtp_mapping *out, const dtp_recipe *recipe, const float *floats, size_t count,
@@ -228,7 +229,8 @@ deeptepp_status dtp_mapping_of_images(dtp_mapping *out, const dtp_study *study, 
     const int64_t *dims = study->images[first]->dims; /* all lie on one grid */
     const values v = {.count = (size_t)(last - first + 1) * (size_t)(dims[0] * dims[1] * dims[2]), .study = study,
                       .first = first, .last = last, .cancelled = cancelled};
-    snprintf(what, sizeof what, "image \"%.100s\"%s", study->recipe->channels[first], last > first ? " and the others" : "");
+    snprintf(what, sizeof what, "image \"%.100s\"%s", study->recipe->channels[first],
+             last > first ? " and the others" : "");
     return mapping_of(out, study->recipe, &v, what, error);
 }
 

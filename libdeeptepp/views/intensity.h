@@ -10,8 +10,8 @@ typedef struct dtp_mapping {
     double shift, gain, base;
 } dtp_mapping;
 
-/* The mapping that the recipe's rule gives for these values. what: for the message; cancelled: NULL, or asked meanwhile.
- * Errors: IMAGE_CONSTANT, CANCELLED, MEMORY. */
+/* The mapping that the recipe's rule gives for these values. what: for the message; cancelled: NULL, or asked
+ * meanwhile. Errors: IMAGE_CONSTANT, CANCELLED, MEMORY. */
 deeptepp_status dtp_mapping_of_values(dtp_mapping *out, const dtp_recipe *recipe, const float *values, size_t count,
                                       const char *what, const atomic_bool *cancelled, deeptepp_error *error);
 

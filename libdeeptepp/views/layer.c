@@ -7,7 +7,8 @@
 /* What a reader of the file would make of it: scaled integers are no integers any more. */
 static dtp_rounding rounding_of(const deeptepp_volume *volume)
 {
-    if (volume->type == DEEPTEPP_FLOAT32 || volume->type == DEEPTEPP_FLOAT64 || volume->slope != 1 || volume->inter != 0)
+    if (volume->type == DEEPTEPP_FLOAT32 || volume->type == DEEPTEPP_FLOAT64 || volume->slope != 1 ||
+        volume->inter != 0)
         return DTP_ROUND_NONE;
     return volume->type == DEEPTEPP_UINT8 ? DTP_ROUND_HALF_UP : DTP_ROUND_HALF_EVEN;
 }
@@ -34,7 +35,8 @@ static void copy_mask_row(const dtp_layer *mask, const uint8_t *at, int64_t n, d
     double block[BLOCK];
     for (int64_t begin = 0; begin < n; begin += BLOCK) {
         int64_t count = dtp_min_i64(BLOCK, n - begin);
-        dtp_voxels_take(at + begin * mask->stride[0], mask->type, count, mask->stride[0], mask->slope, mask->inter, block);
+        dtp_voxels_take(at + begin * mask->stride[0], mask->type, count, mask->stride[0], mask->slope, mask->inter,
+                        block);
         for (int64_t i = 0; i < count; i++)
             out[begin + i] = block[i] == label;
     }

@@ -39,7 +39,8 @@ deeptepp_status dtp_layer_of_mask(dtp_layer *out, const dtp_study *study, const 
 /* Accepts an empty layer. */
 void dtp_layer_free(dtp_layer *layer);
 
-/* The tap at `row` and `column` steps of 1 / DTP_TAP_STEPS along axes 0 and 2; false when it sees nothing of the layer. */
+/* The tap at `row` and `column` steps of 1 / DTP_TAP_STEPS along axes 0 and 2; false when it sees nothing of the
+ * layer. */
 bool dtp_tap_make(dtp_tap *out, const dtp_layer *layer, int64_t row, int64_t column);
 
 /* Plane y (of the frame; within the layer) at n taps, scaled, rounded by the layer's rule. */

@@ -88,8 +88,8 @@ static deeptepp_status judge(const survey *s, int64_t label, deeptepp_error *err
                         s->first_odd);
     list_labels(s, labels, sizeof labels);
     if (label && !s->found)
-        return dtp_fail(error, DEEPTEPP_ERR_MASK_LABEL, "mask: no voxel has label %lld; its labels are: %s", (long long)label,
-                        labels);
+        return dtp_fail(error, DEEPTEPP_ERR_MASK_LABEL, "mask: no voxel has label %lld; its labels are: %s",
+                        (long long)label, labels);
     if (s->n_labels == 0)
         return dtp_fail(error, DEEPTEPP_ERR_MASK_EMPTY, "mask: every voxel is 0, wanted a tumour");
     if (!label && s->n_labels > 1)

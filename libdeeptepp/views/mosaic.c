@@ -113,7 +113,8 @@ static void make_tile(view *v, int64_t tile)
 {
     dtp_slice slice;
     const touched *from = slice_of_tile(v, tile);
-    v->memory[tile] = dtp_slice_make(&slice, v->image, &v->canvas, from->column, v->study->frames[0].dims[1], v->cancelled);
+    v->memory[tile] =
+        dtp_slice_make(&slice, v->image, &v->canvas, from->column, v->study->frames[0].dims[1], v->cancelled);
     if (!v->memory[tile])
         return;
     v->finite[tile] = dtp_slice_tile(&slice, &from->crop, v->tiles + tile * DTP_TILE_SIZE);
@@ -156,7 +157,8 @@ static void place_tiles(const view *v, int64_t count, float *out)
     bool cube = v->study->recipe->kind == DTP_RECIPE_MOSAIC_CUBE;
     for (int64_t n = 0; n < DTP_TILES; n++) {
         const uint8_t *tile = v->tiles + n % count * DTP_TILE_SIZE;
-        float *corner = out + (cube ? n * DTP_TILE_SIZE : n / ACROSS * DTP_TILE_EDGE * WIDTH + n % ACROSS * DTP_TILE_EDGE);
+        float *corner =
+            out + (cube ? n * DTP_TILE_SIZE : n / ACROSS * DTP_TILE_EDGE * WIDTH + n % ACROSS * DTP_TILE_EDGE);
         for (int64_t i = 0; i < DTP_TILE_SIZE; i++)
             corner[i / DTP_TILE_EDGE * (cube ? DTP_TILE_EDGE : WIDTH) + i % DTP_TILE_EDGE] = normalised(tile[i]);
     }
@@ -203,7 +205,8 @@ static void warn_of_mask(const dtp_mosaic_counts *counts, int n_views, dtp_warni
         vanished += counts->vanished[v];
     if (vanished)
         dtp_warn(warnings, DEEPTEPP_WARN_MASK_FADED,
-                 "mask: so thin that interpolation left nothing of it in %d of %d view%s: there, cells of any weight count, or "
+                 "mask: so thin that interpolation left nothing of it in %d of %d view%s: there, cells of any weight "
+                 "count, or "
                  "the nearest",
                  vanished, n_views, plural(n_views));
     if (faded)

@@ -1,4 +1,5 @@
-/* The published views: tiles cut out of the slices that the mask touches, 64 a view (docs/model-format.md, "mosaic"). */
+/* The published views: tiles cut out of the slices that the mask touches, 64 a view (docs/model-format.md,
+ * "mosaic"). */
 #ifndef DTP_MOSAIC_H
 #define DTP_MOSAIC_H
 

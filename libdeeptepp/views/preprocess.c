@@ -54,8 +54,8 @@ static deeptepp_status judge_outside(const dtp_study *study, const dtp_actions *
                         "region: %.2f %% of its samples lie outside the image, the model allows none",
                         100.0 * (double)total / all);
     dtp_warn(warnings, DEEPTEPP_WARN_PADDED,
-             "region: %lld samples (%.2f %%, in one view %.2f %%) lie outside the image and were filled", (long long)total,
-             100.0 * (double)total / all, 100.0 * (double)worst / view);
+             "region: %lld samples (%.2f %%, in one view %.2f %%) lie outside the image and were filled",
+             (long long)total, 100.0 * (double)total / all, 100.0 * (double)worst / view);
     return DEEPTEPP_OK;
 }
 

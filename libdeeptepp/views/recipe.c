@@ -119,9 +119,10 @@ static void parse_mosaic_size(dtp_recipe *out, dtp_json *json)
     const int64_t *wanted = out->kind == DTP_RECIPE_MOSAIC ? mosaic : cube;
     dtp_json_integers(json, "size", out->size, 3, 3, 1, 512);
     if (json->object && memcmp(out->size, wanted, sizeof out->size) != 0)
-        dtp_json_fail(json, "size", DEEPTEPP_ERR_MODEL_VALUE, "is [%lld, %lld, %lld], this recipe's is [%lld, %lld, %lld]",
-                      (long long)out->size[0], (long long)out->size[1], (long long)out->size[2], (long long)wanted[0],
-                      (long long)wanted[1], (long long)wanted[2]);
+        dtp_json_fail(json, "size", DEEPTEPP_ERR_MODEL_VALUE,
+                      "is [%lld, %lld, %lld], this recipe's is [%lld, %lld, %lld]", (long long)out->size[0],
+                      (long long)out->size[1], (long long)out->size[2], (long long)wanted[0], (long long)wanted[1],
+                      (long long)wanted[2]);
 }
 
 static void parse_mosaic(dtp_recipe *out, dtp_json *json)

@@ -41,8 +41,8 @@ void dtp_canvas_reach(const dtp_canvas *canvas, const dtp_layer *layer, int64_t 
     *last = dtp_min_i64((int64_t)ceil(high) + 2, canvas->columns - 1);
 }
 
-/* Where a cell of the canvas lies in the plane, in steps of taps: OpenCV 4's fixed-point sum of a rounded offset for the
- * column and one for the row, each of 10 fractional bits, so that ties fall as they fall there. */
+/* Where a cell of the canvas lies in the plane, in steps of taps: OpenCV 4's fixed-point sum of a rounded offset for
+ * the column and one for the row, each of 10 fractional bits, so that ties fall as they fall there. */
 static int64_t plane_steps(const double m[3], int64_t row, int64_t column)
 {
     enum { UNIT = 1024, STEP = UNIT / DTP_TAP_STEPS };
@@ -97,8 +97,8 @@ static void window(int64_t from, int64_t begin, int64_t end, int64_t *first, int
     }
 }
 
-/* Both steps of OpenCV's 8-bit resize have weights of 1 / 2048 (exact here: 512 is a power of 2); between them it drops 4
- * bits, and after the products 16. */
+/* Both steps of OpenCV's 8-bit resize have weights of 1 / 2048 (exact here: 512 is a power of 2); between them it drops
+ * 4 bits, and after the products 16. */
 static void blend_8_bits(const float *line, const pair *pairs, int64_t begin, int64_t end, float *out)
 {
     for (int64_t i = begin; i < end; i++) {
@@ -172,7 +172,8 @@ static void find_range(dtp_slice *slice)
     slice->high = high;
 }
 
-/* ---- What resizing leaves nothing of: weights that round to 0; of more than 1024 cells the ones it passes over ---- */
+/* ---- What resizing leaves nothing of: weights that round to 0; of more than 1024 cells the ones it passes over
+ * ---- */
 
 /* Rows and planes that are not 0 before resizing; false when there are none. */
 static bool find_extent(workshop *w, const atomic_bool *cancelled, int64_t low[2], int64_t high[2])
@@ -312,9 +313,12 @@ bool dtp_slice_crop(dtp_crop *out, const dtp_slice *mask, bool any_weight)
 
 static double sample(const dtp_slice *image, const pair *row, const pair *column)
 {
-    const float *a = image->values + column->at[0] * DTP_SLICE_EDGE, *b = image->values + column->at[1] * DTP_SLICE_EDGE;
-    double first = (double)a[row->at[0]] * (double)column->weight[0] + (double)b[row->at[0]] * (double)column->weight[1];
-    double second = (double)a[row->at[1]] * (double)column->weight[0] + (double)b[row->at[1]] * (double)column->weight[1];
+    const float *a = image->values + column->at[0] * DTP_SLICE_EDGE,
+                *b = image->values + column->at[1] * DTP_SLICE_EDGE;
+    double first =
+        (double)a[row->at[0]] * (double)column->weight[0] + (double)b[row->at[0]] * (double)column->weight[1];
+    double second =
+        (double)a[row->at[1]] * (double)column->weight[0] + (double)b[row->at[1]] * (double)column->weight[1];
     return first * (double)row->weight[0] + second * (double)row->weight[1];
 }
 

@@ -25,7 +25,8 @@ typedef struct dtp_slice {
     int64_t begin[2], end[2];   /* rows and columns outside of which all values are 0 */
     float low, high;            /* of all values */
     bool touched;               /* some value before resizing is not 0 */
-    int64_t near_low[2], near_high[2]; /* where all values are 0 though touched: the rows and columns nearest to those */
+    int64_t near_low[2],
+        near_high[2]; /* where all values are 0 though touched: the rows and columns nearest to those */
     void *memory;
 } dtp_slice;
 
@@ -39,14 +40,14 @@ typedef struct dtp_crop {
     int16_t row, row_end, column, column_end;
 } dtp_crop;
 
-/* Around the cells of a mask's slice, with the published margins, within the slice. Cells are those of 1 (with any_weight
- * those of more than 0 or, where a slice is touched without any, the nearest). False when there is none. */
+/* Around the cells of a mask's slice, with the published margins, within the slice. Cells are those of 1 (with
+ * any_weight those of more than 0 or, where a slice is touched without any, the nearest). False when there is none. */
 bool dtp_slice_crop(dtp_crop *out, const dtp_slice *mask, bool any_weight);
 
 enum { DTP_TILE_EDGE = 64, DTP_TILE_SIZE = DTP_TILE_EDGE * DTP_TILE_EDGE };
 
-/* The crop, scaled so that the slice's values run from 0 to 255, resized, rounded: [row][column]; 0 in a constant slice.
- * False when a value is not finite. */
+/* The crop, scaled so that the slice's values run from 0 to 255, resized, rounded: [row][column]; 0 in a constant
+ * slice. False when a value is not finite. */
 bool dtp_slice_tile(const dtp_slice *image, const dtp_crop *crop, uint8_t tile[DTP_TILE_SIZE]);
 
 #endif

@@ -57,8 +57,8 @@ static deeptepp_status collect_channels(dtp_study *out, const deeptepp_case *pat
     for (int c = 0; c < recipe->n_channels; c++) {
         const dtp_channel *channel = find_channel(patient, recipe->channels[c], recipe->n_channels == 1);
         if (!channel)
-            return dtp_fail(error, DEEPTEPP_ERR_CHANNEL_MISSING, "channel \"%s\": the model wants it, the case has none",
-                            recipe->channels[c]);
+            return dtp_fail(error, DEEPTEPP_ERR_CHANNEL_MISSING,
+                            "channel \"%s\": the model wants it, the case has none", recipe->channels[c]);
         out->images[c] = channel->image;
         if (c == 0)
             memcpy(out->axes, recipe->stored_order ? channel->image->orientation : recipe->axes, sizeof out->axes);
@@ -106,9 +106,10 @@ static deeptepp_status compare_fields(const dtp_frame *a, const dtp_frame *b, co
 {
     int s = g->spacing_axis, d = g->direction_axis;
     if (g->spacing > limit)
-        return dtp_fail(error, DEEPTEPP_ERR_GEOMETRY_SPACING,
-                        "%s differ in spacing: %.6g mm and %.6g mm along one axis, %.4g mm apart at its end, wanted at most %.4g",
-                        pair, a->spacing[s], b->spacing[s], g->spacing, limit);
+        return dtp_fail(
+            error, DEEPTEPP_ERR_GEOMETRY_SPACING,
+            "%s differ in spacing: %.6g mm and %.6g mm along one axis, %.4g mm apart at its end, wanted at most %.4g",
+            pair, a->spacing[s], b->spacing[s], g->spacing, limit);
     if (g->direction > limit)
         return dtp_fail(error, DEEPTEPP_ERR_GEOMETRY_DIRECTION,
                         "%s differ in direction: an axis runs along (%.5f, %.5f, %.5f) and (%.5f, %.5f, %.5f), %.4g mm "
@@ -117,9 +118,11 @@ static deeptepp_status compare_fields(const dtp_frame *a, const dtp_frame *b, co
                         b->direction[d][1], b->direction[d][2], g->direction, limit);
     if (g->origin > limit)
         return dtp_fail(error, DEEPTEPP_ERR_GEOMETRY_ORIGIN,
-                        "%s differ in origin: (%.4f, %.4f, %.4f) mm and (%.4f, %.4f, %.4f) mm, %.4g mm apart, wanted at most %.4g%s",
-                        pair, a->origin[0], a->origin[1], a->origin[2], b->origin[0], b->origin[1], b->origin[2], g->origin,
-                        limit, assumed ? " (one of them states no orientation, so its centre was put at 0)" : "");
+                        "%s differ in origin: (%.4f, %.4f, %.4f) mm and (%.4f, %.4f, %.4f) mm, %.4g mm apart, wanted "
+                        "at most %.4g%s",
+                        pair, a->origin[0], a->origin[1], a->origin[2], b->origin[0], b->origin[1], b->origin[2],
+                        g->origin, limit,
+                        assumed ? " (one of them states no orientation, so its centre was put at 0)" : "");
     return DEEPTEPP_OK;
 }
 
@@ -193,10 +196,11 @@ static void warn_of_headers(const deeptepp_volume *volume, const char *name,
 static void warn_of_order(const dtp_study *study, dtp_warnings *warnings)
 {
     if (study->recipe->stored_order)
-        dtp_warn(warnings, DEEPTEPP_WARN_STORED_ORDER,
-                 "axes: the model takes them as the file stores them (here %s), whatever they mean: the same patient stored "
-                 "otherwise gets another score",
-                 study->axes);
+        dtp_warn(
+            warnings, DEEPTEPP_WARN_STORED_ORDER,
+            "axes: the model takes them as the file stores them (here %s), whatever they mean: the same patient stored "
+            "otherwise gets another score",
+            study->axes);
 }
 
 /* The sides of the image that the mask touches, by the patient's directions: "L, S". */
@@ -229,8 +233,8 @@ static deeptepp_status check_mask(dtp_study *study, int64_t label, dtp_warnings 
     if (study->recipe->outside_error)
         return dtp_fail(error, DEEPTEPP_ERR_REGION_OUTSIDE,
                         "mask: it touches the image's border (%s side): the model forbids a cut tumour", borders);
-    dtp_warn(warnings, DEEPTEPP_WARN_MASK_AT_BORDER, "mask: it touches the image's border (%s side): the tumour may be cut",
-             borders);
+    dtp_warn(warnings, DEEPTEPP_WARN_MASK_AT_BORDER,
+             "mask: it touches the image's border (%s side): the tumour may be cut", borders);
     return DEEPTEPP_OK;
 }
 

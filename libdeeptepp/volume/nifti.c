@@ -78,8 +78,9 @@ static deeptepp_status identify(dtp_nifti *h, const uint8_t first[4], deeptepp_e
     h->second = size == (int32_t)sizeof(nifti_2_header);
     if (h->second || size == (int32_t)sizeof(nifti_1_header))
         return DEEPTEPP_OK;
-    return dtp_fail(error, DEEPTEPP_ERR_NIFTI_MAGIC, "not a NIfTI file: sizeof_hdr is %d, wanted %zu (NIfTI-1) or %zu (NIfTI-2)",
-                    (int)size, sizeof(nifti_1_header), sizeof(nifti_2_header));
+    return dtp_fail(error, DEEPTEPP_ERR_NIFTI_MAGIC,
+                    "not a NIfTI file: sizeof_hdr is %d, wanted %zu (NIfTI-1) or %zu (NIfTI-2)", (int)size,
+                    sizeof(nifti_1_header), sizeof(nifti_2_header));
 }
 
 /* ANALYZE 7.5 has the size of NIfTI-1 and, where that has its magic, a number that is nearly always 0. */

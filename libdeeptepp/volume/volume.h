@@ -47,7 +47,8 @@ double dtp_volume_stored(const deeptepp_volume *volume, int64_t i, int64_t j, in
 /* `n` consecutive voxels along i from (i, j, k), scaled. */
 void dtp_volume_row(const deeptepp_volume *volume, int64_t i, int64_t j, int64_t k, int64_t n, double *out);
 
-/* All voxels, scaled, in blocks along i of DTP_BLOCK at most, from voxel `at` each; false once *cancelled (NULL: never). */
+/* All voxels, scaled, in blocks along i of DTP_BLOCK at most, from voxel `at` each; false once *cancelled (NULL:
+ * never). */
 enum { DTP_BLOCK = 512 };
 typedef void (*dtp_visit)(void *state, const double *block, int64_t n, const int64_t at[3]);
 bool dtp_volume_visit(const deeptepp_volume *volume, const atomic_bool *cancelled, dtp_visit visit, void *state);

@@ -162,7 +162,8 @@ static void swap_voxels(void *voxels, size_t bytes, size_t size)
 }
 
 /* In pieces, asking between them. */
-static deeptepp_status to_native_order(const deeptepp_volume *draft, size_t size, dtp_watch *watch, deeptepp_error *error)
+static deeptepp_status to_native_order(const deeptepp_volume *draft, size_t size, dtp_watch *watch,
+                                       deeptepp_error *error)
 {
     enum { PIECE = 1 << 22 };
     deeptepp_status status = DEEPTEPP_OK;
@@ -203,8 +204,8 @@ static void describe(deeptepp_volume *draft, const dtp_nifti *h, const options *
 }
 
 /* All that the header says, and where the volume's voxels are. */
-static deeptepp_status read_header(deeptepp_volume *draft, dtp_nifti *h, dtp_stream *stream, const options *o, size_t *size,
-                                   uint64_t *begin, deeptepp_error *error)
+static deeptepp_status read_header(deeptepp_volume *draft, dtp_nifti *h, dtp_stream *stream, const options *o,
+                                   size_t *size, uint64_t *begin, deeptepp_error *error)
 {
     fenv_t host;
     deeptepp_status status = DEEPTEPP_OK;

@@ -32,7 +32,7 @@ typedef size_t (*count_function)(const uint8_t *at, int64_t n, int64_t step, dou
         for (; t < n; t++) {                                                                                           \
             voxel v;                                                                                                   \
             memcpy(&v, at + t * step, sizeof v);                                                                       \
-            count += (size_t)(bad);                                                                                       \
+            count += (size_t)(bad);                                                                                    \
         }                                                                                                              \
         return count;                                                                                                  \
     }

@@ -1,5 +1,5 @@
-/* The network of a model file, layer by layer: the backend, then time, speed and implementation of each primitive, their
- * sum, and the whole run. Usage: bench_layers MODEL [THREADS [REPEATS]] */
+/* The network of a model file, layer by layer: the backend, then time, speed and implementation of each primitive,
+ * their sum, and the whole run. Usage: bench_layers MODEL [THREADS [REPEATS]] */
 #include <stdio.h>
 #include <time.h>
 
@@ -40,7 +40,8 @@ static deeptepp_status measure(void *argument, dtp_job *job)
     dtp_plan *plan;
     dtp_net *net = NULL;
     deeptepp_status status;
-    DTP_TRY(dtp_plan_new(&plan, &b->model->arch.graph, b->model->recipe.n_views, b->model->members[0], NULL, &job->error));
+    DTP_TRY(
+        dtp_plan_new(&plan, &b->model->arch.graph, b->model->recipe.n_views, b->model->members[0], NULL, &job->error));
     DTP_TRY(dtp_net_new(&net, plan, NULL, &job->error));
     size_t count = (size_t)b->model->recipe.n_views * dtp_shape_size(b->model->arch.graph.values[0]);
     for (size_t i = 0; i < count; i++)

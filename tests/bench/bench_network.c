@@ -56,7 +56,8 @@ static deeptepp_status make_graph(bench *b, deeptepp_error *error)
         layer.open_end &= !b->whole;
         if (b->whole && layer.op == DTP_CROP)
             layer.kernel[0] = layer.kernel[1] = layer.kernel[2] = 1;
-        status = dtp_graph_add(&b->graph, &layer, layer.op == DTP_CONVOLUTION ? from->values[i + 1].c : 0, &value, error);
+        status =
+            dtp_graph_add(&b->graph, &layer, layer.op == DTP_CONVOLUTION ? from->values[i + 1].c : 0, &value, error);
     }
     return status;
 }

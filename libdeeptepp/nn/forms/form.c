@@ -21,8 +21,8 @@ static dtp_md matrices(int64_t points, int64_t rows, int64_t columns, dnnl_forma
     return dtp_md_new(3, dims, tag);
 }
 
-dnnl_status_t dtp_form_product(dnnl_primitive_desc_t *out, dnnl_engine_t engine, int64_t points, int64_t rows, int64_t ic,
-                               int64_t oc, dtp_const_md weights)
+dnnl_status_t dtp_form_product(dnnl_primitive_desc_t *out, dnnl_engine_t engine, int64_t points, int64_t rows,
+                               int64_t ic, int64_t oc, dtp_const_md weights)
 {
     dnnl_primitive_attr_t attr = NULL;
     dtp_md v = matrices(points, rows, ic, dnnl_abc), m = matrices(points, rows, oc, dnnl_abc);

@@ -35,8 +35,8 @@ typedef struct dtp_form_kind {
     dnnl_status_t (*prepare)(dtp_form *form, void *scratch);
     dnnl_status_t (*run)(dtp_form *form, const dtp_form_run *run);
 
-    /* How many matrices; output channels first to first + count - 1 of weights (oc, ic, kd, kh, kw) as (points, ic, count).
-     * Once *cancelled (NULL: never) it stops early, and what stands there is arbitrary. */
+    /* How many matrices; output channels first to first + count - 1 of weights (oc, ic, kd, kh, kw) as (points, ic,
+     * count). Once *cancelled (NULL: never) it stops early, and what stands there is arbitrary. */
     int64_t (*points)(const dtp_graph *graph, int layer);
     void (*transform)(const dtp_graph *graph, int layer, const float *plain, int64_t first, int64_t count, float *out,
                       const atomic_bool *cancelled);
@@ -56,9 +56,9 @@ const dtp_form_kind *dtp_form_choose(const dtp_graph *graph, int layer);
 /* Frees a form; NULL too. */
 void dtp_form_free(dtp_form *form);
 
-/* The primitive descriptor of a batch of products: v (points, rows, ic) times weights (points, ic, oc), which is NULL or
- * chosen by the backend, to m (points, rows, oc). */
-dnnl_status_t dtp_form_product(dnnl_primitive_desc_t *out, dnnl_engine_t engine, int64_t points, int64_t rows, int64_t ic,
-                               int64_t oc, dtp_const_md weights);
+/* The primitive descriptor of a batch of products: v (points, rows, ic) times weights (points, ic, oc), which is NULL
+ * or chosen by the backend, to m (points, rows, oc). */
+dnnl_status_t dtp_form_product(dnnl_primitive_desc_t *out, dnnl_engine_t engine, int64_t points, int64_t rows,
+                               int64_t ic, int64_t oc, dtp_const_md weights);
 
 #endif

@@ -1,12 +1,12 @@
-/* Convolutions of tiny maps, such as 512 channels on 2 x 2 x 2, tap by tap: there most of a kernel's cells see nothing but
- * padding for most outputs, and the backend's loops multiply it all the same. Each tap multiplies only the input cells it
- * meets; taps that meet equally many are one batch of products. */
+/* Convolutions of tiny maps, such as 512 channels on 2 x 2 x 2, tap by tap: there most of a kernel's cells see nothing
+ * but padding for most outputs, and the backend's loops multiply it all the same. Each tap multiplies only the input
+ * cells it meets; taps that meet equally many are one batch of products. */
 #include <stdio.h>
 
 #include "form.h"
 
-/* An output cell at most this large a map has; of all products at most this share may be needed. Measured: with more, the
- * backend's own is as fast. */
+/* An output cell at most this large a map has; of all products at most this share may be needed. Measured: with more,
+ * the backend's own is as fast. */
 enum { MAX_CELLS = 27, MAX_TAPS = 125, MAX_GROUPS = 8 };
 static const double MAX_SHARE = 0.6;
 
@@ -164,8 +164,8 @@ static void destroy(dtp_form *form)
     free(f);
 }
 
-/* 0 when the taps do not lie one after the other, or with padding: that the backend may write to whenever a handle is set,
- * while other sessions read the same weights. */
+/* 0 when the taps do not lie one after the other, or with padding: that the backend may write to whenever a handle is
+ * set, while other sessions read the same weights. */
 static size_t find_tap_bytes(const taps *f)
 {
     const dnnl_dims_t one = {1, f->in.c, f->out.c};
@@ -184,8 +184,9 @@ static dnnl_status_t make_groups(taps *f)
         group *own = &f->table.groups[g];
         const dnnl_dims_t dims = {own->taps, f->in.c, f->out.c};
         dtp_md weights = dtp_md_corner(f->weights, dims);
-        s = weights ? dtp_form_product(&own->pd, f->engine, own->taps, own->pairs * f->images, f->in.c, f->out.c, weights)
-                    : dnnl_out_of_memory;
+        s = weights
+                ? dtp_form_product(&own->pd, f->engine, own->taps, own->pairs * f->images, f->in.c, f->out.c, weights)
+                : dnnl_out_of_memory;
         dtp_md_free(weights);
     }
     return s;
@@ -214,7 +215,8 @@ static deeptepp_status make(dtp_form **out, dnnl_engine_t engine, const dtp_grap
     make_table(&f->table, l, f->in, f->out);
     dnnl_status_t s = dnnl_success;
     if (!weights)
-        s = dtp_form_product(&f->whole, engine, f->table.taps, f->table.groups[0].pairs * images, f->in.c, f->out.c, NULL);
+        s = dtp_form_product(&f->whole, engine, f->table.taps, f->table.groups[0].pairs * images, f->in.c, f->out.c,
+                             NULL);
     if (!s && !weights)
         f->weights = dtp_pd_md(f->whole, dnnl_query_weights_md);
     s = s ? s : make_groups(f);
@@ -222,7 +224,8 @@ static deeptepp_status make(dtp_form **out, dnnl_engine_t engine, const dtp_grap
         destroy(&f->form);
         return dtp_backend_fail(error, s, l->name);
     }
-    snprintf(f->form.implementation, sizeof f->form.implementation, "%s, %.40s", dtp_taps.name, worst_implementation(f));
+    snprintf(f->form.implementation, sizeof f->form.implementation, "%s, %.40s", dtp_taps.name,
+             worst_implementation(f));
     *out = &f->form;
     return DEEPTEPP_OK;
 }
@@ -260,7 +263,8 @@ static dnnl_status_t prepare_group(const taps *f, group *g, void *scratchpad)
     s = s ? s : dnnl_memory_create(&g->v, dtp_pd_md(g->pd, dnnl_query_src_md), f->engine, v);
     s = s ? s : dnnl_memory_create(&g->m, dtp_pd_md(g->pd, dnnl_query_dst_md), f->engine, m);
     s = s ? s : dnnl_memory_create(&g->weights, dtp_pd_md(g->pd, dnnl_query_weights_md), f->engine, DNNL_MEMORY_NONE);
-    return s ? s : dnnl_memory_create(&g->scratchpad, dtp_pd_md(g->pd, dnnl_query_scratchpad_md), f->engine, scratchpad);
+    return s ? s
+             : dnnl_memory_create(&g->scratchpad, dtp_pd_md(g->pd, dnnl_query_scratchpad_md), f->engine, scratchpad);
 }
 
 static dnnl_status_t prepare(dtp_form *form, void *scratch)

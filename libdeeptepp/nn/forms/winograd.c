@@ -1,7 +1,7 @@
 /* 3x3 and 3x3x3 convolutions of stride 1 by Winograd's minimal filtering (Lavin and Gray 2016): tiles of the input are
- * transformed, multiplied by transformed weights - one matrix product for each of the transform's points - and transformed
- * back. F(4, 3) along each axis of a 2-D layer needs a quarter of the direct multiplications, F(2, 3) along each of a 3-D
- * layer three in ten. */
+ * transformed, multiplied by transformed weights - one matrix product for each of the transform's points - and
+ * transformed back. F(4, 3) along each axis of a 2-D layer needs a quarter of the direct multiplications, F(2, 3) along
+ * each of a 3-D layer three in ten. */
 #include <omp.h>
 #include <stdio.h>
 
@@ -11,8 +11,8 @@
 /* V and M of a block: a second-level cache's worth. */
 static const size_t BLOCK_BYTES = (size_t)3 << 18;
 
-/* Weights that a core's caches hold well enough to be read again for each block. Where they are larger, a block takes half
- * of their size and all threads work on it together. */
+/* Weights that a core's caches hold well enough to be read again for each block. Where they are larger, a block takes
+ * half of their size and all threads work on it together. */
 static const size_t SHARED_WEIGHT_BYTES = (size_t)8 << 20;
 
 /* Weights grow by the transform: from here on the memory is not worth the time. */
@@ -116,7 +116,8 @@ static deeptepp_status make(dtp_form **out, dnnl_engine_t engine, const dtp_grap
     w->layer = &graph->layers[layer];
     w->engine = engine;
     int threads = enter_bench(w);
-    dnnl_status_t s = dtp_form_product(&w->pd, engine, w->tiling.points, w->tiling.block, w->tiling.ic, w->tiling.oc, weights);
+    dnnl_status_t s =
+        dtp_form_product(&w->pd, engine, w->tiling.points, w->tiling.block, w->tiling.ic, w->tiling.oc, weights);
     omp_set_num_threads(threads);
     if (s) {
         destroy(&w->form);
@@ -165,7 +166,8 @@ static dnnl_status_t prepare_bench(const winograd *w, bench *b, uint8_t *scratch
     dnnl_status_t s = dnnl_memory_create(&b->v_memory, dtp_pd_md(w->pd, dnnl_query_src_md), w->engine, b->v);
     s = s ? s : dnnl_memory_create(&b->m_memory, dtp_pd_md(w->pd, dnnl_query_dst_md), w->engine, b->m);
     return s ? s
-             : dnnl_memory_create(&b->scratchpad, dtp_pd_md(w->pd, dnnl_query_scratchpad_md), w->engine, scratch + v + m);
+             : dnnl_memory_create(&b->scratchpad, dtp_pd_md(w->pd, dnnl_query_scratchpad_md), w->engine,
+                                  scratch + v + m);
 }
 
 static dnnl_status_t prepare(dtp_form *form, void *scratch)

@@ -9,7 +9,8 @@ typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
 typedef int32_t lane_mask __attribute__((vector_size(LANES * sizeof(int32_t))));
 
 /* The transforms are sums over a few vectors: worth the widest registers the machine has. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) &&               \
+    !defined(__SANITIZE_THREAD__)
 #define WIDEST __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define WIDEST
@@ -98,7 +99,7 @@ INLINE void output_axis(lanes *x, int64_t s, int64_t m)
 /* The same transform along all three axes of a tile. */
 #define FOR_EACH_AXIS(transform, x, t)                                                                                 \
     do {                                                                                                               \
-        const int64_t ad = (t)->axis[0].alpha, ah = (t)->axis[1].alpha, aw = (t)->axis[2].alpha;                        \
+        const int64_t ad = (t)->axis[0].alpha, ah = (t)->axis[1].alpha, aw = (t)->axis[2].alpha;                       \
         for (int64_t i = 0; i < ad * ah; i++)                                                                          \
             transform((x) + i * aw, 1, (t)->axis[2].m);                                                                \
         for (int64_t i = 0; i < ad; i++)                                                                               \
