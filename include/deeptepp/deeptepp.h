@@ -28,18 +28,20 @@
  *  - Ownership. `*out` of a constructor is set only on success and is the caller's, to be given to the matching _free;
  *    on failure it is NULL. Every _free accepts NULL. A string or pointer from a getter belongs to its handle and lives
  *    as long as the handle.
- *  - Errors. A function that can fail returns a status and, where `error` is not NULL, writes the status and one line of
- *    text there: the thing, the value found, the value wanted; for a file that was opened by its path, the path first. On
- *    success `error` is not touched. A failed call changes nothing else: the handles it was given stay usable.
- *  - NULL for a handle: a function that returns a status says ARGUMENT; a getter answers NULL, NaN, 0 or, for a tier, -1, and
- *    one that fills an array leaves it as it is. None crashes.
- *  - Options. A struct begins with its struct_size: any size from that of its first version to that of this library's. What
- *    a shorter one lacks counts as 0, which is always the default. None is kept by reference.
+ *  - Errors. A function that can fail returns a status and, where `error` is not NULL, writes the status and one line
+ *    of text there: the thing, the value found, the value wanted; for a file that was opened by its path, the path
+ *    first. On success `error` is not touched. A failed call changes nothing else: the handles it was given stay
+ *    usable.
+ *  - NULL for a handle: a function that returns a status says ARGUMENT; a getter answers NULL, NaN, 0 or, for a tier,
+ *    -1, and one that fills an array leaves it as it is. None crashes.
+ *  - Options. A struct begins with its struct_size: any size from that of its first version to that of this library's.
+ *    What a shorter one lacks counts as 0, which is always the default. None is kept by reference.
  *  - The library prints nothing, ends no process, installs no handler, reads no environment variable and keeps no
  *    process-global state. (oneDNN and OpenMP, below it, read some variables: docs/conventions.md names them.)
  *  - Threads. Stated at each handle. Handles of different cases and sessions never share mutable state.
  *  - Stack. A calling thread needs 64 KiB, and what its callbacks take (measured: below 16 KiB).
- *  - Text is UTF-8. Lengths are millimetres. World coordinates are RAS: +x right, +y anterior, +z superior of the patient.
+ *  - Text is UTF-8. Lengths are millimetres. World coordinates are RAS: +x right, +y anterior, +z superior of the
+ *    patient.
  */
 #ifndef DEEPTEPP_DEEPTEPP_H
 #define DEEPTEPP_DEEPTEPP_H
@@ -85,16 +87,17 @@ typedef enum deeptepp_status {
     DEEPTEPP_ERR_FILE_MISSING = 20,   /* nothing exists at that path */
     DEEPTEPP_ERR_FILE_READ = 21,      /* it exists and cannot be read: permission, a folder, an I/O error */
     DEEPTEPP_ERR_FILE_TOO_LARGE = 22, /* larger than the cap */
-    DEEPTEPP_ERR_FILE_TRUNCATED = 23, /* it ends too soon: empty, less data than its header promises, or gzip cut short */
-    DEEPTEPP_ERR_GZIP = 24,           /* gzip data that is corrupt, has a wrong checksum, or is followed by something else
-                                         (gzip data that only ends too soon: FILE_TRUNCATED) */
+    DEEPTEPP_ERR_FILE_TRUNCATED = 23, /* it ends too soon: empty, less data than its header promises, or gzip cut
+                                         short */
+    DEEPTEPP_ERR_GZIP = 24,           /* gzip data that is corrupt, has a wrong checksum, or is followed by something
+                                         else (gzip data that only ends too soon: FILE_TRUNCATED) */
 
     /* NIfTI. */
     DEEPTEPP_ERR_NIFTI_MAGIC = 40,       /* neither NIfTI-1 nor NIfTI-2 in one file */
     DEEPTEPP_ERR_NIFTI_PAIR = 41,        /* a header of a .hdr/.img pair */
     DEEPTEPP_ERR_NIFTI_ANALYZE = 42,     /* an ANALYZE 7.5 header */
-    DEEPTEPP_ERR_NIFTI_DIM = 43,         /* dim[0] outside 3..7; dim[1..4] outside 1..2^31-1; dim[5..7] not 1; or a product
-                                            in bytes beyond what memory can address */
+    DEEPTEPP_ERR_NIFTI_DIM = 43,         /* dim[0] outside 3..7; dim[1..4] outside 1..2^31-1; dim[5..7] not 1; or a
+                                            product in bytes beyond what memory can address */
     DEEPTEPP_ERR_NIFTI_4D = 44,          /* several volumes in the file and none was chosen, or one that is not there */
     DEEPTEPP_ERR_NIFTI_DATATYPE = 45,    /* a data type this library does not read */
     DEEPTEPP_ERR_NIFTI_BITPIX = 46,      /* bitpix disagrees with the data type */
@@ -110,11 +113,12 @@ typedef enum deeptepp_status {
     DEEPTEPP_ERR_VOLUME_STRIDES = 61,   /* strides that make voxels overlap or whose span overflows */
     DEEPTEPP_ERR_VOLUME_TYPE = 62,      /* an unknown voxel type */
     DEEPTEPP_ERR_VOLUME_AFFINE = 63,    /* not finite; last row not 0 0 0 1; origin beyond 1e9 mm; a voxel edge outside
-                                           1e-6..1e6 mm; determinant of the axes' unit vectors below 1e-6; or a qform whose
-                                           b^2 + c^2 + d^2 is above 1 + 1e-5 */
+                                           1e-6..1e6 mm; determinant of the axes' unit vectors below 1e-6; or a qform
+                                           whose b^2 + c^2 + d^2 is above 1 + 1e-5 */
     DEEPTEPP_ERR_VOLUME_SHEAR = 64,     /* a cosine above 1e-3 between two of the affine's axes: no right angle */
     DEEPTEPP_ERR_VOLUME_SPACING = 65,   /* a pixdim more than 1e-3 of itself away from the affine's voxel edge */
-    DEEPTEPP_ERR_VOLUME_NONFINITE = 66, /* voxels NaN, infinite or beyond float32: count and first index in the message */
+    DEEPTEPP_ERR_VOLUME_NONFINITE = 66, /* voxels NaN, infinite or beyond float32: count and first index in the
+                                           message */
     DEEPTEPP_ERR_VOLUME_INEXACT = 67,   /* 64-bit integers beyond 2^53, which no double holds exactly */
 
     /* A model file. */
@@ -129,15 +133,16 @@ typedef enum deeptepp_status {
                                                 not go with the tensors */
     DEEPTEPP_ERR_MODEL_SCHEMA = 88,          /* written for another version of the description */
     DEEPTEPP_ERR_MODEL_ARCHITECTURE = 89,    /* an architecture this library does not have */
-    DEEPTEPP_ERR_MODEL_TENSORS = 90,         /* tensors missing, unexpected or mis-shaped (counted, as many named as fit, all
-                                                logged), or blocks that are those of no known ResNet */
+    DEEPTEPP_ERR_MODEL_TENSORS = 90,         /* tensors missing, unexpected or mis-shaped (counted, as many named as
+                                                fit, all logged), or blocks that are those of no known ResNet */
     DEEPTEPP_ERR_MODEL_NONFINITE = 91,       /* a weight that is NaN or infinite */
     DEEPTEPP_ERR_MODEL_VARIANCE = 92,        /* a running variance below 0 */
     DEEPTEPP_ERR_MODEL_SELF_TEST = 93,       /* the self-test gives another score than the file says */
     DEEPTEPP_ERR_MODEL_NO_SELF_TEST = 94,    /* a self-test was asked for and the file has none */
 
-    /* A case against its model. The GEOMETRY_ tolerance is 0.01 of the first image's smallest voxel edge, in mm: between the
-     * first voxels' centres (ORIGIN), or at an axis' end, after all its voxels (SPACING, DIRECTION). Sizes must be equal. */
+    /* A case against its model. The GEOMETRY_ tolerance is 0.01 of the first image's smallest voxel edge, in mm:
+     * between the first voxels' centres (ORIGIN), or at an axis' end, after all its voxels (SPACING, DIRECTION). Sizes
+     * must be equal. */
     DEEPTEPP_ERR_CHANNEL_MISSING = 110,     /* the model wants a channel the case does not have */
     DEEPTEPP_ERR_CHANNEL_UNKNOWN = 111,     /* the case has a channel the model does not know */
     DEEPTEPP_ERR_CHANNEL_DUPLICATE = 112,   /* one channel given twice */
@@ -151,7 +156,8 @@ typedef enum deeptepp_status {
     DEEPTEPP_ERR_MASK_LABELS = 120,         /* several labels and none was chosen */
     DEEPTEPP_ERR_MASK_FRACTIONAL = 121,     /* values that are not whole numbers of 0 and up */
     DEEPTEPP_ERR_MASK_SMALL = 122,          /* fewer voxels than the model's minimum */
-    DEEPTEPP_ERR_REGION_OUTSIDE = 123,      /* the region leaves the image, or the mask touches its border, and the model forbids it */
+    DEEPTEPP_ERR_REGION_OUTSIDE = 123,      /* the region leaves the image, or the mask touches its border, and the
+                                               model forbids it */
     DEEPTEPP_ERR_IMAGE_CONSTANT = 124,      /* image or crop has one value only: nothing to normalise */
     DEEPTEPP_ERR_SPACING_RANGE = 125,       /* voxel size outside the model's hard range */
     DEEPTEPP_ERR_COVARIATE_MISSING = 126,   /* the model wants a covariate the case does not have */
@@ -159,8 +165,8 @@ typedef enum deeptepp_status {
     DEEPTEPP_ERR_COVARIATE_DUPLICATE = 128, /* one covariate given twice */
     DEEPTEPP_ERR_COVARIATE_VALUE = 129,     /* NaN, infinite, or R's missing integer: a missing value is not a value */
     DEEPTEPP_ERR_COVARIATE_RANGE = 130,     /* outside the model's range, or not one of its levels */
-    DEEPTEPP_ERR_SCORE_NONFINITE = 131,     /* the network could overflow: an input value beyond 1e18, or a layer whose sums
-                                               could reach 1e30; far from what it was trained on */
+    DEEPTEPP_ERR_SCORE_NONFINITE = 131,     /* the network could overflow: an input value beyond 1e18, or a layer whose
+                                               sums could reach 1e30; far from what it was trained on */
 
     DEEPTEPP_STATUS_FORCE_INT32 = 0x7fffffff
 } deeptepp_status;
@@ -178,15 +184,15 @@ typedef struct deeptepp_error {
 
 /* ---- Callbacks -------------------------------------------------------------------------------------------------- */
 
-/* All are optional and are called only on the thread that made the call into the library, never on the library's own, and
- * only during that call; no _free calls any. They may not call back into the handle that is running, and must return: no
- * longjmp and no exception may leave them. `user` must live as long as the call, for a session's callbacks as long as the
- * session.
- *   log       a finished line of text without newline: warnings, wrong tensors, a new session's threads and
- *             backend, layers on slow code. Volumes log nothing.
+/* All are optional and are called only on the thread that made the call into the library, never on the library's own,
+ * and only during that call; no _free calls any. They may not call back into the handle that is running, and must
+ * return: no longjmp and no exception may leave them. `user` must live as long as the call, for a session's callbacks
+ * as long as the session.
+ *   log       a finished line of text without newline: warnings, wrong tensors, a new session's threads and backend,
+ *             layers on slow code. Volumes log nothing.
  *   progress  the fraction of this call's work that is done, rising from 0 to 1 within each call.
- *   cancel    asked at least every 50 ms; any value but 0 ends the call with DEEPTEPP_ERR_CANCELLED within 200 ms, but for
- *             what docs/conventions.md lists under known anomalies. */
+ *   cancel    asked at least every 50 ms; any value but 0 ends the call with DEEPTEPP_ERR_CANCELLED within 200 ms, but
+ *             for what docs/conventions.md lists under known anomalies. */
 typedef struct deeptepp_callbacks {
     size_t struct_size; /* sizeof(deeptepp_callbacks) */
     void (*log)(void *user, const char *line);
@@ -204,8 +210,8 @@ typedef struct deeptepp_model deeptepp_model;
 typedef struct deeptepp_model_options {
     size_t struct_size;                  /* sizeof(deeptepp_model_options) */
     const deeptepp_callbacks *callbacks; /* NULL: none. Used during the call only. */
-    int32_t threads;                     /* compute threads of every session of this model, for which its weights are laid
-                                            out; at most 256; 0: one a processor that the calling thread may use */
+    int32_t threads;                     /* compute threads of every session of this model, for which its weights are
+                                            laid out; at most 256; 0: one a processor that the calling thread may use */
     uint64_t max_file_bytes;             /* a larger file is refused; 0: 4 GiB */
 } deeptepp_model_options;
 
@@ -232,11 +238,11 @@ DEEPTEPP_API const char *deeptepp_model_sha256(const deeptepp_model *model);
 DEEPTEPP_API const char *deeptepp_model_json(const deeptepp_model *model);
 
 /* Bytes that the model and one session of it hold together: the weights of all members, the session's activations and
- * scratchpad. A further session has no weights of its own, so it adds only the rest. On top come: the case's own volumes; for
- * a model that takes mosaics, while scoring, a byte for each voxel of the mask's bounding box and some 1.5 MB a thread; the
- * backend's own descriptors and generated code, some MB. Intensity rules, percentiles included, need less than
- * 100 KB a thread. While a model is being opened, the file's tensors as stored, each given back once it is laid out: at the
- * peak about the larger of file and weights, and the largest layer once more. */
+ * scratchpad. A further session has no weights of its own, so it adds only the rest. On top come: the case's own
+ * volumes; for a model that takes mosaics, while scoring, a byte for each voxel of the mask's bounding box and some 1.5
+ * MB a thread; the backend's own descriptors and generated code, some MB. Intensity rules, percentiles included, need
+ * less than 100 KB a thread. While a model is being opened, the file's tensors as stored, each given back once it is
+ * laid out: at the peak about the larger of file and weights, and the largest layer once more. */
 DEEPTEPP_API uint64_t deeptepp_model_memory(const deeptepp_model *model);
 
 /* The shape of the network input, float32 in C order: views, channels, depth, height, width. */
@@ -273,8 +279,8 @@ typedef struct deeptepp_volume_options {
 } deeptepp_volume_options;
 
 /* A NIfTI-1 or NIfTI-2 file (.nii, gzip or not, known by its bytes). Opened once, read whole; every voxel checked.
- * sform is preferred to qform when its code is set. scl_slope and scl_inter are applied. The volume holds the voxels of the
- * one volume chosen, in the file's type; nothing larger is held while it is read. options: NULL for all defaults.
+ * sform is preferred to qform when its code is set. scl_slope and scl_inter are applied. The volume holds the voxels of
+ * the one volume chosen, in the file's type; nothing larger is held while it is read. options: NULL for all defaults.
  * Errors: ARGUMENT, STRUCT_SIZE, FILE_*, GZIP, NIFTI_*, VOLUME_*, MEMORY, CANCELLED. Any thread. */
 DEEPTEPP_API deeptepp_status deeptepp_volume_open(deeptepp_volume **out, const char *path,
                                                   const deeptepp_volume_options *options, deeptepp_error *error);
@@ -289,7 +295,8 @@ typedef struct deeptepp_array {
     const void *data;   /* voxel (0, 0, 0); native byte order, any alignment */
     deeptepp_type type;
     int64_t dims[3];    /* voxels along i, j, k; each at least 1 */
-    int64_t strides[3]; /* bytes from one voxel to the next along i, j, k, negative allowed; all 0: i fastest, no gaps */
+    int64_t strides[3]; /* bytes from one voxel to the next along i, j, k, negative allowed; all 0: i fastest, no
+                           gaps */
     double affine[16];  /* row-major 4x4: voxel indices (i, j, k, 1) to RAS millimetres */
 } deeptepp_array;
 
@@ -323,17 +330,17 @@ DEEPTEPP_API deeptepp_status deeptepp_volume_copy_ras(const deeptepp_volume *vol
 /* ---- Case ------------------------------------------------------------------------------------------------------- */
 
 /* What is known of one patient: images by channel name, the tumour mask, covariates by name. Make a new case for each
- * patient: set_mask replaces, but an image or a covariate that was set cannot be taken back, and setting it again is refused.
- * Scoring only reads a case: any number of sessions, in any threads, may score one at once, as long as nobody sets anything
- * or frees it meanwhile. Setting is for one thread at a time. */
+ * patient: set_mask replaces, but an image or a covariate that was set cannot be taken back, and setting it again is
+ * refused. Scoring only reads a case: any number of sessions, in any threads, may score one at once, as long as nobody
+ * sets anything or frees it meanwhile. Setting is for one thread at a time. */
 typedef struct deeptepp_case deeptepp_case;
 
 /* Errors: ARGUMENT, MEMORY. Any thread. */
 DEEPTEPP_API deeptepp_status deeptepp_case_new(deeptepp_case **out, deeptepp_error *error);
 DEEPTEPP_API void deeptepp_case_free(deeptepp_case *patient);
 
-/* Adds an image under the channel name the model uses. The case keeps its own hold on the volume, and its own copy of the
- * name. name NULL: the only channel of a model that has one. Errors: ARGUMENT, CHANNEL_DUPLICATE, MEMORY. */
+/* Adds an image under the channel name the model uses. The case keeps its own hold on the volume, and its own copy of
+ * the name. name NULL: the only channel of a model that has one. Errors: ARGUMENT, CHANNEL_DUPLICATE, MEMORY. */
 DEEPTEPP_API deeptepp_status deeptepp_case_set_image(deeptepp_case *patient, const char *name, deeptepp_volume *image,
                                                      deeptepp_error *error);
 
@@ -351,19 +358,21 @@ DEEPTEPP_API deeptepp_status deeptepp_case_set_covariate(deeptepp_case *patient,
 /* ---- Session ---------------------------------------------------------------------------------------------------- */
 
 /* A model made ready to run: one compute thread, its helpers, and all memory a score needs. One thread at a time (a
- * second gets DEEPTEPP_ERR_BUSY); make one session a thread. Computation happens on the session's own threads, as many as
- * the model was opened with, whose floating-point environment the host neither sees nor changes. Usable in a child after
- * fork(), if at the fork no call was running in it and no other thread was creating a session or opening a model. */
+ * second gets DEEPTEPP_ERR_BUSY); make one session a thread. Computation happens on the session's own threads, as many
+ * as the model was opened with, whose floating-point environment the host neither sees nor changes. Usable in a child
+ * after fork(), if at the fork no call was running in it and no other thread was creating a session or opening a model.
+ * */
 typedef struct deeptepp_session deeptepp_session;
 typedef struct deeptepp_result deeptepp_result;
 
 typedef struct deeptepp_session_options {
     size_t struct_size;                  /* sizeof(deeptepp_session_options) */
     const deeptepp_callbacks *callbacks; /* NULL: none. Copied; used by every call on the session. */
-    int32_t no_guidance;                 /* not 0: no result carries guidance: deeptepp_result_guidance gives NULL, the JSON
-                                            null. (A model's seeded weights or missing `guidance` have the same effect.) */
-    uint64_t memory_limit;               /* bytes that deeptepp_model_memory may say at most; 0: any. Checked once, when the
-                                            session is made */
+    int32_t no_guidance;                 /* not 0: no result carries guidance: deeptepp_result_guidance gives NULL, the
+                                            JSON null. (A model's seeded weights or missing `guidance` have the same
+                                            effect.) */
+    uint64_t memory_limit;               /* bytes that deeptepp_model_memory may say at most; 0: any. Checked once, when
+                                            the session is made */
 } deeptepp_session_options;
 
 /* options: NULL for all defaults. The session keeps its own hold on the model.
@@ -374,9 +383,9 @@ DEEPTEPP_API deeptepp_status deeptepp_session_new(deeptepp_session **out, deepte
 /* Waits for the layer that a cancelled call left being computed; calls no callback. Not while a call is running. */
 DEEPTEPP_API void deeptepp_session_free(deeptepp_session *session);
 
-/* Scores a case. The result is the caller's. Errors: ARGUMENT, those of a case against its model, VOLUME_NONFINITE, BUSY,
- * CANCELLED, MEMORY, THREAD, BACKEND. The session can be used again after any of them; after CANCELLED the next call first
- * waits for the layer that was being computed, and can be cancelled while it waits. */
+/* Scores a case. The result is the caller's. Errors: ARGUMENT, those of a case against its model, VOLUME_NONFINITE,
+ * BUSY, CANCELLED, MEMORY, THREAD, BACKEND. The session can be used again after any of them; after CANCELLED the next
+ * call first waits for the layer that was being computed, and can be cancelled while it waits. */
 DEEPTEPP_API deeptepp_status deeptepp_session_score(deeptepp_session *session, const deeptepp_case *patient,
                                                     deeptepp_result **out, deeptepp_error *error);
 
@@ -400,8 +409,8 @@ DEEPTEPP_API void deeptepp_result_free(deeptepp_result *result);
  * Unit and range are the model's. */
 DEEPTEPP_API double deeptepp_result_score(const deeptepp_result *result);
 
-/* Standard deviation (n - 1) of the score over views: how much the angle of rotation matters. It is not an uncertainty of
- * the score. NaN with one view. */
+/* Standard deviation (n - 1) of the score over views: how much the angle of rotation matters. It is not an uncertainty
+ * of the score. NaN with one view. */
 DEEPTEPP_API double deeptepp_result_score_sd(const deeptepp_result *result);
 
 /* Each view's score (mean over members) and each member's (mean over views), covariates' term included; NaN for an
@@ -426,29 +435,33 @@ DEEPTEPP_API double deeptepp_result_survival_time(const deeptepp_result *result,
 DEEPTEPP_API double deeptepp_result_survival(const deeptepp_result *result, int64_t index);
 
 /* What the paper proposes for the tier, with its evidence, in one paragraph that says "research use only"; NULL when
- * the model does not state that its tiers are the paper's, when its weights are "seeded" (random), and with no_guidance. Its
- * parts are in the JSON under "guidance". */
+ * the model does not state that its tiers are the paper's, when its weights are "seeded" (random), and with
+ * no_guidance. Its parts are in the JSON under "guidance". */
 DEEPTEPP_API const char *deeptepp_result_guidance(const deeptepp_result *result);
 
 /* What a careful reader should know before using the number. */
 typedef enum deeptepp_warning {
-    DEEPTEPP_WARN_AFFINES_DISAGREE = 1,    /* sform and qform are both set and put a corner more than 0.001 mm apart; sform
-                                              was used */
+    DEEPTEPP_WARN_AFFINES_DISAGREE = 1,    /* sform and qform are both set and put a corner more than 0.001 mm apart;
+                                              sform was used */
     DEEPTEPP_WARN_ORIENTATION_ASSUMED = 2, /* the file states no orientation; the caller's was used */
     DEEPTEPP_WARN_PADDED = 3,              /* part of the region lies outside the image and was filled */
     DEEPTEPP_WARN_MASK_AT_BORDER = 4,      /* the mask touches the image's border: the tumour may be cut */
     DEEPTEPP_WARN_SPACING = 5,             /* voxel size outside the model's usual range */
-    DEEPTEPP_WARN_NEAR_CUTPOINT = 6,       /* within the tolerance of a cut-point: the tier could be the other. Unless the
-                                              file states a larger tolerance this is about numerical reproducibility between
-                                              machines only (1e-4 of the larger of 1 and the cut-point's magnitude) */
+    DEEPTEPP_WARN_NEAR_CUTPOINT = 6,       /* within the tolerance of a cut-point: the tier could be the other. Unless
+                                              the file states a larger tolerance this is about numerical reproducibility
+                                              between machines only (1e-4 of the larger of 1 and the cut-point's
+                                              magnitude) */
     DEEPTEPP_WARN_COVARIATE_FILLED = 7,    /* a missing covariate got the model's stated substitute */
-    DEEPTEPP_WARN_GEOMETRY_TOLERATED = 8,  /* volumes of the case differ in geometry by more than 0.001 of the smallest voxel
-                                              edge, within the 0.01 that is tolerated (see the GEOMETRY_ errors) */
+    DEEPTEPP_WARN_GEOMETRY_TOLERATED = 8,  /* volumes of the case differ in geometry by more than 0.001 of the smallest
+                                              voxel edge, within the 0.01 that is tolerated (see the GEOMETRY_ errors)
+                                              */
     DEEPTEPP_WARN_SEEDED_WEIGHTS = 9,      /* the model says its weights are not trained: the score means nothing */
-    DEEPTEPP_WARN_STORED_ORDER = 10,       /* the model ignores orientation: the score depends on how the file is stored */
+    DEEPTEPP_WARN_STORED_ORDER = 10,       /* the model ignores orientation: the score depends on how the file is stored
+                                              */
     DEEPTEPP_WARN_SLICES_DROPPED = 11,     /* more slices carry the mask than a mosaic holds; the last were left out */
     DEEPTEPP_WARN_CONSTANT_SLICE = 12,     /* slices of one value only: their tiles are 0 */
-    DEEPTEPP_WARN_MASK_FADED = 13,         /* a mask so thin that interpolation leaves nothing of it in some slices or views */
+    DEEPTEPP_WARN_MASK_FADED = 13,         /* a mask so thin that interpolation leaves nothing of it in some slices or
+                                              views */
     DEEPTEPP_WARNING_FORCE_INT32 = 0x7fffffff
 } deeptepp_warning;
 
