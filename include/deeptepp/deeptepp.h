@@ -360,8 +360,8 @@ DEEPTEPP_API deeptepp_status deeptepp_case_set_covariate(deeptepp_case *patient,
 /* A model made ready to run: one compute thread, its helpers, and all memory a score needs. One thread at a time (a
  * second gets DEEPTEPP_ERR_BUSY); make one session a thread. Computation happens on the session's own threads, as many
  * as the model was opened with, whose floating-point environment the host neither sees nor changes. Usable in a child
- * after fork(), if at the fork no call was running in it and no other thread was creating a session or opening a model.
- * */
+ * after fork(), if at the fork no call was running in it and no other thread was creating a session or opening a
+ * model. */
 typedef struct deeptepp_session deeptepp_session;
 typedef struct deeptepp_result deeptepp_result;
 
@@ -453,11 +453,11 @@ typedef enum deeptepp_warning {
                                               magnitude) */
     DEEPTEPP_WARN_COVARIATE_FILLED = 7,    /* a missing covariate got the model's stated substitute */
     DEEPTEPP_WARN_GEOMETRY_TOLERATED = 8,  /* volumes of the case differ in geometry by more than 0.001 of the smallest
-                                              voxel edge, within the 0.01 that is tolerated (see the GEOMETRY_ errors)
-                                              */
+                                              voxel edge, within the 0.01 that is tolerated (see the GEOMETRY_
+                                              errors) */
     DEEPTEPP_WARN_SEEDED_WEIGHTS = 9,      /* the model says its weights are not trained: the score means nothing */
-    DEEPTEPP_WARN_STORED_ORDER = 10,       /* the model ignores orientation: the score depends on how the file is stored
-                                              */
+    DEEPTEPP_WARN_STORED_ORDER = 10,       /* the model ignores orientation: the score depends on how the file is
+                                              stored */
     DEEPTEPP_WARN_SLICES_DROPPED = 11,     /* more slices carry the mask than a mosaic holds; the last were left out */
     DEEPTEPP_WARN_CONSTANT_SLICE = 12,     /* slices of one value only: their tiles are 0 */
     DEEPTEPP_WARN_MASK_FADED = 13,         /* a mask so thin that interpolation leaves nothing of it in some slices or
