@@ -28,7 +28,8 @@ class Array(ctypes.Structure):
 
 
 class SessionOptions(ctypes.Structure):
-    _fields_ = [("struct_size", c_size_t), ("callbacks", c_void_p), ("no_guidance", c_int32), ("memory_limit", c_uint64)]
+    _fields_ = [("struct_size", c_size_t), ("callbacks", c_void_p), ("no_guidance", c_int32),
+                ("memory_limit", c_uint64)]
 
 
 class ModelOptions(ctypes.Structure):

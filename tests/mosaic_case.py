@@ -11,7 +11,8 @@ SIZES = {"mosaic": [1, 512, 512], "mosaic_cube": [64, 64, 64]}
 
 def session(folder, kind="mosaic", slices="first", axes="stored", angles=ANGLES):
     """A small random network behind the views: only they matter."""
-    section = {"recipe": kind, "channels": ["t1"], "axes": axes, "size": SIZES[kind], "slices": slices, "angles_deg": angles}
+    section = {"recipe": kind, "channels": ["t1"], "axes": axes, "size": SIZES[kind], "slices": slices,
+               "angles_deg": angles}
     path = folder / "model.safetensors"
     network = {"architecture": "pmg2d", "width": 8} if kind == "mosaic" else {"depth": 10, "width": 4, "size": 64}
     make_model.make_model(path, **network, self_test=False, overrides={"input": section})
@@ -41,5 +42,5 @@ def waves(shape, seed=1):
     x, y, z = np.meshgrid(*(np.arange(n) for n in shape), indexing="ij")
     state = (x * 73856093 ^ y * 19349663 ^ z * 83492791 ^ seed * 2654435761) & 0xFFFFFFFF
     noise = (state * 1103515245 + 12345 & 0x7FFFFFFF) / 2**31
-    parabola = ((x - shape[0] / 3) / shape[0]) ** 2 + ((y - shape[1] / 2) / shape[1]) ** 2 + ((z - shape[2] / 4) / shape[2]) ** 2
+    parabola = sum(((n - size / part) / size) ** 2 for n, size, part in zip((x, y, z), shape, (3, 2, 4)))
     return (1 / (1 + 4 * parabola) + 0.2 * noise) / 1.2

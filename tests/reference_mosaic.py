@@ -12,8 +12,8 @@ BEFORE, AFTER = 5, 10
 
 
 def warp(plane, matrix, size):
-    """cv2.warpAffine with weights of 1/32 cell, whatever the version and type: OpenCV 4 has them for all types, OpenCV 5
-    only where it has no newer kernel; and neither takes 32-bit integers. float64 has them in both."""
+    """cv2.warpAffine with weights of 1/32 cell, whatever the version and type: OpenCV 4 has them for all types, OpenCV
+    5 only where it has no newer kernel; and neither takes 32-bit integers. float64 has them in both."""
     if plane.dtype in (np.int16, np.float64) or (int(cv2.__version__.split(".")[0]) < 5 and plane.itemsize < 4):
         return cv2.warpAffine(plane, matrix, size, flags=cv2.INTER_LINEAR)
     exact = cv2.warpAffine(plane.astype(np.float64), matrix, size, flags=cv2.INTER_LINEAR)
@@ -44,7 +44,8 @@ def resize(array, size):
 
 
 def nearest(indices, size):
-    """First of and how many resized cells read any index from the first to the last, or hold their middles if none does."""
+    """First of and how many resized cells read any index from the first to the last, or hold their middles if none
+    does."""
     inside = np.zeros((size, 1))
     inside[indices[0]:indices[-1] + 1] = 1
     cells = np.flatnonzero(resize(inside, (1, EDGE)) > 0)
@@ -94,7 +95,8 @@ def tiles(image, mask, degrees, rule="first"):
     touched = sorted(crops)
     chosen = touched
     if len(touched) > TILES:
-        chosen = touched[:TILES] if rule == "first" else [touched[(2 * n + 1) * len(touched) // (2 * TILES)] for n in range(TILES)]
+        spaced = [touched[(2 * n + 1) * len(touched) // (2 * TILES)] for n in range(TILES)]
+        chosen = touched[:TILES] if rule == "first" else spaced
     rotated = rotate(image, degrees)
     made = [tile(rotated[:, :, z], crops[z]) for z in chosen]
     stack = np.stack([made[n % len(made)][0] for n in range(TILES)])

@@ -14,14 +14,15 @@ ABI = ROOT / "tests" / "abi"
 HEADER = ROOT / "include" / "deeptepp" / "deeptepp.h"
 
 
-# The baseline is made with the same options: abidw OPTIONS --out-file tests/abi/deeptepp.abi LIBRARY, on Debian 12, from
-# a build with debugging information; the list of symbols from nm -D --defined-only, sorted.
+# The baseline is made with the same options: abidw OPTIONS --out-file tests/abi/deeptepp.abi LIBRARY, on Debian 12,
+# from a build with debugging information; the list of symbols from nm -D --defined-only, sorted.
 ABIDW_OPTIONS = ["--headers-dir", HEADER.parent, "--drop-private-types", "--drop-undefined-syms", "--no-show-locs",
                  "--no-corpus-path", "--no-comp-dir-path", "--short-locs", "--no-elf-needed"]
 
 
 def run(*command, **keywords):
-    done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **keywords)
+    done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          **keywords)
     assert done.returncode == 0, done.stdout
     return done.stdout
 
@@ -50,8 +51,8 @@ def test_abidiff(library_path, tmp_path):
 def test_header_compiles_alone(compiler, standard, language, tmp_path):
     source = tmp_path / "one.c"
     source.write_text("#include <deeptepp/deeptepp.h>\nint main(void) { return deeptepp_version() == 0; }\n")
-    run(compiler, "-x", language, f"-std={standard}", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I", ROOT / "include",
-        "-c", source, "-o", tmp_path / "one.o")
+    run(compiler, "-x", language, f"-std={standard}", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I",
+        ROOT / "include", "-c", source, "-o", tmp_path / "one.o")
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +80,8 @@ def test_usage_block_from_outside(installed, tmp_path, tiny_case):
     block = HEADER.read_text().split("#include <deeptepp/deeptepp.h>\n *\n", 1)[1].split("\n *\n", 1)[0]
     body = "\n".join(line[3:] for line in block.splitlines())
     source = tmp_path / "usage.c"
-    source.write_text("#include <stdio.h>\n#include <deeptepp/deeptepp.h>\nint main(void)\n{\n" + body + "\nreturn 0;\n}\n")
+    source.write_text("#include <stdio.h>\n#include <deeptepp/deeptepp.h>\nint main(void)\n{\n" + body +
+                      "\nreturn 0;\n}\n")
     program = tmp_path / "usage"
     run("gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", source, "-o", program,
         *pkg_config(installed, "--cflags", "--libs"))
@@ -88,7 +90,8 @@ def test_usage_block_from_outside(installed, tmp_path, tiny_case):
         shutil.copy(path, tmp_path / name)
     library = next(installed[1].rglob("libdeeptepp.so")).parent
     said = run(program, cwd=tmp_path, env={**os.environ, "LD_LIBRARY_PATH": str(library)})
-    expected = json.loads(run(os.environ["DEEPTEPP_CLI"], "score", "--json", "--model", model, "--image", image, "--mask", mask))
+    expected = json.loads(run(os.environ["DEEPTEPP_CLI"], "score", "--json", "--model", model, "--image", image,
+                              "--mask", mask))
     assert said == f"score {expected['score']:.6f}, tier {expected['tier']['index']}\n"
 
 
@@ -117,5 +120,6 @@ def test_one_version(installed):
 def test_nothing_else_is_installed(installed):
     staging, prefix = installed
     found = {str(p.relative_to(prefix)) for p in prefix.rglob("*") if p.is_file() and not p.is_symlink()}
-    allowed = r"bin/deeptepp|include/deeptepp/(deeptepp|version)\.h|lib.*/libdeeptepp\.(a|so\.[\d.]+)|lib.*/pkgconfig/deeptepp\.pc"
+    allowed = r"bin/deeptepp|include/deeptepp/(deeptepp|version)\.h|lib.*/libdeeptepp\.(a|so\.[\d.]+)|" \
+        r"lib.*/pkgconfig/deeptepp\.pc"
     assert not [name for name in found if not re.fullmatch(allowed, name)]

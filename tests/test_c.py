@@ -1,4 +1,4 @@
-"""The C tests, one pytest item a binary and a way to run it: plain, under AddressSanitizer and UBSan, under valgrind."""
+"""The C tests, one pytest item a binary and a way to run it: plain, under the sanitizers, under valgrind."""
 
 import os
 import shutil
@@ -16,7 +16,8 @@ HEAVY = ("net", "ops", "session", "worker", "winograd", "taps", "intensity", "pr
 
 # Blocked layouts and no Winograd (AVX2), sums in unblocked layouts only (AVX), gemm alone (SSE4.1).
 FLAGS = {"SSE41": "sse4_1", "AVX": "avx", "AVX2": "avx2"}
-OLDER = [("test_net", "AVX"), ("test_net", "AVX2"), ("test_session", "AVX2")] + [("test_net_runs", isa) for isa in FLAGS]
+OLDER = [("test_net", "AVX"), ("test_net", "AVX2"), ("test_session", "AVX2"),
+         *(("test_net_runs", isa) for isa in FLAGS)]
 
 # They measure milliseconds or resident memory of a machine that others may use: a second failure counts.
 MEASURING = ("session", "worker", "net_runs")
@@ -57,7 +58,8 @@ def test_older_instructions(name, isa):
 def test_sanitized(name):
     run([binary("DEEPTEPP_SANITIZED", name)], DEEPTEPP_SANITIZED_RUN="1",
         ASAN_OPTIONS="detect_stack_use_after_return=1:allocator_may_return_null=1",
-        LSAN_OPTIONS=f"suppressions={HERE}/lsan.supp:print_suppressions=0", UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
+        LSAN_OPTIONS=f"suppressions={HERE}/lsan.supp:print_suppressions=0",
+        UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if not n.removeprefix("test_").startswith(HEAVY)])

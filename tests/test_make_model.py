@@ -20,7 +20,8 @@ SMALL = {"depth": 10, "width": 4, "size": 24, "self_test": False}
 MONAI_CASES = {
     "10": {"depth": 10}, "18": {"depth": 18}, "34": {"depth": 34}, "50": {"depth": 50}, "101": {"depth": 101},
     "152": {"depth": 152}, "200": {"depth": 200},
-    "A": {"shortcut": "A"}, "A bottleneck": {"depth": 50, "shortcut": "A"}, "downsample bias": {"downsample_bias": True},
+    "A": {"shortcut": "A"}, "A bottleneck": {"depth": 50, "shortcut": "A"},
+    "downsample bias": {"downsample_bias": True},
     "stem": {"stem_kernel": (3, 5, 7), "stem_stride": (1, 2, 2), "pool": False},
     "channels and classes": {"channels": ("pre", "post"), "classes": 3},
 }

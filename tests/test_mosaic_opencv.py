@@ -78,7 +78,8 @@ def test_phantoms_as_stored(name, sessions, phantoms):
 
 
 IMAGE_TYPES = ["uint8", "int16", "uint16", "float32", "float64"]
-PAIRS = [(image, "uint8") for image in IMAGE_TYPES] + [("int16", mask) for mask in ("int16", "int32", "float32", "float64")]
+PAIRS = [(image, "uint8") for image in IMAGE_TYPES] + \
+    [("int16", mask) for mask in ("int16", "int32", "float32", "float64")]
 
 
 @pytest.mark.parametrize("image_type, mask_type", PAIRS + [("uint8", "int16"), ("float32", "float32")])

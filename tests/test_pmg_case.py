@@ -39,7 +39,8 @@ def compare(path, model, image, mask):
     assert result["view_scores"] == pytest.approx(each.mean(axis=0), abs=allowed)
     assert result["member_scores"] == pytest.approx(each.mean(axis=1), abs=allowed)
     for fewer in (each[:, 1:], each[1:]):
-        assert abs(fewer.mean() - each.mean()) > allowed, "the comparison would not see a view or a member that is missing"
+        assert abs(fewer.mean() - each.mean()) > allowed, \
+            "the comparison would not see a view or a member that is missing"
 
 
 @pytest.mark.parametrize("name", ["breast1", "brain1"])

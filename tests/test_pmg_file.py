@@ -69,8 +69,9 @@ def test_a_lost_block_is_seen(block, tmp_path):
 
 
 def test_what_no_pool_reads_is_not_computed(tmp_path):
-    """By hand, in GMAC a view at the published width: stem 0.2055 (one plane), layers 3.4897, 5.3687, 7.6504 and 4.2278,
-    blocks 20.401, 5.369 and 1.476 on whole maps, 15.649, 4.140 and 1.161 on what the pools read; linear layers 0.005."""
+    """By hand, in GMAC a view at the published width: stem 0.2055 (one plane), layers 3.4897, 5.3687, 7.6504 and
+    4.2278, blocks 20.401, 5.369 and 1.476 on whole maps, 15.649, 4.140 and 1.161 on what the pools read; linear layers
+    0.005."""
     program = Path(os.environ["DEEPTEPP_BUILD"]) / "tests" / "pmg_heads"
     path = written(tmp_path, width=64)
     np.zeros((512, 512), dtype="<f4").tofile(tmp_path / "view")

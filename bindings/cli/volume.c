@@ -34,7 +34,8 @@ char *cli_volume_path(const char *name)
  * what it says. */
 static int fail(const char *path, int64_t number, const deeptepp_error *error)
 {
-    const char *said = error->status == DEEPTEPP_ERR_NIFTI_4D ? strrchr(error->message, ',') : NULL; /* after the path */
+    const bool several = error->status == DEEPTEPP_ERR_NIFTI_4D;
+    const char *said = several ? strrchr(error->message, ',') : NULL; /* after the path */
     const char *range = said ? strstr(said, " 1 to ") : NULL;
     const unsigned long long count = range ? strtoull(range + strlen(" 1 to "), NULL, 10) : 0;
     if (!count)

@@ -204,7 +204,8 @@ def compare(arguments):
     with tempfile.TemporaryDirectory() as folder:
         model = str(Path(folder) / "model.safetensors")
         size = {} if arguments.architecture == "pmg2d" else {"size": arguments.size}
-        make_model.make_model(model, architecture=arguments.architecture, **size, views=arguments.views, self_test=False)
+        make_model.make_model(model, architecture=arguments.architecture, **size, views=arguments.views,
+                             self_test=False)
         if {"onnxruntime", "openvino"} & set(arguments.peers):
             subprocess.run([sys.executable, HERE / "peer.py", "export", model], check=True, stdout=subprocess.DEVNULL,
                            stderr=subprocess.DEVNULL)

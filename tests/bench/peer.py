@@ -25,7 +25,8 @@ def describe(model):
 
 
 def seeded_input(description):
-    """Each view the model format's self-test input, with its number from 1 as the seed; a mosaic as three equal planes."""
+    """Each view the model format's self-test input, with its number from 1 as the seed; a mosaic as three equal
+    planes."""
     from numpy_resnet import self_test_input
     section = description["input"]
     flat = description["network"]["architecture"] == "pmg2d"

@@ -1,5 +1,5 @@
-"""Writes the stored vectors beside this file: what MONAI, SciPy, OpenCV and PyTorch say of a few seeded models. By hand,
-where these are installed (tests/live-requirements.txt):
+"""Writes the stored vectors beside this file: what MONAI, SciPy, OpenCV and PyTorch say of a few seeded models. By
+hand, where these are installed (tests/live-requirements.txt):
 
     python tests/golden/make_golden.py [FOLDER OF breast1_*.nii.gz]
 

@@ -2,8 +2,8 @@
 
     python tests/golden/make_mosaics.py [FOLDER OF breast1_*.nii.gz]
 
-Nothing of the C library is used: reference_mosaic.py is written from the description. OpenCV 4.10, 4.14 and 5.0 give the
-same file. tests/test_mosaic_golden.py compares with NumPy alone.
+Nothing of the C library is used: reference_mosaic.py is written from the description. OpenCV 4.10, 4.14 and 5.0 give
+the same file. tests/test_mosaic_golden.py compares with NumPy alone.
 """
 
 import sys
@@ -20,7 +20,8 @@ import reference_mosaic  # noqa: E402
 
 def main(folder):
     cases = golden_mosaic.generated()
-    cases["breast1"] = [np.asarray(nibabel.load(folder / f"breast1_{kind}.nii.gz").dataobj) for kind in ("image", "label")]
+    cases["breast1"] = [np.asarray(nibabel.load(folder / f"breast1_{kind}.nii.gz").dataobj)
+                        for kind in ("image", "label")]
     stored = {}
     for name, (image, mask) in cases.items():
         mosaics = [reference_mosaic.mosaic(image, mask, degrees)[0] for degrees in golden_mosaic.ANGLES]
