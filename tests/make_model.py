@@ -37,7 +37,7 @@ PHANTOM_EDGE = 32
 DEFAULTS = {
     "architecture": "resnet3d", "depth": 18, "width": 64, "shortcut": "B", "stem_stride": (2, 2, 2), "pool": True,
     "layer_strides": (1, 2, 2, 2), "layer_dilations": (1, 1, 1, 1), "stem_kernel": (7, 7, 7), "downsample_bias": False,
-    "activation": "relu", "channels": ("t1c",), "classes": 2, "members": 0, "size": (64, 64, 64), "views": 10,
+    "activation": "relu", "stem_activation": None, "channels": ("t1c",), "classes": 2, "members": 0, "size": (64, 64, 64), "views": 10,
     "seed": 1, "dtype": "F32", "self_test": True, "overrides": {},
 }
 
@@ -118,6 +118,8 @@ def network_section(o):
         "layer_strides": list(o["layer_strides"]), "layer_dilations": list(o["layer_dilations"]),
         "shortcut": o["shortcut"], "activation": o["activation"],
     }
+    if o["stem_activation"]:
+        section["stem_activation"] = o["stem_activation"]
     if o["members"]:
         section["members"] = [f"fold{i}." for i in range(o["members"])]
     return section
@@ -297,6 +299,7 @@ def parse_arguments():
         add(f"--{key}", type=numbers, help="one number or several with commas")
     add("--shortcut", choices="AB")
     add("--activation", choices=numpy_resnet.ACTIVATIONS)
+    add("--stem-activation", choices=numpy_resnet.ACTIVATIONS)
     add("--dtype", choices=[name for name in ENCODE if name != "I64"])
     add("--channels", type=lambda text: tuple(text.split(",")))
     add("--no-pool", dest="pool", action="store_const", const=False)

@@ -51,6 +51,7 @@ class Member:
         self.network = network
         self.tensors = {name: value.astype(np.float64) for name, value in tensors.items()}
         self.activation = ACTIVATIONS[network["activation"]]
+        self.stem_activation = ACTIVATIONS[network.get("stem_activation", network["activation"])]
 
     def batch_norm(self, x, name):
         weight, bias, mean, variance = (self.tensors[f"{name}.{part}"]
@@ -81,7 +82,7 @@ class Member:
     def stages(self, x):
         """The maps after the stem and after each of the four layers."""
         x = convolution(x.astype(np.float64), self.tensors["conv1.weight"], self.network["stem_stride"])
-        x = self.activation(self.batch_norm(x, "bn1"))
+        x = self.stem_activation(self.batch_norm(x, "bn1"))
         if self.network["stem_pool"]:
             x = windows(x, (3, 3, 3), (2, 2, 2), 1, -np.inf).max(axis=(4, 5, 6))
         yield x

@@ -8,7 +8,7 @@ typedef struct walk {
     const tiny_model *model;
     const json_t *network;
     char prefix[32];
-    dtp_activation activation;
+    dtp_activation stem_activation, activation;
 } walk;
 
 static int64_t element(const json_t *network, const char *key, size_t index)
@@ -113,21 +113,29 @@ static reference_map stem(const walk *w, const reference_map *input)
     for (size_t i = 0; i < 3; i++)
         stride[i] = element(w->network, "stem_stride", i);
     reference_map map = unit(w, input, "conv1", "bn1", stride, 1);
-    reference_activate(&map, w->activation);
+    reference_activate(&map, w->stem_activation);
     if (json_is_true(json_object_get(w->network, "stem_pool")))
         replace(&map, reference_max_pool(&map, &pool));
     return map;
 }
 
+/* Of the first of these keys that is there. */
+static dtp_activation activation(const json_t *network, const char *key, const char *otherwise)
+{
+    const char *name = json_string_value(json_object_get(network, key));
+    if (!name)
+        return activation(network, otherwise, NULL);
+    return strcmp(name, "relu") == 0 ? DTP_RELU : strcmp(name, "elu") == 0 ? DTP_ELU : DTP_LEAKY_RELU;
+}
+
 static walk begin(const tiny_model *model, int member)
 {
-    walk w = {.model = model, .network = json_object_get(model->description, "network"), .activation = DTP_RELU};
-    const char *activation = json_string_value(json_object_get(w.network, "activation"));
+    walk w = {.model = model, .network = json_object_get(model->description, "network")};
     const json_t *members = json_object_get(w.network, "members");
     if (members)
         snprintf(w.prefix, sizeof w.prefix, "%s", json_string_value(json_array_get(members, (size_t)member)));
-    if (strcmp(activation, "relu") != 0)
-        w.activation = strcmp(activation, "elu") == 0 ? DTP_ELU : DTP_LEAKY_RELU;
+    w.stem_activation = activation(w.network, "stem_activation", "activation");
+    w.activation = activation(w.network, "activation", NULL);
     return w;
 }
 

@@ -1,5 +1,5 @@
 """The resnet3d of docs/model-format.md in PyTorch, with the options MONAI's ResNet lacks: dilations, layer strides, a
-stem stride per axis, an activation within the blocks. Names and shapes are MONAI's and MedicalNet's.
+stem stride per axis, an activation of the blocks. Names and shapes are MONAI's and MedicalNet's.
 
     python tests/reference_resnet.py MODEL INPUT.npy [--dtype float64]
 
@@ -78,7 +78,7 @@ class ResNet(nn.Module):
         activation = ACTIVATIONS[network["activation"]]
         self.conv1 = convolution(tensors["conv1.weight"], tuple(network["stem_stride"]))
         self.bn1 = nn.BatchNorm3d(len(tensors["conv1.weight"]))
-        self.act = activation()
+        self.act = ACTIVATIONS[network.get("stem_activation", network["activation"])]()
         self.pool = nn.MaxPool3d(3, stride=2, padding=1) if network["stem_pool"] else nn.Identity()
         for layer in range(4):
             parts = under(tensors, f"layer{layer + 1}.")

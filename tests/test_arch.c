@@ -445,6 +445,26 @@ static void refuse_network(const char *patch, deeptepp_status wanted, const char
     arch_free(s);
 }
 
+static void read_activations(const char *activation, const char *patch, dtp_activation stem, dtp_activation blocks)
+{
+    const tiny_options options = {.activation = activation, .patch = patch};
+    arch_subject *s = arch_make(&options);
+    assert_int_equal(arch_build(s), DEEPTEPP_OK);
+    for (int i = 0; i < s->arch.graph.n_layers - 2; i++)
+        if (s->arch.graph.layers[i].activation != DTP_IDENTITY)
+            assert_int_equal(s->arch.graph.layers[i].activation, i == 0 ? stem : blocks);
+    arch_free(s);
+}
+
+/* As MONAI's ResNet has it: `act` is the stem's. A file without the key keeps its meaning. */
+static void the_stem_may_have_its_own_activation(void **state)
+{
+    (void)state;
+    read_activations("elu", NULL, DTP_ELU, DTP_ELU);
+    read_activations("relu", "{\"network\": {\"stem_activation\": \"leaky_relu\"}}", DTP_LEAKY_RELU, DTP_RELU);
+    read_activations("elu", "{\"network\": {\"stem_activation\": \"relu\"}}", DTP_RELU, DTP_ELU);
+}
+
 static void the_network_section_is_strict(void **state)
 {
     (void)state;
@@ -458,6 +478,10 @@ static void the_network_section_is_strict(void **state)
     refuse_network("{\"network\": {\"stem_stride\": [1, 2.0, 1]}}", DEEPTEPP_ERR_MODEL_VALUE, "stem_stride");
     refuse_network("{\"network\": {\"shortcut\": \"C\"}}", DEEPTEPP_ERR_MODEL_VALUE, "B, A");
     refuse_network("{\"network\": {\"activation\": \"gelu\"}}", DEEPTEPP_ERR_MODEL_VALUE, "relu, leaky_relu, elu");
+    refuse_network("{\"network\": {\"stem_activation\": \"prelu\"}}", DEEPTEPP_ERR_MODEL_VALUE,
+                   "network.stem_activation");
+    refuse_network("{\"network\": {\"architecture\": \"pmg2d\", \"stem_activation\": \"relu\"}}",
+                   DEEPTEPP_ERR_MODEL_METADATA, "network.");
     refuse_network("{\"network\": {\"members\": []}}", DEEPTEPP_ERR_MODEL_VALUE, "members");
     refuse_network("{\"network\": {\"members\": [\"a.\", \"a.\"]}}", DEEPTEPP_ERR_MODEL_VALUE, "element 1");
     refuse_network("{\"network\": {\"members\": [7]}}", DEEPTEPP_ERR_MODEL_VALUE, "element 0");
@@ -488,6 +512,7 @@ int main(void)
         cmocka_unit_test(a_network_of_too_many_layers_is_refused),
         cmocka_unit_test(every_members_tensors_are_checked),
         cmocka_unit_test(a_tensor_belongs_to_one_member),
+        cmocka_unit_test(the_stem_may_have_its_own_activation),
         cmocka_unit_test(the_network_section_is_strict),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

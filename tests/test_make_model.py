@@ -24,13 +24,16 @@ MONAI_CASES = {
     "downsample bias": {"downsample_bias": True},
     "stem": {"stem_kernel": (3, 5, 7), "stem_stride": (1, 2, 2), "pool": False},
     "channels and classes": {"channels": ("pre", "post"), "classes": 3},
+    "leaky stem": {"stem_activation": "leaky_relu", "pool": False}, "ELU stem": {"stem_activation": "elu", "pool": False},
 }
+MONAI_ACTS = {"relu": "relu", "leaky_relu": ("leakyrelu", {"negative_slope": 0.01}), "elu": "elu"}
 # And what it cannot.
 OTHER_CASES = {
     "medicalnet": {"layer_strides": (1, 2, 1, 1), "layer_dilations": (1, 1, 2, 4), "depth": 18},
     "medicalnet 50": {"layer_strides": (1, 2, 1, 1), "layer_dilations": (1, 1, 2, 4), "depth": 50},
     "medicalnet A": {"layer_strides": (1, 2, 1, 1), "layer_dilations": (1, 1, 2, 4), "shortcut": "A"},
     "layer 1 strided": {"layer_strides": (2, 1, 3, 1), "pool": False},
+    "leaky blocks": {"activation": "leaky_relu", "stem_activation": "relu", "pool": False},
     "leaky": {"activation": "leaky_relu"}, "elu": {"activation": "elu", "shortcut": "A"},
 }
 
@@ -201,7 +204,8 @@ def monai_network(options, tensors):
     module = nets.ResNet(block, list(layers), [o["width"] << i for i in range(4)], spatial_dims=3,
                          n_input_channels=len(o["channels"]), conv1_t_size=o["stem_kernel"],
                          conv1_t_stride=o["stem_stride"], no_max_pool=not o["pool"], shortcut_type=o["shortcut"],
-                         num_classes=o["classes"], bias_downsample=o["downsample_bias"])
+                         num_classes=o["classes"], bias_downsample=o["downsample_bias"],
+                         act=MONAI_ACTS[o["stem_activation"] or "relu"])
     module.load_state_dict(reference_resnet.to_torch(tensors), strict=True)
     return module.eval()
 
@@ -236,7 +240,8 @@ def test_options_that_shapes_do_not_tell_change_the_score(tmp_path):
     view = a_view(plain)
     scores = [numpy_resnet.Member({**plain["network"], **changed}, tensors).logits(view)[1] for changed in (
         {}, {"layer_strides": [1, 2, 1, 1]}, {"layer_dilations": [1, 1, 2, 4]}, {"stem_stride": [1, 1, 1]},
-        {"stem_pool": False}, {"activation": "elu"})]
+        {"stem_pool": False}, {"activation": "elu"},
+        {"stem_pool": False, "stem_activation": "elu"}, {"stem_pool": False, "stem_activation": "leaky_relu"})]
     assert np.diff(np.sort(scores)).min() > 1e-3
 
 

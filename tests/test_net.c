@@ -26,6 +26,10 @@ static void networks_agree_with_plain_loops(void **state)
         {"odd width, two channels, downsample bias", {.seed = 6, .width = 5, .channels = 2, .downsample_bias = true}},
         {"leaky, one class", {.seed = 7, .activation = "leaky_relu", .classes = 1, .size = {9, 17, 11}}},
         {"elu, wide stem", {.seed = 8, .activation = "elu", .kernel = {7, 5, 3}, .stem_stride = 2, .classes = 3}},
+        {"leaky stem, blocks of ReLU",
+         {.seed = 10, .stem_stride = 2, .patch = "{\"network\": {\"stem_activation\": \"leaky_relu\"}}"}},
+        {"stem of ELU, leaky blocks",
+         {.seed = 11, .activation = "leaky_relu", .patch = "{\"network\": {\"stem_activation\": \"elu\"}}"}},
         {"strided first layer", {.seed = 9, .width = 17, .strides = {2, 3, 1, 2}, .depth = 34, .size = {20, 16, 8}}},
     };
     (void)state;

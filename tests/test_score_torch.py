@@ -26,6 +26,8 @@ NETWORKS = {
     "stem kernel 3, 5, 7": {"stem_kernel": (3, 5, 7)}, "stem kernel 1": {"stem_kernel": 1},
     "downsample bias": {"downsample_bias": True}, "downsample bias 50": {"depth": 50, "downsample_bias": True},
     "leaky ReLU": {"activation": "leaky_relu"}, "ELU": {"activation": "elu", "shortcut": "A"},
+    "leaky stem": {"stem_activation": "leaky_relu", "pool": False},
+    "leaky blocks": {"activation": "leaky_relu", "stem_activation": "relu", "pool": False},
     "width 12": {"width": 12}, "width 16": {"width": 16}, "one class": {"classes": 1}, "five classes": {"classes": 5},
     "odd size": {"size": (19, 33, 26)}, "long": {"size": (8, 96, 24)},
     "two channels": {"channels": ("pre", "post")},

@@ -20,6 +20,7 @@ static const dtp_network PMG2D_NETWORK = {
     .stem_pool = true,
     .layer_strides = {1, 2, 2, 2},
     .layer_dilations = {1, 1, 1, 1},
+    .stem_activation = DTP_RELU,
     .activation = DTP_RELU,
 };
 
@@ -57,16 +58,23 @@ static void parse_members(dtp_network *out, dtp_json *json)
     }
 }
 
+static dtp_activation parse_activation(dtp_json *json, const char *key)
+{
+    static const char *const activations[] = {"relu", "leaky_relu", "elu", NULL};
+    return (dtp_activation)(DTP_RELU + dtp_json_choice(json, key, activations));
+}
+
 static void parse_resnet(dtp_network *out, dtp_json *json)
 {
     static const char *const shortcuts[] = {"B", "A", NULL};
-    static const char *const activations[] = {"relu", "leaky_relu", "elu", NULL};
     dtp_json_integers(json, "stem_stride", out->stem_stride, 3, 3, 1, 8);
     out->stem_pool = dtp_json_bool(json, "stem_pool");
     dtp_json_integers(json, "layer_strides", out->layer_strides, 4, 4, 1, 8);
     dtp_json_integers(json, "layer_dilations", out->layer_dilations, 4, 4, 1, 16);
     out->shortcut_a = dtp_json_choice(json, "shortcut", shortcuts) == 1;
-    out->activation = (dtp_activation)(DTP_RELU + dtp_json_choice(json, "activation", activations));
+    out->activation = out->stem_activation = parse_activation(json, "activation");
+    if (dtp_json_has(json, "stem_activation"))
+        out->stem_activation = parse_activation(json, "stem_activation");
 }
 
 void dtp_network_parse(dtp_network *out, dtp_json *json)

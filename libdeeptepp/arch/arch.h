@@ -16,7 +16,7 @@ typedef struct dtp_network {
     bool stem_pool;
     int64_t layer_strides[4], layer_dilations[4];
     bool shortcut_a;
-    dtp_activation activation;
+    dtp_activation stem_activation, activation; /* after the stem's convolution; in the blocks */
     const char *members[DTP_MAX_MEMBERS]; /* prefixes */
     int n_members;
 } dtp_network;

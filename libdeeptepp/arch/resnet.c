@@ -99,7 +99,7 @@ int dtp_build_stem(dtp_build *build, const char *at, int64_t kernel)
     snprintf(name, sizeof name, "%.40sconv1", at);
     snprintf(norm, sizeof norm, "%.40sbn1", at);
     dtp_convolution c = {.name = name, .norm = norm, .add = -1, .kernel = kernel, .dilation = 1,
-                         .activation = build->network->activation};
+                         .activation = build->network->stem_activation};
     memcpy(c.stride, build->network->stem_stride, sizeof c.stride);
     int value = dtp_build_convolution(build, &c);
     if (!build->network->stem_pool)
