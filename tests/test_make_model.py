@@ -24,7 +24,8 @@ MONAI_CASES = {
     "downsample bias": {"downsample_bias": True},
     "stem": {"stem_kernel": (3, 5, 7), "stem_stride": (1, 2, 2), "pool": False},
     "channels and classes": {"channels": ("pre", "post"), "classes": 3},
-    "leaky stem": {"stem_activation": "leaky_relu", "pool": False}, "ELU stem": {"stem_activation": "elu", "pool": False},
+    "leaky stem": {"stem_activation": "leaky_relu", "pool": False},
+    "ELU stem": {"stem_activation": "elu", "pool": False},
 }
 MONAI_ACTS = {"relu": "relu", "leaky_relu": ("leakyrelu", {"negative_slope": 0.01}), "elu": "elu"}
 # And what it cannot.

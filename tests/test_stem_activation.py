@@ -18,13 +18,13 @@ STEMS = {"leaky stem": {"stem_activation": "leaky_relu"}, "ELU stem": {"stem_act
 
 @pytest.mark.parametrize("options", STEMS.values(), ids=STEMS)
 def test_the_score_is_numpys(tmp_path, options):
-    make_model(tmp_path / "model", **TINY, **options)
+    make_model(tmp_path / "model", **{**TINY, **options})
     answer("selftest", "--model", tmp_path / "model")
 
 
 @pytest.mark.parametrize("options", [STEMS["leaky stem"], STEMS["ELU blocks"]], ids=["leaky stem", "ELU blocks"])
 def test_without_the_key_it_is_another_network(tmp_path, options):
-    make_model(tmp_path / "model", **TINY, **options)
+    make_model(tmp_path / "model", **{**TINY, **options})
     tensors, description = read_safetensors(tmp_path / "model")
     del description["network"]["stem_activation"]
     write_safetensors(tmp_path / "model", tensors, description)
