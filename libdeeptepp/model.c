@@ -48,6 +48,7 @@ typedef struct opening {
     const void *bytes;
     size_t size;
     uint64_t max_bytes;
+    const char *expected_sha256; /* NULL: any file */
     dtp_model_file file;
     deeptepp_model *model;
 } opening;
@@ -132,11 +133,30 @@ static deeptepp_status describe(deeptepp_model *model, const dtp_safetensors *fi
     return model->json ? DEEPTEPP_OK : dtp_fail_memory(error, "the model's description", 0);
 }
 
+/* Of 64 hexadecimal digits each, whatever their case: digits have the bit already. */
+static bool same_digits(const char *a, const char *b)
+{
+    for (int i = 0; i < 64; i++)
+        if ((a[i] | 0x20) != (b[i] | 0x20))
+            return false;
+    return true;
+}
+
+static deeptepp_status check_digest(const char *found, const char *expected, deeptepp_error *error)
+{
+    if (!expected || same_digits(found, expected))
+        return DEEPTEPP_OK;
+    return dtp_fail(error, DEEPTEPP_ERR_MODEL_SHA256,
+                    "the model file's SHA-256 is %s, wanted (expected_sha256) %s: this is another file", found,
+                    expected);
+}
+
 static deeptepp_status make(deeptepp_model *model, opening *o, dtp_worker *worker, const deeptepp_callbacks *callbacks,
                             deeptepp_error *error)
 {
     deeptepp_status status;
     DTP_TRY(dtp_worker_run_part(worker, read_file, o, callbacks, 0, READING, error));
+    DTP_TRY(check_digest(o->file.sha256, o->expected_sha256, error));
     model->description = json_incref(o->file.description);
     memcpy(model->sha256, o->file.sha256, sizeof model->sha256);
     DTP_TRY(parse_description(model, error));
@@ -172,6 +192,14 @@ static deeptepp_status make_on_worker(deeptepp_model **out, opening *o, int thre
     return status;
 }
 
+static deeptepp_status check_expected(const char *sha256, deeptepp_error *error)
+{
+    if (!sha256 || (strlen(sha256) == 64 && strspn(sha256, "0123456789abcdefABCDEF") == 64))
+        return DEEPTEPP_OK;
+    return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT,
+                    "deeptepp_model_options.expected_sha256 is \"%.80s\", wanted 64 hexadecimal digits", sha256);
+}
+
 /* Options of any known size, with the defaults filled in. */
 static deeptepp_status read_options(const deeptepp_model_options *in, deeptepp_model_options *out,
                                     deeptepp_callbacks *callbacks, deeptepp_error *error)
@@ -182,6 +210,9 @@ static deeptepp_status read_options(const deeptepp_model_options *in, deeptepp_m
     if (out->threads < 0 || out->threads > 256)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "deeptepp_model_options.threads is %d, wanted 0 to 256",
                         out->threads);
+    status = check_expected(out->expected_sha256, error);
+    if (status != DEEPTEPP_OK)
+        return status;
     return dtp_callbacks_copy(callbacks, out->callbacks, error);
 }
 
@@ -198,6 +229,7 @@ static deeptepp_status open_model(deeptepp_model **out, opening o, const deeptep
     if (status != DEEPTEPP_OK)
         return status;
     o.max_bytes = read.max_file_bytes;
+    o.expected_sha256 = read.expected_sha256;
     return make_on_worker(out, &o, read.threads, &callbacks, error);
 }
 

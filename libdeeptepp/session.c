@@ -157,8 +157,7 @@ static void log_start(const deeptepp_session *session)
     dtp_backend_version(backend, sizeof backend);
     snprintf(line, sizeof line, "session: %d threads, %s, %s, %.0f MB with the model", session->model->threads, backend,
              dtp_backend_isa(), 1e-6 * (double)session->model->memory);
-    if (session->callbacks.log)
-        session->callbacks.log(session->callbacks.user, line);
+    dtp_log(&session->callbacks, DEEPTEPP_LOG_INFO, line);
 }
 
 static void log_slow_layers(const deeptepp_session *session)
@@ -167,7 +166,7 @@ static void log_slow_layers(const deeptepp_session *session)
     char line[200];
     for (int i = 0; session->callbacks.log && (layer = dtp_net_slow_layer(session->net, i, &implementation)); i++) {
         snprintf(line, sizeof line, "layer %s runs on the backend's slow path %s", layer, implementation);
-        session->callbacks.log(session->callbacks.user, line);
+        dtp_log(&session->callbacks, DEEPTEPP_LOG_INFO, line);
     }
 }
 
@@ -211,8 +210,8 @@ void deeptepp_session_free(deeptepp_session *session)
 
 static void log_warnings(const deeptepp_session *session)
 {
-    for (int i = 0; session->callbacks.log && i < session->warnings.count; i++)
-        session->callbacks.log(session->callbacks.user, session->warnings.items[i].message);
+    for (int i = 0; i < session->warnings.count; i++)
+        dtp_log(&session->callbacks, DEEPTEPP_LOG_WARNING, session->warnings.items[i].message);
 }
 
 static deeptepp_status make_result(deeptepp_session *session, deeptepp_result **out, deeptepp_error *error)

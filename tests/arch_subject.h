@@ -22,11 +22,12 @@ typedef struct arch_subject {
     int lines;
 } arch_subject;
 
-static inline void keep_line(void *user, const char *line)
+static inline void keep_line(void *user, deeptepp_log_level level, const char *line)
 {
     arch_subject *s = user;
     size_t used = strlen(s->log);
     assert_null(strchr(line, '\n'));
+    assert_int_equal(level, DEEPTEPP_LOG_ERROR);
     s->lines++;
     snprintf(s->log + used, sizeof s->log - used, "%s\n", line);
 }

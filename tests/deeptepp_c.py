@@ -33,7 +33,8 @@ class SessionOptions(ctypes.Structure):
 
 
 class ModelOptions(ctypes.Structure):
-    _fields_ = [("struct_size", c_size_t), ("callbacks", c_void_p), ("threads", c_int32), ("max_file_bytes", c_uint64)]
+    _fields_ = [("struct_size", c_size_t), ("callbacks", c_void_p), ("threads", c_int32), ("max_file_bytes", c_uint64),
+                ("expected_sha256", c_char_p)]
 
 
 class DeepteppError(Exception):
@@ -135,7 +136,7 @@ def case(images, mask, label=0, covariates=(), orientation=None):
 
 class Session:
     def __init__(self, model, threads=0):
-        options = ModelOptions(ctypes.sizeof(ModelOptions), None, threads, 0)
+        options = ModelOptions(ctypes.sizeof(ModelOptions), None, threads, 0, None)
         self.model = Handle("model", "model_open", os.fsencode(model), byref(options))
         self.handle = Handle("session", "session_new", self.model.pointer, None)
         shape = (c_int64 * 5)()

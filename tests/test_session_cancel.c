@@ -12,9 +12,10 @@ typedef struct impatient {
     double at_progress;            /* when above 0: cancel at that much progress */
 } impatient;
 
-static void hear_log(void *user, const char *line)
+static void hear_log(void *user, deeptepp_log_level level, const char *line)
 {
     impatient *i = user;
+    assert_in_range(level, DEEPTEPP_LOG_INFO, DEEPTEPP_LOG_WARNING);
     i->strangers += !pthread_equal(pthread_self(), i->caller);
     i->lines += line && *line && !strchr(line, '\n');
 }

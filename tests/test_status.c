@@ -65,6 +65,7 @@ static const struct {
     STATUS(92, DEEPTEPP_ERR_MODEL_VARIANCE),
     STATUS(93, DEEPTEPP_ERR_MODEL_SELF_TEST),
     STATUS(94, DEEPTEPP_ERR_MODEL_NO_SELF_TEST),
+    STATUS(95, DEEPTEPP_ERR_MODEL_SHA256),
     STATUS(110, DEEPTEPP_ERR_CHANNEL_MISSING),
     STATUS(111, DEEPTEPP_ERR_CHANNEL_UNKNOWN),
     STATUS(112, DEEPTEPP_ERR_CHANNEL_DUPLICATE),
@@ -131,6 +132,7 @@ static void public_types_keep_their_sizes(void **state)
     assert_int_equal(sizeof(deeptepp_status), 4);
     assert_int_equal(sizeof(deeptepp_type), 4);
     assert_int_equal(sizeof(deeptepp_warning), 4);
+    assert_int_equal(sizeof(deeptepp_log_level), 4);
     assert_int_equal(sizeof(deeptepp_error), 1024);
     assert_int_equal(offsetof(deeptepp_error, message), 4);
     assert_int_equal(offsetof(deeptepp_callbacks, struct_size), 0);
@@ -266,7 +268,7 @@ static void structs_of_every_version_are_read(void **state)
 
 static void structs_of_no_version_are_refused(void **state)
 {
-    static const size_t wrong[] = {0, 8, sizeof(thing) - 17, sizeof(thing) + 1, SIZE_MAX};
+    static const size_t wrong[] = {0, 8, sizeof(thing) - 17, 4097, SIZE_MAX};
     deeptepp_error error;
     thing out;
     (void)state;
@@ -275,6 +277,29 @@ static void structs_of_no_version_are_refused(void **state)
         assert_int_equal(DTP_OPTIONS_READ(&out, thing, b, &in, NULL), DEEPTEPP_ERR_STRUCT_SIZE);
         assert_int_equal(DTP_OPTIONS_READ(&out, thing, b, &in, &error), DEEPTEPP_ERR_STRUCT_SIZE);
         assert_non_null(strstr(error.message, "thing.struct_size is "));
+    }
+}
+
+/* The struct of a later version, as large as one may be. */
+static void a_newer_struct_is_read_when_the_rest_is_0(void **state)
+{
+    static union {
+        thing today;
+        char bytes[4096];
+    } in = {.today = {.a = 1, .b = 2, .c = 3, .d = 4}};
+    deeptepp_error error;
+    thing out;
+    (void)state;
+    for (size_t size = sizeof(thing); size <= 4096; size++) {
+        in.today.struct_size = size;
+        assert_int_equal(DTP_OPTIONS_READ(&out, thing, b, &in.today, NULL), DEEPTEPP_OK);
+        assert_memory_equal(&out, &in.today, sizeof out);
+    }
+    for (size_t at = sizeof(thing); at < 4096; at += 7) {
+        in.bytes[at] = 1;
+        assert_int_equal(DTP_OPTIONS_READ(&out, thing, b, &in.today, &error), DEEPTEPP_ERR_STRUCT_SIZE);
+        assert_non_null(strstr(error.message, "newer"));
+        in.bytes[at] = 0;
     }
 }
 
@@ -295,6 +320,7 @@ int main(void)
         cmocka_unit_test(a_memory_failure_names_thing_and_size),
         cmocka_unit_test(structs_of_every_version_are_read),
         cmocka_unit_test(structs_of_no_version_are_refused),
+        cmocka_unit_test(a_newer_struct_is_read_when_the_rest_is_0),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

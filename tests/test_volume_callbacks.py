@@ -17,7 +17,7 @@ SHAPE = (512, 512, 80)  # 84 MB of float32
 
 
 class Callbacks(ctypes.Structure):
-    _fields_ = [("struct_size", c_size_t), ("log", CFUNCTYPE(None, c_void_p, c_char_p)),
+    _fields_ = [("struct_size", c_size_t), ("log", CFUNCTYPE(None, c_void_p, c_int, c_char_p)),
                 ("progress", CFUNCTYPE(None, c_void_p, c_double)), ("cancel", CFUNCTYPE(c_int, c_void_p)),
                 ("user", c_void_p)]
 

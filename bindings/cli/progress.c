@@ -73,9 +73,10 @@ static int cancelled(void *user)
     return noted != 0;
 }
 
-static void log_line(void *user, const char *line)
+static void log_line(void *user, deeptepp_log_level level, const char *line)
 {
     (void)user;
+    (void)level;
     cli_note("%s", line);
 }
 

@@ -34,10 +34,13 @@
  *    usable.
  *  - NULL for a handle: a function that returns a status says ARGUMENT; a getter answers NULL, NaN, 0 or, for a tier,
  *    -1, and one that fills an array leaves it as it is. None crashes.
- *  - Options. A struct begins with its struct_size: any size from that of its first version to that of this library's.
- *    What a shorter one lacks counts as 0, which is always the default. None is kept by reference.
+ *  - Options. A struct begins with its struct_size, the caller's sizeof: any size from that of its first version to
+ *    4096 bytes. What a shorter one lacks counts as 0, which is always the default. A longer one, of a newer header, is
+ *    taken when all that this library does not know of it is 0, and refused (STRUCT_SIZE) else. None is kept by
+ *    reference.
  *  - The library prints nothing, ends no process, installs no handler, reads no environment variable and keeps no
  *    process-global state. (oneDNN and OpenMP, below it, read some variables: docs/conventions.md names them.)
+ *  - No network, no telemetry. The only files it opens are those whose paths it is given.
  *  - Threads. Stated at each handle. Handles of different cases and sessions never share mutable state.
  *  - Stack. A calling thread needs 64 KiB, and what its callbacks take (measured: below 16 KiB).
  *  - Text is UTF-8. Lengths are millimetres. World coordinates are RAS: +x right, +y anterior, +z superior of the
@@ -74,7 +77,8 @@ typedef enum deeptepp_status {
 
     /* The call. */
     DEEPTEPP_ERR_ARGUMENT = 1,     /* a NULL, or a value outside what the function documents */
-    DEEPTEPP_ERR_STRUCT_SIZE = 2,  /* a struct_size below the struct's first version or above this library's */
+    DEEPTEPP_ERR_STRUCT_SIZE = 2,  /* a struct_size below the struct's first version or above 4096, or an option that
+                                      this library does not know and that is not 0 */
     DEEPTEPP_ERR_MEMORY = 3,       /* an allocation failed */
     DEEPTEPP_ERR_MEMORY_LIMIT = 4, /* the caller's own memory limit would be passed; no session was made */
     DEEPTEPP_ERR_CANCELLED = 5,    /* the caller's cancel callback said so */
@@ -139,6 +143,7 @@ typedef enum deeptepp_status {
     DEEPTEPP_ERR_MODEL_VARIANCE = 92,        /* a running variance below 0 */
     DEEPTEPP_ERR_MODEL_SELF_TEST = 93,       /* the self-test gives another score than the file says */
     DEEPTEPP_ERR_MODEL_NO_SELF_TEST = 94,    /* a self-test was asked for and the file has none */
+    DEEPTEPP_ERR_MODEL_SHA256 = 95,          /* the file is not the one that expected_sha256 names */
 
     /* A case against its model. The GEOMETRY_ tolerance is 0.01 of the first image's smallest voxel edge, in mm:
      * between the first voxels' centres (ORIGIN), or at an axis' end, after all its voxels (SPACING, DIRECTION). Sizes
@@ -184,18 +189,26 @@ typedef struct deeptepp_error {
 
 /* ---- Callbacks -------------------------------------------------------------------------------------------------- */
 
+/* How much a line of the log matters. */
+typedef enum deeptepp_log_level {
+    DEEPTEPP_LOG_INFO = 1,    /* a new session's threads and backend, layers on slow code */
+    DEEPTEPP_LOG_WARNING = 2, /* each warning of a result */
+    DEEPTEPP_LOG_ERROR = 3,   /* each wrong tensor of a model file; the call fails */
+    DEEPTEPP_LOG_LEVEL_FORCE_INT32 = 0x7fffffff
+} deeptepp_log_level;
+
 /* All are optional and are called only on the thread that made the call into the library, never on the library's own,
  * and only during that call; no _free calls any. They may not call back into the handle that is running, and must
  * return: no longjmp and no exception may leave them. `user` must live as long as the call, for a session's callbacks
  * as long as the session.
- *   log       a finished line of text without newline: warnings, wrong tensors, a new session's threads and backend,
- *             layers on slow code. Volumes log nothing.
+ *   log       a finished line of text without newline, and its level; newer libraries may have further levels. Volumes
+ *             log nothing.
  *   progress  the fraction of this call's work that is done, rising from 0 to 1 within each call.
  *   cancel    asked at least every 50 ms; any value but 0 ends the call with DEEPTEPP_ERR_CANCELLED within 200 ms, but
  *             for what docs/conventions.md lists under known anomalies. */
 typedef struct deeptepp_callbacks {
     size_t struct_size; /* sizeof(deeptepp_callbacks) */
-    void (*log)(void *user, const char *line);
+    void (*log)(void *user, deeptepp_log_level level, const char *line);
     void (*progress)(void *user, double fraction);
     int (*cancel)(void *user);
     void *user; /* handed to each of the three */
@@ -213,6 +226,9 @@ typedef struct deeptepp_model_options {
     int32_t threads;                     /* compute threads of every session of this model, for which its weights are
                                             laid out; at most 256; 0: one a processor that the calling thread may use */
     uint64_t max_file_bytes;             /* a larger file is refused; 0: 4 GiB */
+    const char *expected_sha256;         /* 64 hexadecimal digits of either case: a file with another SHA-256 is refused
+                                            (MODEL_SHA256), unless it is refused before for being no model file. NULL:
+                                            any file */
 } deeptepp_model_options;
 
 /* Reads and checks the file at `path`. options: NULL for all defaults. Runs on `threads` threads of its own, which end

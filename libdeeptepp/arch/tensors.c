@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "../base/watch.h"
+
 static const char *const NORM_PARTS[] = {"weight", "bias", "running_mean", "running_var"};
 
 /* Everything that is wrong, gathered: each finding a line for the log, as many as fit for the error's one line. */
@@ -18,8 +20,7 @@ static void note(report *r, int *count, const char *kind, const char *name, cons
     ++*count;
     snprintf(line, sizeof line, "%s tensor %.150s%s", kind, name, detail);
     dtp_clean_line(line);
-    if (r->callbacks && r->callbacks->log)
-        r->callbacks->log(r->callbacks->user, line);
+    dtp_log(r->callbacks, DEEPTEPP_LOG_ERROR, line);
     size_t length = strlen(line);
     if (r->used + length + 3 < sizeof r->text) {
         snprintf(r->text + r->used, sizeof r->text - r->used, "; %s", line);

@@ -74,6 +74,7 @@ const char *deeptepp_status_name(deeptepp_status status)
         NAME(DEEPTEPP_ERR_MODEL_VARIANCE);
         NAME(DEEPTEPP_ERR_MODEL_SELF_TEST);
         NAME(DEEPTEPP_ERR_MODEL_NO_SELF_TEST);
+        NAME(DEEPTEPP_ERR_MODEL_SHA256);
         NAME(DEEPTEPP_ERR_CHANNEL_MISSING);
         NAME(DEEPTEPP_ERR_CHANNEL_UNKNOWN);
         NAME(DEEPTEPP_ERR_CHANNEL_DUPLICATE);
@@ -171,6 +172,16 @@ deeptepp_status dtp_fail_memory(deeptepp_error *error, const char *what, size_t 
     return dtp_fail(error, DEEPTEPP_ERR_MEMORY, "out of memory: %zu bytes for %s", bytes, what);
 }
 
+enum { LARGEST_OPTIONS = 4096 };
+
+static bool all_zero(const char *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (bytes[i])
+            return false;
+    return true;
+}
+
 deeptepp_status dtp_options_read(void *out, size_t known, size_t first, const void *in, const char *name,
                                  deeptepp_error *error)
 {
@@ -179,10 +190,15 @@ deeptepp_status dtp_options_read(void *out, size_t known, size_t first, const vo
     if (!in)
         return DEEPTEPP_OK;
     memcpy(&found, in, sizeof found);
-    if (found < first || found > known)
+    if (found < first || found > LARGEST_OPTIONS)
         return dtp_fail(error, DEEPTEPP_ERR_STRUCT_SIZE,
-                        "%s.struct_size is %zu, this library knows %zu to %zu: set it to sizeof(%s)", name, found,
-                        first, known, name);
-    memcpy(out, in, found);
+                        "%s.struct_size is %zu, wanted %zu to %d: set it to sizeof(%s)", name, found, first,
+                        LARGEST_OPTIONS, name);
+    if (found > known && !all_zero((const char *)in + known, found - known))
+        return dtp_fail(error, DEEPTEPP_ERR_STRUCT_SIZE,
+                        "%s.struct_size is %zu, this library knows %zu and the rest is not 0: an option of a newer "
+                        "version is set; use a newer libdeeptepp, or leave it 0",
+                        name, found, known);
+    memcpy(out, in, found < known ? found : known);
     return DEEPTEPP_OK;
 }

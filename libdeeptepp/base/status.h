@@ -21,7 +21,8 @@ void dtp_name_file(deeptepp_error *error, const char *path);
 deeptepp_status dtp_fail_memory(deeptepp_error *error, const char *what, size_t bytes);
 
 /* The struct_size rule for every options struct: as large as any version's from the first, which ended with the field
- * `last`, up to this one's. *out gets what the caller has and 0 for what it does not know yet; all 0 for NULL. */
+ * `last`. *out gets what the caller has and 0 for what it does not know yet; all 0 for NULL. What this library does not
+ * know must be 0. Errors: STRUCT_SIZE. */
 #define DTP_OPTIONS_READ(out, type, last, in, error)                                                                   \
     dtp_options_read(out, sizeof(type), offsetof(type, last) + sizeof((in)->last), in, #type, error)
 deeptepp_status dtp_options_read(void *out, size_t known, size_t first, const void *in, const char *name,

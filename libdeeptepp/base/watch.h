@@ -9,6 +9,13 @@ typedef struct dtp_watch {
     int told; /* thousandths that progress has been told of */
 } dtp_watch;
 
+/* A finished line for the caller's log, if there is one. */
+static inline void dtp_log(const deeptepp_callbacks *callbacks, deeptepp_log_level level, const char *line)
+{
+    if (callbacks && callbacks->log)
+        callbacks->log(callbacks->user, level, line);
+}
+
 /* Tells of progress where it has risen, and asks. Errors: CANCELLED. */
 static inline deeptepp_status dtp_watch_step(dtp_watch *watch, int permille, deeptepp_error *error)
 {
