@@ -128,9 +128,10 @@ static deeptepp_status describe(deeptepp_model *model, const dtp_safetensors *fi
                 json_object_set_new(json, "views", json_integer(model->recipe.n_views)) == 0;
     dtp_floats_enter(&host);
     model->json = made ? dtp_json_print(json) : NULL;
+    made = model->json && dtp_properties_make(&model->properties, json);
     dtp_floats_leave(&host);
     json_decref(json);
-    return model->json ? DEEPTEPP_OK : dtp_fail_memory(error, "the model's description", 0);
+    return made ? DEEPTEPP_OK : dtp_fail_memory(error, "the model's description", 0);
 }
 
 /* Of 64 hexadecimal digits each, whatever their case: digits have the bit already. */
@@ -262,34 +263,6 @@ void deeptepp_model_free(deeptepp_model *model)
     dtp_risk_free(&model->risk);
     json_decref(model->description);
     free(model->json);
+    dtp_properties_free(&model->properties);
     free(model);
-}
-
-const char *deeptepp_model_name(const deeptepp_model *model)
-{
-    return model ? model->name : NULL;
-}
-
-const char *deeptepp_model_sha256(const deeptepp_model *model)
-{
-    return model ? model->sha256 : NULL;
-}
-
-const char *deeptepp_model_json(const deeptepp_model *model)
-{
-    return model ? model->json : NULL;
-}
-
-uint64_t deeptepp_model_memory(const deeptepp_model *model)
-{
-    return model ? model->memory : 0;
-}
-
-void deeptepp_model_input_shape(const deeptepp_model *model, int64_t shape[5])
-{
-    if (!model || !shape)
-        return;
-    shape[0] = model->recipe.n_views;
-    shape[1] = model->recipe.n_channels;
-    memcpy(shape + 2, model->recipe.size, sizeof model->recipe.size);
 }

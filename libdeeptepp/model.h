@@ -8,12 +8,14 @@
 #include "base/digest.h"
 #include "views/recipe.h"
 #include "nn/net.h"
+#include "properties.h"
 #include "risk.h"
 
 struct deeptepp_model {
     atomic_int references;
     json_t *description; /* owns the texts that network and risk point to */
     char *json;
+    dtp_properties properties; /* json, flattened */
     const char *name;
     bool seeded; /* weights are random */
     char sha256[DTP_DIGEST_SIZE];

@@ -11,7 +11,7 @@ static void parse_levels(dtp_covariate *out, dtp_json *json)
         char path[96];
         snprintf(path, sizeof path, "%.60s.levels[%d]", json->path, i);
         dtp_json level = dtp_json_root(json_array_get(levels, (size_t)i), path, json->check);
-        dtp_json_text(&level, "name");
+        out->level_names[i] = dtp_json_text(&level, "name");
         out->values[i] = dtp_json_number(&level, "value", -1e9, 1e9);
         out->effects[i] = dtp_json_number(&level, "coefficient", -1e9, 1e9);
         for (int j = 0; j < i; j++)

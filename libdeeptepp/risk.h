@@ -12,6 +12,7 @@ enum { DTP_MAX_COVARIATES = 64, DTP_MAX_LEVELS = 64, DTP_MAX_TIERS = 16, DTP_MAX
 typedef struct dtp_covariate {
     const char *name, *unit;
     double range[2], coefficient, centre;                    /* without levels */
+    const char *level_names[DTP_MAX_LEVELS];
     double values[DTP_MAX_LEVELS], effects[DTP_MAX_LEVELS]; /* with levels */
     int n_levels;
     bool has_substitute;

@@ -112,14 +112,16 @@ def version():
 
 
 NETWORK = {"socket", "socketpair", "connect", "bind", "listen", "accept", "accept4", "send", "sendto", "sendmsg",
-           "sendmmsg", "recv", "recvfrom", "recvmsg", "recvmmsg", "getaddrinfo", "gethostbyname", "gethostbyname_r", "getnameinfo",
+           "sendmmsg", "recv", "recvfrom", "recvmsg", "recvmmsg", "getaddrinfo", "gethostbyname", "gethostbyname_r",
+           "getnameinfo",
            "res_query", "dlopen", "dlmopen", "system", "popen", "execve", "execvp", "posix_spawn", "posix_spawnp"}
 
 
 @pytest.mark.parametrize("variable", ["DEEPTEPP_LIBRARY", "DEEPTEPP_CLI"])
 def test_no_network(variable):
     """No symbol of a socket or a name look-up is imported, nor a way to another library or program that has one."""
-    imported = {line.split()[-1].split("@")[0] for line in run("nm", "-D", "--undefined-only", os.environ[variable]).splitlines()}
+    symbols = run("nm", "-D", "--undefined-only", os.environ[variable]).splitlines()
+    imported = {line.split()[-1].split("@")[0] for line in symbols}
     assert "memcpy" in imported
     assert not imported & NETWORK
 

@@ -253,6 +253,46 @@ DEEPTEPP_API const char *deeptepp_model_sha256(const deeptepp_model *model);
  * "members" and "views" added. docs/model-format.md describes the keys. */
 DEEPTEPP_API const char *deeptepp_model_json(const deeptepp_model *model);
 
+/* Everything that JSON says, as plain texts: keys joined by dots, elements of an array by their index from 0, in the
+ * file's order: "input.region.spacing_mm" is "1, 1, 1", "covariates.0.name" is "age". Texts as they are; numbers in the
+ * shortest form that reads back the same; "true", "false"; an array of such values joined by ", ". NULL for an index out
+ * of range, and for a key that is not there. */
+DEEPTEPP_API int64_t deeptepp_model_property_count(const deeptepp_model *model);
+DEEPTEPP_API const char *deeptepp_model_property_key(const deeptepp_model *model, int64_t property);
+DEEPTEPP_API const char *deeptepp_model_property_value(const deeptepp_model *model, int64_t property);
+DEEPTEPP_API const char *deeptepp_model_property(const deeptepp_model *model, const char *key);
+
+/* The images that a case of this model must have, by name (see deeptepp_case_set_image); NULL out of range. */
+DEEPTEPP_API int64_t deeptepp_model_channel_count(const deeptepp_model *model);
+DEEPTEPP_API const char *deeptepp_model_channel_name(const deeptepp_model *model, int64_t channel);
+
+/* The covariates that the score takes: name and unit (NULL out of range); the inclusive range of values (NaN and NaN for
+ * one that has levels; out of range `range` is left as it is); the value that stands for a missing one (NaN: it must be
+ * given, or out of range). */
+DEEPTEPP_API int64_t deeptepp_model_covariate_count(const deeptepp_model *model);
+DEEPTEPP_API const char *deeptepp_model_covariate_name(const deeptepp_model *model, int64_t covariate);
+DEEPTEPP_API const char *deeptepp_model_covariate_unit(const deeptepp_model *model, int64_t covariate);
+DEEPTEPP_API void deeptepp_model_covariate_range(const deeptepp_model *model, int64_t covariate, double range[2]);
+DEEPTEPP_API double deeptepp_model_covariate_substitute(const deeptepp_model *model, int64_t covariate);
+
+/* Of a covariate that takes certain values only: how many (0: any within its range), each value (NaN out of range) and
+ * what it stands for (NULL out of range). */
+DEEPTEPP_API int64_t deeptepp_model_covariate_level_count(const deeptepp_model *model, int64_t covariate);
+DEEPTEPP_API double deeptepp_model_covariate_level(const deeptepp_model *model, int64_t covariate, int64_t level);
+DEEPTEPP_API const char *deeptepp_model_covariate_level_name(const deeptepp_model *model, int64_t covariate,
+                                                             int64_t level);
+
+/* The tiers, from the lowest (0: the model has none), and the cut-points between them, one fewer, rising: a score above
+ * cut-point i is of tier i + 1 or higher. NULL and NaN out of range. */
+DEEPTEPP_API int64_t deeptepp_model_tier_count(const deeptepp_model *model);
+DEEPTEPP_API const char *deeptepp_model_tier_name(const deeptepp_model *model, int64_t tier);
+DEEPTEPP_API double deeptepp_model_cutpoint(const deeptepp_model *model, int64_t cutpoint);
+
+/* The times of the model's calibration, if it carries one, in the unit of property "calibration.unit"; NaN out of
+ * range. */
+DEEPTEPP_API int64_t deeptepp_model_survival_count(const deeptepp_model *model);
+DEEPTEPP_API double deeptepp_model_survival_time(const deeptepp_model *model, int64_t index);
+
 /* Bytes that the model and one session of it hold together: the weights of all members, the session's activations and
  * scratchpad. A further session has no weights of its own, so it adds only the rest. On top come: the case's own
  * volumes; for a model that takes mosaics, while scoring, a byte for each voxel of the mask's bounding box and some 1.5
