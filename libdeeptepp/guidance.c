@@ -53,25 +53,30 @@ const char *dtp_guidance_text(int tier)
     return TIERS[tier].text;
 }
 
-static json_t *evidence_json(int tier)
+static void write_evidence(dtp_json_writer *json, int tier)
 {
-    json_t *list = json_array();
-    bool whole = list != NULL;
+    dtp_write_array(json, "evidence");
     for (int i = 0; i < 2 && TIERS[tier].evidence[i].comparison; i++) {
         const evidence *e = &TIERS[tier].evidence[i];
-        json_t *one = json_pack("{s:s, s:s, s:f, s:f}", "comparison", e->comparison, "endpoint",
-                                "recurrence-free survival", "p", e->p, "p_holm_of_4", e->p_holm);
-        whole &= json_array_append_new(list, one) == 0;
+        dtp_write_object(json, NULL);
+        dtp_write_text(json, "comparison", e->comparison);
+        dtp_write_text(json, "endpoint", "recurrence-free survival");
+        dtp_write_number(json, "p", e->p);
+        dtp_write_number(json, "p_holm_of_4", e->p_holm);
+        dtp_write_object_end(json);
     }
-    if (!whole)
-        json_decref(list);
-    return whole ? list : NULL;
+    dtp_write_array_end(json);
 }
 
-json_t *dtp_guidance_json(int tier)
+void dtp_guidance_write(dtp_json_writer *json, int tier)
 {
     static const char *const names[] = {"Low", "Moderate", "High"};
-    return json_pack("{s:s, s:s, s:s, s:o, s:s, s:s}", "paper_tier", names[tier], "paper_proposal",
-                     TIERS[tier].proposal, "cohort", COHORT, "evidence", evidence_json(tier), "statement", STATEMENT,
-                     "text", TIERS[tier].text);
+    dtp_write_object(json, "guidance");
+    dtp_write_text(json, "paper_tier", names[tier]);
+    dtp_write_text(json, "paper_proposal", TIERS[tier].proposal);
+    dtp_write_text(json, "cohort", COHORT);
+    write_evidence(json, tier);
+    dtp_write_text(json, "statement", STATEMENT);
+    dtp_write_text(json, "text", TIERS[tier].text);
+    dtp_write_object_end(json);
 }

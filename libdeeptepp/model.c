@@ -1,8 +1,6 @@
 #include "model.h"
 
-#include <stdio.h>
-
-#include "base/floats.h"
+#include "base/json_write.h"
 #include "base/worker.h"
 #include "file/model_file.h"
 
@@ -110,28 +108,33 @@ static deeptepp_status pack(void *argument, dtp_job *job)
 }
 
 /* Values of one member, BatchNorm's included. */
-static json_int_t count_parameters(const deeptepp_model *model, const dtp_safetensors *file)
+static int64_t count_parameters(const deeptepp_model *model, const dtp_safetensors *file)
 {
     size_t values = 0;
     for (size_t i = 0; i < file->count; i++)
         values += file->tensors[i].dtype == DTP_I64 ? 0 : file->tensors[i].count;
-    return (json_int_t)values / model->network.n_members;
+    return (int64_t)values / model->network.n_members;
 }
 
 static deeptepp_status describe(deeptepp_model *model, const dtp_safetensors *file, deeptepp_error *error)
 {
-    fenv_t host;
-    json_t *json = json_copy(model->description);
-    bool made = json && json_object_set_new(json, "sha256", json_string(model->sha256)) == 0 &&
-                json_object_set_new(json, "parameters", json_integer(count_parameters(model, file))) == 0 &&
-                json_object_set_new(json, "members", json_integer(model->network.n_members)) == 0 &&
-                json_object_set_new(json, "views", json_integer(model->recipe.n_views)) == 0;
-    dtp_floats_enter(&host);
-    model->json = made ? dtp_json_print(json) : NULL;
-    made = model->json && dtp_properties_make(&model->properties, json);
-    dtp_floats_leave(&host);
-    json_decref(json);
-    return made ? DEEPTEPP_OK : dtp_fail_memory(error, "the model's description", 0);
+    dtp_json_writer json = {0};
+    dtp_json_value *tree = NULL;
+    dtp_write_object(&json, NULL);
+    dtp_write_members(&json, model->description);
+    dtp_write_text(&json, "sha256", model->sha256);
+    dtp_write_integer(&json, "parameters", count_parameters(model, file));
+    dtp_write_integer(&json, "members", model->network.n_members);
+    dtp_write_integer(&json, "views", model->recipe.n_views);
+    dtp_write_object_end(&json);
+    model->json = dtp_write_finish(&json);
+    if (!model->json)
+        return dtp_fail_memory(error, "the model's description", 0);
+    deeptepp_status status = dtp_safetensors_json(&tree, model->json, strlen(model->json), "model description", error);
+    if (status == DEEPTEPP_OK && !dtp_properties_make(&model->properties, tree))
+        status = dtp_fail_memory(error, "the model's properties", 0);
+    free(tree);
+    return status;
 }
 
 /* Of 64 hexadecimal digits each, whatever their case: digits have the bit already. */
@@ -158,7 +161,8 @@ static deeptepp_status make(deeptepp_model *model, opening *o, dtp_worker *worke
     deeptepp_status status;
     DTP_TRY(dtp_worker_run_part(worker, read_file, o, callbacks, 0, READING, error));
     DTP_TRY(check_digest(o->file.sha256, o->expected_sha256, error));
-    model->description = json_incref(o->file.description);
+    model->description = o->file.description;
+    o->file.description = NULL;
     memcpy(model->sha256, o->file.sha256, sizeof model->sha256);
     DTP_TRY(parse_description(model, error));
     DTP_TRY(build(model, &o->file.file, callbacks, error));
@@ -261,7 +265,7 @@ void deeptepp_model_free(deeptepp_model *model)
         dtp_weights_free(model->members[m]);
     dtp_recipe_free(&model->recipe);
     dtp_risk_free(&model->risk);
-    json_decref(model->description);
+    free(model->description);
     free(model->json);
     dtp_properties_free(&model->properties);
     free(model);

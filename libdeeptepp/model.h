@@ -13,7 +13,7 @@
 
 struct deeptepp_model {
     atomic_int references;
-    json_t *description; /* owns the texts that network and risk point to */
+    dtp_json_value *description; /* owns the texts that network and risk point to */
     char *json;
     dtp_properties properties; /* json, flattened */
     const char *name;

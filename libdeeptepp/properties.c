@@ -1,7 +1,5 @@
 #include "properties.h"
 
-#include <stdio.h>
-
 /* Two texts, growing: what a value's key is and what it says. */
 typedef struct text {
     char *bytes;
@@ -31,34 +29,26 @@ static void append(flattener *f, text *to, const char *piece)
 }
 
 /* The shortest text that reads back the same. */
-static void append_number(flattener *f, double number)
+static void append_number(flattener *f, const dtp_json_value *value)
 {
     char digits[40];
+    double number = 0, back = 0;
+    f->short_of_memory |= !dtp_json_real(value, &number);
     for (int precision = 1; precision <= 17; precision++) {
-        snprintf(digits, sizeof digits, "%.*g", precision, number);
-        if (strtod(digits, NULL) == number)
+        dtp_format(digits, sizeof digits, "%.*g", precision, number);
+        if (dtp_number(digits, &back) && back == number)
             break;
     }
     append(f, &f->value, digits);
 }
 
-static void append_plain(flattener *f, const json_t *value)
+static void append_plain(flattener *f, const dtp_json_value *value)
 {
-    char digits[24];
-    switch (json_typeof(value)) {
-    case JSON_STRING:
-        append(f, &f->value, json_string_value(value));
-        return;
-    case JSON_INTEGER:
-        snprintf(digits, sizeof digits, "%lld", (long long)json_integer_value(value));
-        append(f, &f->value, digits);
-        return;
-    case JSON_REAL:
-        append_number(f, json_real_value(value));
-        return;
-    default:
-        append(f, &f->value, json_is_true(value) ? "true" : json_is_false(value) ? "false" : "null");
-    }
+    static const char *const words[] = {[DTP_JSON_NULL] = "null", [DTP_JSON_FALSE] = "false", [DTP_JSON_TRUE] = "true"};
+    if (value->kind == DTP_JSON_REAL)
+        append_number(f, value);
+    else
+        append(f, &f->value, value->text ? value->text : words[value->kind]);
 }
 
 static bool make_room(dtp_properties *out)
@@ -86,33 +76,32 @@ static void finish(flattener *f)
     item->value = memcpy(block + f->key.used + 1, f->value.bytes, f->value.used + 1);
 }
 
-static bool is_plain(const json_t *value)
+static bool is_plain(const dtp_json_value *value)
 {
-    bool plain = !json_is_object(value);
-    for (size_t i = 0; plain && json_is_array(value) && i < json_array_size(value); i++) {
-        const json_t *element = json_array_get(value, i);
-        plain = !json_is_object(element) && !json_is_array(element);
-    }
-    return plain;
+    if (value->kind == DTP_JSON_ARRAY)
+        DTP_JSON_EACH(element, value)
+            if (element->kind >= DTP_JSON_ARRAY)
+                return false;
+    return value->kind != DTP_JSON_OBJECT;
 }
 
-static void flatten_plain(flattener *f, const json_t *value)
+static void flatten_plain(flattener *f, const dtp_json_value *value)
 {
     f->value.used = 0;
     append(f, &f->value, "");
-    if (!json_is_array(value))
+    if (value->kind != DTP_JSON_ARRAY)
         append_plain(f, value);
-    for (size_t i = 0; json_is_array(value) && i < json_array_size(value); i++) {
-        append(f, &f->value, i ? ", " : "");
-        append_plain(f, json_array_get(value, i));
+    DTP_JSON_EACH(element, value) {
+        append(f, &f->value, element == value + 1 ? "" : ", ");
+        append_plain(f, element);
     }
     finish(f);
 }
 
-static void flatten(flattener *f, const json_t *value);
+static void flatten(flattener *f, const dtp_json_value *value);
 
 /* What `name` holds, its key after those around it. */
-static void flatten_member(flattener *f, const char *name, const json_t *value)
+static void flatten_member(flattener *f, const char *name, const dtp_json_value *value)
 {
     size_t used = f->key.used;
     append(f, &f->key, used ? "." : "");
@@ -122,26 +111,23 @@ static void flatten_member(flattener *f, const char *name, const json_t *value)
 }
 
 /* As deep as the file's JSON may be: 32. */
-static void flatten(flattener *f, const json_t *value)
+static void flatten(flattener *f, const dtp_json_value *value)
 {
-    const char *key;
-    json_t *member;
     char index[24];
+    size_t n = 0;
     if (f->short_of_memory)
         return;
     if (is_plain(value)) {
         flatten_plain(f, value);
         return;
     }
-    json_object_foreach((json_t *)(uintptr_t)value, key, member)
-        flatten_member(f, key, member);
-    for (size_t i = 0; json_is_array(value) && i < json_array_size(value); i++) {
-        snprintf(index, sizeof index, "%zu", i);
-        flatten_member(f, index, json_array_get(value, i));
+    DTP_JSON_EACH(child, value) {
+        dtp_format(index, sizeof index, "%zu", n++);
+        flatten_member(f, child->key ? child->key : index, child);
     }
 }
 
-bool dtp_properties_make(dtp_properties *out, const json_t *object)
+bool dtp_properties_make(dtp_properties *out, const dtp_json_value *object)
 {
     flattener f = {.out = out};
     *out = (dtp_properties){0};

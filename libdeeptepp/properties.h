@@ -2,7 +2,7 @@
 #ifndef DTP_PROPERTIES_H
 #define DTP_PROPERTIES_H
 
-#include "base/json.h"
+#include "base/json_tree.h"
 
 typedef struct dtp_property {
     char *key;   /* "covariates.0.name"; owned, with the value in the same block */
@@ -15,7 +15,7 @@ typedef struct dtp_properties {
 } dtp_properties;
 
 /* false: no memory. Give back what was made either way. */
-bool dtp_properties_make(dtp_properties *out, const json_t *object);
+bool dtp_properties_make(dtp_properties *out, const dtp_json_value *object);
 void dtp_properties_free(dtp_properties *properties);
 
 #endif

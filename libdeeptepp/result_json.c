@@ -1,166 +1,191 @@
 /* A result as JSON; the keys are described in docs/result.md. */
-#include <math.h>
-
 #include "guidance.h"
 #include "result.h"
 
-/* JSON has no NaN: what is not there is null. */
-static json_t *number(double value)
+static void write_tier(dtp_json_writer *json, const deeptepp_result *result, const dtp_risk *risk)
 {
-    return isfinite(value) ? json_real(value) : json_null();
+    if (result->tier < 0) {
+        dtp_write_null(json, "tier");
+        return;
+    }
+    dtp_write_object(json, "tier");
+    dtp_write_integer(json, "index", result->tier);
+    dtp_write_text(json, "name", result->tier_name);
+    dtp_write_numbers(json, "cutpoints", risk->cutpoints, risk->n_tiers - 1);
+    dtp_write_number(json, "distance_to_nearest", result->distance);
+    dtp_write_object_end(json);
 }
 
-/* Takes over both; NULL, and nothing left, when there was no memory for one of them or for this. */
-static json_t *append(json_t *array, json_t *value)
+static void write_survival(dtp_json_writer *json, const deeptepp_result *result, const dtp_json_value *description)
 {
-    if (json_array_append_new(array, value) == 0)
-        return array;
-    json_decref(array);
-    return NULL;
+    if (!result->n_times) {
+        dtp_write_null(json, "survival");
+        return;
+    }
+    const dtp_json_value *calibration = dtp_json_find(description, "calibration");
+    dtp_write_object(json, "survival");
+    dtp_write_value(json, "endpoint", dtp_json_find(calibration, "endpoint"));
+    dtp_write_value(json, "unit", dtp_json_find(calibration, "unit"));
+    dtp_write_numbers(json, "times", result->times, result->n_times);
+    dtp_write_numbers(json, "probability", result->survival, result->n_times);
+    dtp_write_object_end(json);
 }
 
-static json_t *numbers(const double *values, int count)
+static void write_volume(dtp_json_writer *json, const char *name, const deeptepp_volume *volume)
 {
-    json_t *array = json_array();
-    for (int i = 0; i < count; i++)
-        array = append(array, number(values[i]));
-    return array;
+    dtp_write_text(json, "name", name);
+    dtp_write_text(json, "sha256", volume->sha256);
+    dtp_write_integer(json, "volume_number", volume->number);
+    dtp_write_text(json, "orientation", volume->orientation);
+    dtp_write_integers(json, "dims", volume->dims, 3);
+    dtp_write_numbers(json, "spacing_mm", volume->spacing, 3);
 }
 
-static json_t *integers(const int64_t *values, int count)
+static void write_images(dtp_json_writer *json, const dtp_study *study)
 {
-    json_t *array = json_array();
-    for (int i = 0; i < count; i++)
-        array = append(array, json_integer(values[i]));
-    return array;
+    dtp_write_array(json, "images");
+    for (int c = 0; c < study->recipe->n_channels; c++) {
+        dtp_write_object(json, NULL);
+        write_volume(json, study->recipe->channels[c], study->images[c]);
+        dtp_write_object_end(json);
+    }
+    dtp_write_array_end(json);
 }
 
-static json_t *tier_json(const deeptepp_result *result, const dtp_risk *risk)
-{
-    if (result->tier < 0)
-        return json_null();
-    return json_pack("{s:i, s:s, s:o, s:o}", "index", result->tier, "name", result->tier_name, "cutpoints",
-                     numbers(risk->cutpoints, risk->n_tiers - 1), "distance_to_nearest", number(result->distance));
-}
-
-static json_t *survival_json(const deeptepp_result *result, const json_t *description)
-{
-    if (!result->n_times)
-        return json_null();
-    const json_t *calibration = json_object_get(description, "calibration");
-    return json_pack("{s:O, s:O, s:o, s:o}", "endpoint", json_object_get(calibration, "endpoint"), "unit",
-                     json_object_get(calibration, "unit"), "times", numbers(result->times, result->n_times),
-                     "probability", numbers(result->survival, result->n_times));
-}
-
-static json_t *volume_json(const char *name, const deeptepp_volume *volume)
-{
-    return json_pack("{s:s, s:s, s:I, s:s, s:o, s:o}", "name", name, "sha256", volume->sha256, "volume_number",
-                     (json_int_t)volume->number, "orientation", volume->orientation, "dims", integers(volume->dims, 3),
-                     "spacing_mm", numbers(volume->spacing, 3));
-}
-
-static json_t *images_json(const dtp_study *study)
-{
-    json_t *array = json_array();
-    for (int c = 0; c < study->recipe->n_channels; c++)
-        array = append(array, volume_json(study->recipe->channels[c], study->images[c]));
-    return array;
-}
-
-static json_t *mask_json(const dtp_study *study)
+static void write_mask(dtp_json_writer *json, const dtp_study *study)
 {
     double extent[3], voxel = 1;
     for (int f = 0; f < 3; f++) {
         extent[f] = (double)(study->high[f] - study->low[f] + 1) * study->mask_frame.spacing[f];
         voxel *= study->mask_frame.spacing[f];
     }
-    json_t *json = volume_json("mask", study->mask);
-    json_t *more = json_pack("{s:I, s:I, s:o, s:o}", "label", (json_int_t)study->label, "voxels",
-                             (json_int_t)study->mask_voxels, "volume_mm3", number((double)study->mask_voxels * voxel),
-                             "extent_mm", numbers(extent, 3));
-    bool whole = json && more && json_object_update(json, more) == 0;
-    json_decref(more);
-    if (!whole)
-        json_decref(json);
-    return whole ? json : NULL;
+    dtp_write_object(json, "mask");
+    write_volume(json, "mask", study->mask);
+    dtp_write_integer(json, "label", study->label);
+    dtp_write_integer(json, "voxels", study->mask_voxels);
+    dtp_write_number(json, "volume_mm3", (double)study->mask_voxels * voxel);
+    dtp_write_numbers(json, "extent_mm", extent, 3);
+    dtp_write_object_end(json);
 }
 
-static json_t *mosaic_json(const dtp_recipe *recipe, const dtp_mosaic_counts *counts)
+static void write_mosaic(dtp_json_writer *json, const dtp_recipe *recipe, const dtp_mosaic_counts *counts)
 {
-    json_t *vanished = json_array();
+    dtp_write_text(json, "recipe", recipe->kind == DTP_RECIPE_MOSAIC ? "mosaic" : "mosaic_cube");
+    dtp_write_text(json, "axes", recipe->stored_order ? "stored" : recipe->axes);
+    dtp_write_integers(json, "size", recipe->size, 3);
+    dtp_write_numbers(json, "angles_deg", recipe->angles_deg, recipe->n_views);
+    dtp_write_integers(json, "slices", counts->slices, recipe->n_views);
+    dtp_write_integers(json, "slices_dropped", counts->dropped, recipe->n_views);
+    dtp_write_integers(json, "slices_constant", counts->constant, recipe->n_views);
+    dtp_write_integers(json, "slices_faded", counts->faded, recipe->n_views);
+    dtp_write_array(json, "mask_vanished");
     for (int v = 0; v < recipe->n_views; v++)
-        vanished = append(vanished, json_boolean(counts->vanished[v]));
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "recipe",
-                     recipe->kind == DTP_RECIPE_MOSAIC ? "mosaic" : "mosaic_cube", "axes",
-                     recipe->stored_order ? "stored" : recipe->axes, "size", integers(recipe->size, 3), "angles_deg",
-                     numbers(recipe->angles_deg, recipe->n_views), "slices", integers(counts->slices, recipe->n_views),
-                     "slices_dropped", integers(counts->dropped, recipe->n_views), "slices_constant",
-                     integers(counts->constant, recipe->n_views), "slices_faded",
-                     integers(counts->faded, recipe->n_views), "mask_vanished", vanished);
+        dtp_write_bool(json, NULL, counts->vanished[v]);
+    dtp_write_array_end(json);
+}
+
+static void write_cube(dtp_json_writer *json, const dtp_recipe *recipe, const dtp_actions *actions)
+{
+    dtp_write_text(json, "recipe", "cube");
+    dtp_write_text(json, "axes", recipe->axes);
+    dtp_write_integers(json, "size", recipe->size, 3);
+    dtp_write_numbers(json, "centre_ras_mm", actions->centre_ras, 3);
+    dtp_write_numbers(json, "spacing_mm", actions->cube.step, 3);
+    dtp_write_numbers(json, "angles_deg", recipe->angles_deg, recipe->n_views);
+    dtp_write_integers(json, "samples_outside", actions->outside, recipe->n_views);
 }
 
 /* What was done to the images before the network saw them. */
-static json_t *geometry_json(const dtp_run *run)
+static void write_geometry(dtp_json_writer *json, const dtp_run *run)
 {
     const dtp_recipe *recipe = &run->model->recipe;
-    if (recipe->kind != DTP_RECIPE_CUBE)
-        return mosaic_json(recipe, &run->actions->mosaic);
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "recipe", "cube", "axes", recipe->axes, "size",
-                     integers(recipe->size, 3), "centre_ras_mm", numbers(run->actions->centre_ras, 3), "spacing_mm",
-                     numbers(run->actions->cube.step, 3), "angles_deg", numbers(recipe->angles_deg, recipe->n_views),
-                     "samples_outside", integers(run->actions->outside, recipe->n_views));
+    dtp_write_object(json, "geometry");
+    if (recipe->kind == DTP_RECIPE_CUBE)
+        write_cube(json, recipe, run->actions);
+    else
+        write_mosaic(json, recipe, &run->actions->mosaic);
+    dtp_write_object_end(json);
 }
 
-static json_t *software_json(const dtp_run *run)
+static void write_software(dtp_json_writer *json, const dtp_run *run)
 {
     char backend[64];
     dtp_backend_version(backend, sizeof backend);
-    return json_pack("{s:s, s:s, s:s, s:i}", "libdeeptepp", deeptepp_version(), "backend", backend, "instruction_set",
-                     dtp_backend_isa(), "threads", run->threads);
+    dtp_write_object(json, "software");
+    dtp_write_text(json, "libdeeptepp", deeptepp_version());
+    dtp_write_text(json, "backend", backend);
+    dtp_write_text(json, "instruction_set", dtp_backend_isa());
+    dtp_write_integer(json, "threads", run->threads);
+    dtp_write_object_end(json);
 }
 
-static json_t *model_json(const deeptepp_model *model)
+static void write_model(dtp_json_writer *json, const deeptepp_model *model)
 {
-    return json_pack("{s:s, s:O, s:s, s:O}", "name", model->name, "version",
-                     json_object_get(model->description, "version"), "sha256", model->sha256, "weights",
-                     json_object_get(model->description, "weights"));
+    dtp_write_object(json, "model");
+    dtp_write_text(json, "name", model->name);
+    dtp_write_value(json, "version", dtp_json_find(model->description, "version"));
+    dtp_write_text(json, "sha256", model->sha256);
+    dtp_write_value(json, "weights", dtp_json_find(model->description, "weights"));
+    dtp_write_object_end(json);
 }
 
-static json_t *warnings_json(const deeptepp_result *result)
+static void write_warnings(dtp_json_writer *json, const deeptepp_result *result)
 {
-    json_t *array = json_array();
-    for (int i = 0; i < result->n_warnings; i++)
-        array = append(array, json_pack("{s:i, s:s}", "code", (int)result->warnings[i].code, "message",
-                                        result->warnings[i].message));
-    return array;
+    dtp_write_array(json, "warnings");
+    for (int i = 0; i < result->n_warnings; i++) {
+        dtp_write_object(json, NULL);
+        dtp_write_integer(json, "code", result->warnings[i].code);
+        dtp_write_text(json, "message", result->warnings[i].message);
+        dtp_write_object_end(json);
+    }
+    dtp_write_array_end(json);
 }
 
-static json_t *covariates_json(const dtp_run *run)
+static void write_covariates(dtp_json_writer *json, const dtp_run *run)
 {
-    json_t *array = json_array();
+    dtp_write_array(json, "covariates");
     for (int i = 0; i < run->model->risk.n_covariates; i++) {
         const dtp_covariate *covariate = &run->model->risk.covariates[i];
         const dtp_covariate_use *use = &run->covariates[i];
-        array = append(array,
-                       json_pack("{s:s, s:s, s:o, s:b, s:o}", "name", covariate->name, "unit", covariate->unit, "value",
-                                 number(use->value), "filled", (int)use->filled, "term", number(use->term)));
+        dtp_write_object(json, NULL);
+        dtp_write_text(json, "name", covariate->name);
+        dtp_write_text(json, "unit", covariate->unit);
+        dtp_write_number(json, "value", use->value);
+        dtp_write_bool(json, "filled", use->filled);
+        dtp_write_number(json, "term", use->term);
+        dtp_write_object_end(json);
     }
-    return array;
+    dtp_write_array_end(json);
+}
+
+static void write_numbers(dtp_json_writer *json, const deeptepp_result *result, const dtp_run *run)
+{
+    dtp_write_number(json, "score", result->score);
+    dtp_write_number(json, "score_sd", result->sd);
+    dtp_write_numbers(json, "view_scores", result->views, result->n_views);
+    dtp_write_numbers(json, "member_scores", result->members, result->n_members);
+    write_covariates(json, run);
+    dtp_write_number(json, "covariates_term", result->term);
+    write_tier(json, result, &run->model->risk);
+    write_survival(json, result, run->model->description);
 }
 
 char *dtp_result_json(const deeptepp_result *result, const dtp_run *run)
 {
-    json_t *guidance = result->guidance ? dtp_guidance_json(result->tier) : json_null();
-    json_t *json = json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "score",
-        number(result->score), "score_sd", number(result->sd), "view_scores", numbers(result->views, result->n_views),
-        "member_scores", numbers(result->members, result->n_members), "covariates", covariates_json(run),
-        "covariates_term", number(result->term), "tier", tier_json(result, &run->model->risk), "survival",
-        survival_json(result, run->model->description), "guidance", guidance, "warnings", warnings_json(result),
-        "model", model_json(run->model), "images", images_json(run->study), "mask", mask_json(run->study), "geometry",
-        geometry_json(run), "software", software_json(run), "use", "research use only");
-    char *text = dtp_json_print(json);
-    json_decref(json);
-    return text;
+    dtp_json_writer json = {0};
+    dtp_write_object(&json, NULL);
+    write_numbers(&json, result, run);
+    if (result->guidance)
+        dtp_guidance_write(&json, result->tier);
+    else
+        dtp_write_null(&json, "guidance");
+    write_warnings(&json, result);
+    write_model(&json, run->model);
+    write_images(&json, run->study);
+    write_mask(&json, run->study);
+    write_geometry(&json, run);
+    write_software(&json, run);
+    dtp_write_text(&json, "use", "research use only");
+    dtp_write_object_end(&json);
+    return dtp_write_finish(&json);
 }

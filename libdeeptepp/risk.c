@@ -1,16 +1,17 @@
 #include "risk.h"
 
 #include <math.h>
-#include <stdio.h>
 
 static void parse_levels(dtp_covariate *out, dtp_json *json)
 {
-    const json_t *levels = dtp_json_array(json, "levels", 1, DTP_MAX_LEVELS);
-    int count = levels ? (int)json_array_size(levels) : 0;
-    for (int i = 0; i < count; i++) {
+    const dtp_json_value *levels = dtp_json_array(json, "levels", 1, DTP_MAX_LEVELS);
+    if (!levels)
+        return;
+    DTP_JSON_EACH(item, levels) {
         char path[96];
-        snprintf(path, sizeof path, "%.60s.levels[%d]", json->path, i);
-        dtp_json level = dtp_json_root(json_array_get(levels, (size_t)i), path, json->check);
+        const int i = out->n_levels++;
+        dtp_format(path, sizeof path, "%.60s.levels[%d]", json->path, i);
+        dtp_json level = dtp_json_root(item, path, json->check);
         out->level_names[i] = dtp_json_text(&level, "name");
         out->values[i] = dtp_json_number(&level, "value", -1e9, 1e9);
         out->effects[i] = dtp_json_number(&level, "coefficient", -1e9, 1e9);
@@ -19,7 +20,6 @@ static void parse_levels(dtp_covariate *out, dtp_json *json)
                 dtp_json_fail(&level, "value", DEEPTEPP_ERR_MODEL_VALUE, "%g stands twice", out->values[i]);
         dtp_json_close(&level);
     }
-    out->n_levels = count;
 }
 
 static void parse_line(dtp_covariate *out, dtp_json *json)
@@ -70,35 +70,46 @@ static void parse_covariate(dtp_covariate *out, dtp_json *json)
 
 static void parse_covariates(dtp_risk *out, dtp_json *root)
 {
-    const json_t *array = dtp_json_array(root, "covariates", 0, DTP_MAX_COVARIATES);
-    int count = array ? (int)json_array_size(array) : 0;
-    out->covariates = calloc((size_t)count + 1, sizeof *out->covariates);
+    const dtp_json_value *array = dtp_json_array(root, "covariates", 0, DTP_MAX_COVARIATES);
+    if (!array)
+        return;
+    out->covariates = calloc((size_t)array->count + 1, sizeof *out->covariates);
     if (!out->covariates) {
         dtp_json_fail(root, "covariates", DEEPTEPP_ERR_MEMORY, "out of memory");
         return;
     }
-    for (int i = 0; i < count; i++) {
+    DTP_JSON_EACH(value, array) {
         char path[24];
-        snprintf(path, sizeof path, "covariates[%d]", i);
-        dtp_json item = dtp_json_root(json_array_get(array, (size_t)i), path, root->check);
+        const int i = out->n_covariates++;
+        dtp_format(path, sizeof path, "covariates[%d]", i);
+        dtp_json item = dtp_json_root(value, path, root->check);
         parse_covariate(&out->covariates[i], &item);
         for (int j = 0; j < i; j++)
             if (strcmp(out->covariates[i].name, out->covariates[j].name) == 0)
                 dtp_json_fail(root, "covariates", DEEPTEPP_ERR_MODEL_VALUE, "\"%.60s\" stands twice",
                               out->covariates[i].name);
-        out->n_covariates = i + 1;
     }
+}
+
+/* How many there are. */
+static int parse_tier_names(dtp_risk *out, dtp_json *tiers)
+{
+    int count = 0;
+    const dtp_json_value *names = dtp_json_array(tiers, "names", 2, DTP_MAX_TIERS);
+    if (!names)
+        return 0;
+    DTP_JSON_EACH(name, names) {
+        out->tiers[count] = name->kind == DTP_JSON_TEXT ? name->text : "";
+        if (!*out->tiers[count])
+            dtp_json_fail(tiers, "names", DEEPTEPP_ERR_MODEL_VALUE, "element %d is not a text", count);
+        count++;
+    }
+    return count;
 }
 
 static void parse_tiers(dtp_risk *out, dtp_json tiers)
 {
-    const json_t *names = dtp_json_array(&tiers, "names", 2, DTP_MAX_TIERS);
-    int count = names ? (int)json_array_size(names) : 0;
-    for (int i = 0; i < count; i++) {
-        out->tiers[i] = json_string_value(json_array_get(names, (size_t)i));
-        if (!out->tiers[i] || !*out->tiers[i])
-            dtp_json_fail(&tiers, "names", DEEPTEPP_ERR_MODEL_VALUE, "element %d is not a text", i);
-    }
+    const int count = parse_tier_names(out, &tiers);
     int cuts = dtp_json_numbers(&tiers, "cutpoints", out->cutpoints, 1, DTP_MAX_TIERS - 1, -1e30, 1e30);
     if (tiers.object && cuts != count - 1)
         dtp_json_fail(&tiers, "cutpoints", DEEPTEPP_ERR_MODEL_VALUE, "has %d numbers for %d names, wanted %d", cuts,
@@ -206,7 +217,7 @@ static deeptepp_status fail_unknown(const dtp_risk *risk, const char *name, deep
     char known[600] = "none";
     size_t used = 0;
     for (int i = 0; i < risk->n_covariates && used < sizeof known; i++)
-        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", risk->covariates[i].name);
+        used += (size_t)dtp_format(known + used, sizeof known - used, "%s%s", i ? ", " : "", risk->covariates[i].name);
     return dtp_fail(error, DEEPTEPP_ERR_COVARIATE_UNKNOWN, "covariate \"%.100s\": the model knows: %s", name, known);
 }
 

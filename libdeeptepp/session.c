@@ -1,5 +1,4 @@
 #include <math.h>
-#include <stdio.h>
 
 #include "base/floats.h"
 #include "result.h"
@@ -155,8 +154,8 @@ static void log_start(const deeptepp_session *session)
 {
     char backend[64], line[200];
     dtp_backend_version(backend, sizeof backend);
-    snprintf(line, sizeof line, "session: %d threads, %s, %s, %.0f MB with the model", session->model->threads, backend,
-             dtp_backend_isa(), 1e-6 * (double)session->model->memory);
+    dtp_format(line, sizeof line, "session: %d threads, %s, %s, %.0f MB with the model", session->model->threads,
+               backend, dtp_backend_isa(), 1e-6 * (double)session->model->memory);
     dtp_log(&session->callbacks, DEEPTEPP_LOG_INFO, line);
 }
 
@@ -165,7 +164,7 @@ static void log_slow_layers(const deeptepp_session *session)
     const char *implementation, *layer;
     char line[200];
     for (int i = 0; session->callbacks.log && (layer = dtp_net_slow_layer(session->net, i, &implementation)); i++) {
-        snprintf(line, sizeof line, "layer %s runs on the backend's slow path %s", layer, implementation);
+        dtp_format(line, sizeof line, "layer %s runs on the backend's slow path %s", layer, implementation);
         dtp_log(&session->callbacks, DEEPTEPP_LOG_INFO, line);
     }
 }

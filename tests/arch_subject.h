@@ -10,11 +10,13 @@
 #include <cmocka.h>
 
 #include "../libdeeptepp/arch/arch.h"
+#include "json_subject.h"
 #include "tiny_model.h"
 
 typedef struct arch_subject {
     tiny_model model;
     dtp_safetensors file;
+    dtp_json_value *section; /* owns the network's texts */
     dtp_network network;
     dtp_arch arch;
     deeptepp_error error;
@@ -54,7 +56,9 @@ static inline void arch_read(arch_subject *s)
 static inline deeptepp_status arch_parse(arch_subject *s)
 {
     dtp_json_check check = {.error = &s->error};
-    dtp_json json = dtp_json_root(json_object_get(s->model.description, "network"), "network", &check);
+    free(s->section);
+    s->section = json_read_tree(json_object_get(s->model.description, "network"));
+    dtp_json json = dtp_json_root(s->section, "network", &check);
     dtp_network_parse(&s->network, &json);
     return check.status;
 }
@@ -76,6 +80,7 @@ static inline void arch_free(arch_subject *s)
 {
     dtp_safetensors_free(&s->file);
     tiny_model_free(&s->model);
+    free(s->section);
     free(s);
 }
 

@@ -13,6 +13,7 @@
 
 #include "../libdeeptepp/arch/arch.h"
 #include "../libdeeptepp/nn/plan.h"
+#include "json_subject.h"
 #include "reference_net.h"
 
 /* Large maps go through in chunks, small ones together: with many images three stages. */
@@ -22,6 +23,7 @@ enum { MAX_BATCH = 13 };
 
 typedef struct subject {
     tiny_model model;
+    dtp_json_value *section; /* owns the network's texts */
     dtp_safetensors file;
     dtp_network network;
     dtp_arch arch;
@@ -58,7 +60,8 @@ static inline void build(subject *s)
     int64_t size[3];
     for (size_t i = 0; i < 3; i++)
         size[i] = json_integer_value(json_array_get(json_object_get(input, "size"), i));
-    dtp_json json = dtp_json_root(json_object_get(s->model.description, "network"), "network", &check);
+    s->section = json_read_tree(json_object_get(s->model.description, "network"));
+    dtp_json json = dtp_json_root(s->section, "network", &check);
     dtp_network_parse(&s->network, &json);
     if (check.status != DEEPTEPP_OK ||
         dtp_arch_build(&s->arch, &s->network, &s->file,
@@ -192,6 +195,7 @@ static inline void end(subject *s)
     dtp_weights_free(s->weights[1]);
     dtp_safetensors_free(&s->file);
     tiny_model_free(&s->model);
+    free(s->section);
     free(s->input);
 }
 

@@ -2,10 +2,10 @@
 #ifndef RECIPE_MAKER_H
 #define RECIPE_MAKER_H
 
-#include <jansson.h>
 #include <stdio.h>
 
 #include "../libdeeptepp/views/recipe.h"
+#include "json_subject.h"
 
 static inline json_t *json_of(const char *text)
 {
@@ -48,8 +48,10 @@ static inline json_t *plain_recipe_json(void)
 static inline deeptepp_status parse_recipe(dtp_recipe *out, const json_t *json, deeptepp_error *error)
 {
     dtp_json_check check = {.error = error};
-    dtp_json section = dtp_json_root(json, "input", &check);
+    dtp_json_value *tree = json_read_tree(json);
+    dtp_json section = dtp_json_root(tree, "input", &check);
     dtp_recipe_parse(out, &section);
+    free(tree);
     return check.status;
 }
 

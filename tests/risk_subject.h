@@ -10,9 +10,10 @@
 #include <cmocka.h>
 
 #include "../libdeeptepp/risk.h"
+#include "json_subject.h"
 
 typedef struct risk_subject {
-    json_t *tree;
+    dtp_json_value *tree;
     dtp_risk risk;
     dtp_json_check check;
     deeptepp_error error;
@@ -26,12 +27,9 @@ typedef struct risk_subject {
 static inline void risk_parse(risk_subject *s, const char *sections)
 {
     char text[4096];
-    json_error_t error;
     memset(s, 0, sizeof *s);
     snprintf(text, sizeof text, "{" LOGIT "%s%s}", sections ? ", " : "", sections ? sections : "");
-    s->tree = json_loads(text, 0, &error);
-    if (!s->tree)
-        fail_msg("%s: %s", text, error.text);
+    s->tree = json_read(text);
     s->check.error = &s->error;
     dtp_json root = dtp_json_root(s->tree, "", &s->check);
     dtp_risk_parse(&s->risk, &root);
@@ -43,7 +41,7 @@ static inline void risk_free(risk_subject *s)
 {
     deeptepp_case_free(s->patient);
     dtp_risk_free(&s->risk);
-    json_decref(s->tree);
+    free(s->tree);
 }
 
 static inline void risk_accept(risk_subject *s, const char *sections)

@@ -48,10 +48,20 @@ def test_every_room_is_known():
 @pytest.mark.parametrize("pattern, doors", [
     (r"dnnl", {"nn/onednn_compat.h"}),
     (r"nifti\d?(_io)?\.h", {"volume/nifti.c"}),
+    (r"jansson", set()),
+    (r"locale\.h", {"base/text.c"}),
+    (r"stdio\.h", {"base/text.c"}),
 ])
 def test_one_door(pattern, doors):
     found = {str(p.relative_to(ROOT)) for p in SOURCES for n in includes(p, own=False) if re.search(pattern, n)}
     assert found == doors
+
+
+def test_numbers_and_text_have_one_door():
+    """Elsewhere the host's locale would reach a number, or a message (base/text.h)."""
+    call = re.compile(r"\b(\w*printf|\w*scanf|f?puts|perror|strto\w+|ato[fil]l?|strerror\w*|setlocale|localeconv)\s*\(")
+    found = {str(p.relative_to(ROOT)) for p in SOURCES if call.search(p.read_text())}
+    assert found == {"base/text.c"}
 
 
 def test_only_the_compat_header_knows_the_backend_version():

@@ -297,12 +297,14 @@ static void build_from(subject *s, header *h, bool pmg)
         fail_msg("%s", error.message);
     json_t *description = json_of(networks[pmg]);
     dtp_json_check check = {.error = &error};
-    dtp_json json = dtp_json_root(description, "network", &check);
+    dtp_json_value *tree = json_read_tree(description);
+    dtp_json json = dtp_json_root(tree, "network", &check);
     dtp_network_parse(&s->network, &json);
     const int64_t cube[] = {64, 64, 64}, mosaic[] = {1, 512, 512};
     if (dtp_arch_build(&s->arch, &s->network, &s->file, 1, pmg ? mosaic : cube, NULL, &error) != DEEPTEPP_OK)
         fail_msg("%s", error.message);
     json_decref(description);
+    free(tree);
 }
 
 static deeptepp_status plan_job(void *argument, dtp_job *job)

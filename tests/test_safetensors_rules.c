@@ -51,7 +51,7 @@ static const rule entry_rules[] = {
     {T("\"F32\"", "[1,1,1,1,1,1]", "[0,4]"), 4, DEEPTEPP_ERR_MODEL_TENSOR_ENTRY, "shape is [1,1,1,1,1,1]"},
     {T("\"F32\"", "[-1]", "[0,4]"), 4, DEEPTEPP_ERR_MODEL_TENSOR_ENTRY, "shape is [-1]"},
     {T("\"F32\"", "[1.0]", "[0,4]"), 4, DEEPTEPP_ERR_MODEL_TENSOR_ENTRY, "shape is [1.0]"},
-    {T("\"F32\"", "[1e0]", "[0,4]"), 4, DEEPTEPP_ERR_MODEL_TENSOR_ENTRY, "shape is [1.0]"},
+    {T("\"F32\"", "[1e0]", "[0,4]"), 4, DEEPTEPP_ERR_MODEL_TENSOR_ENTRY, "shape is [1e0]"},
     {T("\"F32\"", "[\"1\"]", "[0,4]"), 4, DEEPTEPP_ERR_MODEL_TENSOR_ENTRY, "shape is [\"1\"]"},
     {T("\"F32\"", "[true]", "[0,4]"), 4, DEEPTEPP_ERR_MODEL_TENSOR_ENTRY, "shape is [true]"},
     {T("\"F32\"", "[4294967296,4294967296]", "[0,0]"), 0, DEEPTEPP_ERR_MODEL_TENSOR_ENTRY, "does not overflow"},
@@ -207,8 +207,8 @@ static void check_header(char *header, deeptepp_status status, const char *fragm
 static void a_header_that_only_fills_memory_is_refused(void **state)
 {
     (void)state;
-    check_header(repeated("{\"a\":[", "0,", 2000000, "0]}"), DEEPTEPP_ERR_MODEL_JSON, "JSON values, wanted at most");
-    check_header(repeated("{\"a\":", "[", 100000, ""), DEEPTEPP_ERR_MODEL_JSON, "100001 deep, wanted at most 32");
+    check_header(repeated("{\"a\":[", "0,", 2000000, "0]}"), DEEPTEPP_ERR_MODEL_JSON, "1600001 JSON values by byte");
+    check_header(repeated("{\"a\":", "[", 100000, ""), DEEPTEPP_ERR_MODEL_JSON, "brackets 33 deep, wanted at most 32");
     /* Brackets within texts are text. */
     check_header(repeated("{\"__metadata__\":{\"a\":\"\\\"", "[,", 2000000, "\",\"b\":1}}"),
                  DEEPTEPP_ERR_MODEL_METADATA, "\"b\" is 1");

@@ -41,20 +41,21 @@ static void parse_members(dtp_network *out, dtp_json *json)
     out->n_members = 1;
     if (!dtp_json_has(json, "members"))
         return;
-    const json_t *array = dtp_json_array(json, "members", 1, DTP_MAX_MEMBERS);
-    int count = array ? (int)json_array_size(array) : 0;
-    for (int i = 0; i < count; i++) {
-        const char *prefix = json_string_value(json_array_get(array, (size_t)i));
-        bool fresh = prefix && strlen(prefix) <= 100;
-        for (int j = 0; fresh && j < i; j++)
-            fresh = strcmp(out->members[j], prefix) != 0;
+    const dtp_json_value *array = dtp_json_array(json, "members", 1, DTP_MAX_MEMBERS);
+    if (!array)
+        return;
+    out->n_members = 0;
+    DTP_JSON_EACH(prefix, array) {
+        bool fresh = prefix->kind == DTP_JSON_TEXT && strlen(prefix->text) <= 100;
+        for (int j = 0; fresh && j < out->n_members; j++)
+            fresh = strcmp(out->members[j], prefix->text) != 0;
         if (!fresh) {
             dtp_json_fail(json, "members", DEEPTEPP_ERR_MODEL_VALUE,
-                          "element %d is not a text of at most 100 bytes different from those before it", i);
+                          "element %d is not a text of at most 100 bytes different from those before it",
+                          out->n_members);
             return;
         }
-        out->members[i] = prefix;
-        out->n_members = i + 1;
+        out->members[out->n_members++] = prefix->text;
     }
 }
 

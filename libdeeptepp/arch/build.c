@@ -1,15 +1,14 @@
 #include "build.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 
 const dtp_tensor *dtp_build_find(const dtp_build *build, const char *format, ...)
 {
     char name[192];
-    int used = snprintf(name, sizeof name, "%.100s", build->prefix);
+    int used = dtp_format(name, sizeof name, "%.100s", build->prefix);
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(name + used, sizeof name - (size_t)used, format, arguments);
+    dtp_vformat(name + used, sizeof name - (size_t)used, format, arguments);
     va_end(arguments);
     return dtp_safetensors_find(build->file, name);
 }
@@ -52,10 +51,10 @@ static void fix_kernel(const dtp_build *build, int64_t size, int64_t kernel[3])
 int64_t dtp_build_channels(const dtp_build *build, const char *name, const char *norm)
 {
     char tensor[80];
-    snprintf(tensor, sizeof tensor, "%.64s.weight", name);
+    dtp_format(tensor, sizeof tensor, "%.64s.weight", name);
     int64_t found = dtp_build_dim(build, tensor, 0);
     if (!found && norm) {
-        snprintf(tensor, sizeof tensor, "%.64s.weight", norm);
+        dtp_format(tensor, sizeof tensor, "%.64s.weight", norm);
         found = dtp_build_dim(build, tensor, 0);
     }
     return found ? found : 1;
@@ -68,11 +67,11 @@ int dtp_build_convolution(dtp_build *build, const dtp_convolution *c)
     dtp_layer_source source = {.rank = build->rank};
     if (build->status != DEEPTEPP_OK)
         return 0;
-    snprintf(layer.name, sizeof layer.name, "%s", c->name);
-    snprintf(source.weight, sizeof source.weight, "%.56s.weight", c->name);
-    snprintf(source.norm, sizeof source.norm, "%s", c->norm);
+    dtp_format(layer.name, sizeof layer.name, "%s", c->name);
+    dtp_format(source.weight, sizeof source.weight, "%.56s.weight", c->name);
+    dtp_format(source.norm, sizeof source.norm, "%s", c->norm);
     if (c->may_have_bias && dtp_build_find(build, "%s.bias", c->name))
-        snprintf(source.bias, sizeof source.bias, "%.56s.bias", c->name);
+        dtp_format(source.bias, sizeof source.bias, "%.56s.bias", c->name);
     if (c->kernel)
         fix_kernel(build, c->kernel, layer.kernel);
     else
@@ -92,7 +91,8 @@ int dtp_build_linear(dtp_build *build, const dtp_layer_source *source, int src, 
                        .kernel = {1, 1, 1}, .stride = {1, 1, 1}, .dilation = {1, 1, 1}};
     dtp_layer_source linear = *source;
     linear.rank = 2;
-    snprintf(layer.name, sizeof layer.name, "%.*s", (int)(strlen(source->weight) - strlen(".weight")), source->weight);
+    dtp_format(layer.name, sizeof layer.name, "%.*s", (int)(strlen(source->weight) - strlen(".weight")),
+               source->weight);
     return dtp_build_append(build, &layer, oc, &linear);
 }
 
@@ -101,7 +101,7 @@ int dtp_build_crop(dtp_build *build, const char *name, int src, int64_t size)
     dtp_shape map = build->arch->graph.values[src];
     dtp_layer layer = {.op = DTP_CROP, .src = src, .add = -1, .stride = {1, 1, 1}, .dilation = {1, 1, 1},
                        .kernel = {1, map.h - size + 1, map.w - size + 1}};
-    snprintf(layer.name, sizeof layer.name, "%s", name);
+    dtp_format(layer.name, sizeof layer.name, "%s", name);
     return dtp_build_append(build, &layer, 0, NULL);
 }
 
@@ -109,7 +109,7 @@ int dtp_build_pool(dtp_build *build, dtp_op op, const char *name, int src, const
                    const int64_t stride[3], const int64_t pad[3])
 {
     dtp_layer layer = {.op = op, .src = src, .add = -1, .dilation = {1, 1, 1}};
-    snprintf(layer.name, sizeof layer.name, "%s", name);
+    dtp_format(layer.name, sizeof layer.name, "%s", name);
     memcpy(layer.kernel, kernel, sizeof layer.kernel);
     memcpy(layer.stride, stride, sizeof layer.stride);
     memcpy(layer.pad, pad, sizeof layer.pad);

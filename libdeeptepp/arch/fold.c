@@ -1,6 +1,5 @@
 /* Inference weights: BatchNorm and other linear steps folded into the convolution beside them, in double precision. */
 #include <math.h>
-#include <stdio.h>
 
 #include "arch.h"
 
@@ -22,7 +21,7 @@ static deeptepp_status find(const origin *from, const char *base, const char *pa
                             deeptepp_error *error)
 {
     char name[256];
-    snprintf(name, sizeof name, "%s%s%s", from->prefix, base, part);
+    dtp_format(name, sizeof name, "%s%s%s", from->prefix, base, part);
     *out = dtp_safetensors_find(from->file, name);
     return *out ? DEEPTEPP_OK : dtp_fail(error, DEEPTEPP_ERR_INTERNAL, "tensor %s vanished after the check", name);
 }

@@ -1,7 +1,6 @@
 /* The published network: a 2-D ResNet-50 with progressive multi-granularity heads (Du et al. 2020). Block 1, 2 and 3
  * read the stride-8, -16 and -32 maps; a fourth head reads all three. Tensor names of the published layout
  * (docs/model-format.md). */
-#include <stdio.h>
 
 #include "build.h"
 
@@ -25,8 +24,8 @@ static void check_map(dtp_build *build, dtp_shape map, int64_t pool)
 static int block_convolution(dtp_build *build, int block, int part, int64_t kernel, int src, bool open_end)
 {
     char name[40], norm[40];
-    snprintf(name, sizeof name, "conv_block%d.%d.conv", block, part);
-    snprintf(norm, sizeof norm, "conv_block%d.%d.bn", block, part);
+    dtp_format(name, sizeof name, "conv_block%d.%d.conv", block, part);
+    dtp_format(norm, sizeof norm, "conv_block%d.%d.bn", block, part);
     const dtp_convolution c = {.name = name, .norm = norm, .src = src, .add = -1, .kernel = kernel,
                                .stride = {1, 1, 1}, .dilation = 1, .open_end = open_end, .activation = DTP_RELU};
     return dtp_build_convolution(build, &c);
@@ -42,10 +41,10 @@ static int granularity(dtp_build *build, int block, int src)
     char name[40];
     check_map(build, map, pool);
     bool crop = map.h > pool && map.w > pool;
-    snprintf(name, sizeof name, "conv_block%d.crop", block);
+    dtp_format(name, sizeof name, "conv_block%d.crop", block);
     int read = crop ? dtp_build_crop(build, name, src, pool + 1) : src;
     int wide = block_convolution(build, block, 1, 3, block_convolution(build, block, 0, 1, read, false), crop);
-    snprintf(name, sizeof name, "conv_block%d.pool", block);
+    dtp_format(name, sizeof name, "conv_block%d.pool", block);
     return dtp_build_pool(build, DTP_MAX_POOL, name, wide, kernel, kernel, none);
 }
 
@@ -56,17 +55,17 @@ static int hidden(dtp_build *build, const char *head, const int *values, int cou
     dtp_layer_source source = {.part = count > 1};
     char name[56], norm[56];
     int sum = -1;
-    snprintf(name, sizeof name, "%s.1", head);
-    snprintf(norm, sizeof norm, "%s.2", head);
-    snprintf(source.weight, sizeof source.weight, "%s.weight", name);
-    snprintf(source.pre_norm, sizeof source.pre_norm, "%s.0", head);
-    snprintf(source.norm, sizeof source.norm, "%s", norm);
+    dtp_format(name, sizeof name, "%s.1", head);
+    dtp_format(norm, sizeof norm, "%s.2", head);
+    dtp_format(source.weight, sizeof source.weight, "%s.weight", name);
+    dtp_format(source.pre_norm, sizeof source.pre_norm, "%s.0", head);
+    dtp_format(source.norm, sizeof source.norm, "%s", norm);
     source.oc = dtp_build_channels(build, name, norm);
     for (int i = 0; i < count; i++)
         source.ic += build->arch->graph.values[values[i]].c;
     for (int i = 0; i < count; i++) {
         bool last = i == count - 1;
-        snprintf(source.bias, sizeof source.bias, "%s.bias", name);
+        dtp_format(source.bias, sizeof source.bias, "%s.bias", name);
         source.part = !last;
         sum = dtp_build_linear(build, &source, values[i], sum, source.oc, last ? DTP_ELU : DTP_IDENTITY);
         source.first_ic += build->arch->graph.values[values[i]].c;
@@ -78,8 +77,8 @@ static int hidden(dtp_build *build, const char *head, const int *values, int cou
 static int logits(dtp_build *build, const char *head, int index, int src, int before)
 {
     dtp_layer_source source = {.oc = build->arch->classes, .first_oc = index * build->arch->classes};
-    snprintf(source.weight, sizeof source.weight, "%s.4.weight", head);
-    snprintf(source.bias, sizeof source.bias, "%s.4.bias", head);
+    dtp_format(source.weight, sizeof source.weight, "%s.4.weight", head);
+    dtp_format(source.bias, sizeof source.bias, "%s.4.bias", head);
     return dtp_build_linear(build, &source, src, before, HEADS * build->arch->classes, DTP_IDENTITY);
 }
 

@@ -1,5 +1,4 @@
 /* The residual backbone (He et al. 2016) in 3-D and, with depth-1 kernels, in 2-D. */
-#include <stdio.h>
 
 #include "build.h"
 
@@ -32,7 +31,7 @@ static int zero_extended_shortcut(dtp_build *build, const char *name, int src, i
 {
     dtp_layer layer = {.op = DTP_CONVOLUTION, .src = src, .add = -1, .kernel = {1, 1, 1}, .dilation = {1, 1, 1}};
     const dtp_layer_source source = {.zero_extended = true};
-    snprintf(layer.name, sizeof layer.name, "%.60s", name);
+    dtp_format(layer.name, sizeof layer.name, "%.60s", name);
     memcpy(layer.stride, stride, sizeof layer.stride);
     if (build->status == DEEPTEPP_OK)
         build->status = check_copy(build, name, build->arch->graph.values[src].c, oc);
@@ -46,8 +45,8 @@ static int shortcut(dtp_build *build, const char *block, int src, int64_t oc, co
     bool same = build->arch->graph.values[src].c == oc && stride[0] == 1 && stride[1] == 1 && stride[2] == 1;
     if (same)
         return src;
-    snprintf(name, sizeof name, "%.44s.downsample.0", block);
-    snprintf(norm, sizeof norm, "%.44s.downsample.1", block);
+    dtp_format(name, sizeof name, "%.44s.downsample.0", block);
+    dtp_format(norm, sizeof norm, "%.44s.downsample.1", block);
     if (build->network->shortcut_a)
         return zero_extended_shortcut(build, name, src, oc, stride);
     dtp_convolution c = {.name = name, .norm = norm, .src = src, .add = -1, .oc = oc, .kernel = 1, .dilation = 1,
@@ -60,8 +59,8 @@ static int block_convolution(dtp_build *build, const char *block, int index, int
                              const int64_t stride[3], int64_t dilation)
 {
     char name[64], norm[64];
-    snprintf(name, sizeof name, "%.48s.conv%d", block, index);
-    snprintf(norm, sizeof norm, "%.48s.bn%d", block, index);
+    dtp_format(name, sizeof name, "%.48s.conv%d", block, index);
+    dtp_format(norm, sizeof norm, "%.48s.bn%d", block, index);
     dtp_convolution c = {.name = name, .norm = norm, .src = src, .add = add, .kernel = kernel, .dilation = dilation,
                          .activation = build->network->activation};
     memcpy(c.stride, stride, sizeof c.stride);
@@ -72,8 +71,8 @@ static int block_convolution(dtp_build *build, const char *block, int index, int
 static int residual_block(dtp_build *build, const char *block, int src, const int64_t stride[3], int64_t dilation)
 {
     char last[64], norm[64];
-    snprintf(last, sizeof last, "%.48s.conv%d", block, build->bottleneck ? 3 : 2);
-    snprintf(norm, sizeof norm, "%.48s.bn%d", block, build->bottleneck ? 3 : 2);
+    dtp_format(last, sizeof last, "%.48s.conv%d", block, build->bottleneck ? 3 : 2);
+    dtp_format(norm, sizeof norm, "%.48s.bn%d", block, build->bottleneck ? 3 : 2);
     int add = shortcut(build, block, src, dtp_build_channels(build, last, norm), stride);
     if (!build->bottleneck) {
         int middle = block_convolution(build, block, 1, 3, src, -1, stride, dilation);
@@ -96,8 +95,8 @@ int dtp_build_stem(dtp_build *build, const char *at, int64_t kernel)
     bool flat = build->rank == 4;
     int64_t window[3] = {3, 3, 3}, stride[3] = {2, 2, 2}, pad[3] = {1, 1, 1};
     char name[64], norm[64];
-    snprintf(name, sizeof name, "%.40sconv1", at);
-    snprintf(norm, sizeof norm, "%.40sbn1", at);
+    dtp_format(name, sizeof name, "%.40sconv1", at);
+    dtp_format(norm, sizeof norm, "%.40sbn1", at);
     dtp_convolution c = {.name = name, .norm = norm, .add = -1, .kernel = kernel, .dilation = 1,
                          .activation = build->network->stem_activation};
     memcpy(c.stride, build->network->stem_stride, sizeof c.stride);
@@ -117,7 +116,7 @@ int dtp_build_layer(dtp_build *build, const char *at, int layer, int src)
     for (*count = 0; build->status == DEEPTEPP_OK; ++*count) {
         char block[48];
         int64_t stride[3];
-        snprintf(block, sizeof block, "%.24slayer%d.%d", at, layer, *count);
+        dtp_format(block, sizeof block, "%.24slayer%d.%d", at, layer, *count);
         if (*count > 0 && !dtp_build_find(build, "%s.conv1.weight", block))
             break;
         spread(*count ? 1 : build->network->layer_strides[layer - 1], build->rank == 4, stride);

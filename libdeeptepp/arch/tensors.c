@@ -1,7 +1,5 @@
 #include "tensors.h"
 
-#include <stdio.h>
-
 #include "../base/watch.h"
 
 static const char *const NORM_PARTS[] = {"weight", "bias", "running_mean", "running_var"};
@@ -18,30 +16,30 @@ static void note(report *r, int *count, const char *kind, const char *name, cons
 {
     char line[400];
     ++*count;
-    snprintf(line, sizeof line, "%s tensor %.150s%s", kind, name, detail);
+    dtp_format(line, sizeof line, "%s tensor %.150s%s", kind, name, detail);
     dtp_clean_line(line);
     dtp_log(r->callbacks, DEEPTEPP_LOG_ERROR, line);
     size_t length = strlen(line);
     if (r->used + length + 3 < sizeof r->text) {
-        snprintf(r->text + r->used, sizeof r->text - r->used, "; %s", line);
+        dtp_format(r->text + r->used, sizeof r->text - r->used, "; %s", line);
         r->used += length + 2;
     }
 }
 
 static void shape_text(char *out, size_t size, const int64_t *shape, int rank)
 {
-    size_t used = (size_t)snprintf(out, size, "[");
+    size_t used = (size_t)dtp_format(out, size, "[");
     for (int i = 0; i < rank && used < size; i++)
-        used += (size_t)snprintf(out + used, size - used, "%s%lld", i ? ", " : "", (long long)shape[i]);
+        used += (size_t)dtp_format(out + used, size - used, "%s%lld", i ? ", " : "", (long long)shape[i]);
     if (used < size)
-        snprintf(out + used, size - used, "]");
+        dtp_format(out + used, size - used, "]");
 }
 
 static void expect(report *r, dtp_safetensors *file, const char *prefix, const char *name, const int64_t *shape,
                    int rank)
 {
     char full[256], wanted[80], found[80], detail[200];
-    snprintf(full, sizeof full, "%s%s", prefix, name);
+    dtp_format(full, sizeof full, "%s%s", prefix, name);
     dtp_tensor *tensor = dtp_safetensors_find(file, full);
     if (!tensor) {
         note(r, &r->missing, "missing", full, "");
@@ -55,7 +53,7 @@ static void expect(report *r, dtp_safetensors *file, const char *prefix, const c
         return;
     shape_text(found, sizeof found, tensor->shape, tensor->rank);
     shape_text(wanted, sizeof wanted, shape, rank);
-    snprintf(detail, sizeof detail, " is %s%s, wanted %s", found, tensor->dtype == DTP_I64 ? " of I64" : "", wanted);
+    dtp_format(detail, sizeof detail, " is %s%s, wanted %s", found, tensor->dtype == DTP_I64 ? " of I64" : "", wanted);
     note(r, &r->misshaped, "mis-shaped", full, detail);
 }
 
@@ -63,12 +61,12 @@ static void expect_norm(report *r, dtp_safetensors *file, const char *prefix, co
 {
     char name[96];
     for (size_t i = 0; i < DTP_COUNT(NORM_PARTS); i++) {
-        snprintf(name, sizeof name, "%s.%s", norm, NORM_PARTS[i]);
+        dtp_format(name, sizeof name, "%s.%s", norm, NORM_PARTS[i]);
         expect(r, file, prefix, name, &channels, 1);
     }
-    snprintf(name, sizeof name, "%s.num_batches_tracked", norm);
+    dtp_format(name, sizeof name, "%s.num_batches_tracked", norm);
     char full[256];
-    snprintf(full, sizeof full, "%s%s", prefix, name);
+    dtp_format(full, sizeof full, "%s%s", prefix, name);
     dtp_tensor *counter = dtp_safetensors_find(file, full);
     if (counter)
         counter->used = true;

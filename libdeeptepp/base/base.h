@@ -10,6 +10,7 @@
 #include <deeptepp/deeptepp.h>
 
 #include "status.h"
+#include "text.h"
 
 #define DTP_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

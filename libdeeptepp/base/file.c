@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,8 +10,7 @@ static deeptepp_status fail_system(int number, deeptepp_error *error)
     char reason[128];
     if (number == ENOENT || number == ENOTDIR)
         return dtp_fail(error, DEEPTEPP_ERR_FILE_MISSING, "does not exist, wanted a file");
-    if (strerror_r(number, reason, sizeof reason) != 0)
-        snprintf(reason, sizeof reason, "system error %d", number);
+    dtp_system_error(number, reason, sizeof reason);
     return dtp_fail(error, DEEPTEPP_ERR_FILE_READ, "cannot be read: %s, wanted a readable file", reason);
 }
 

@@ -3,9 +3,7 @@
 #ifndef DTP_JSON_H
 #define DTP_JSON_H
 
-#include <jansson.h>
-
-#include "base.h"
+#include "json_tree.h"
 
 typedef struct dtp_json_check {
     deeptepp_status status; /* DEEPTEPP_OK until the first error */
@@ -13,7 +11,7 @@ typedef struct dtp_json_check {
 } dtp_json_check;
 
 typedef struct dtp_json {
-    const json_t *object; /* NULL after an error */
+    const dtp_json_value *object; /* NULL after an error */
     char path[96];        /* for messages: "input.region" */
     const char *known[40];
     int n_known;
@@ -21,7 +19,7 @@ typedef struct dtp_json {
 } dtp_json;
 
 /* A tree's root, and the member `key` of `parent`, as objects to read. */
-dtp_json dtp_json_root(const json_t *object, const char *path, dtp_json_check *check);
+dtp_json dtp_json_root(const dtp_json_value *object, const char *path, dtp_json_check *check);
 dtp_json dtp_json_child(dtp_json *parent, const char *key);
 
 /* Whether an optional key is present. */
@@ -41,16 +39,13 @@ int dtp_json_numbers(dtp_json *json, const char *key, double *out, int least, in
 int dtp_json_integers(dtp_json *json, const char *key, int64_t *out, int least, int most, int64_t low, int64_t high);
 
 /* An array member of `least` to `most` elements of any kind, or NULL. */
-const json_t *dtp_json_array(dtp_json *json, const char *key, int least, int most);
+const dtp_json_value *dtp_json_array(dtp_json *json, const char *key, int least, int most);
 
 /* Refuses every key that was neither read nor asked for. */
 void dtp_json_close(dtp_json *json);
 
 /* A value as ASCII for a message, with "..." where it does not fit. */
-const char *dtp_json_show(const json_t *value, char *text, size_t size);
-
-/* A JSON tree as indented text in memory of malloc's, whatever allocator the host gave jansson; NULL without memory. */
-char *dtp_json_print(const json_t *json);
+const char *dtp_json_show(const dtp_json_value *value, char *text, size_t size);
 
 /* An error of this section: "path.key: text". */
 __attribute__((format(printf, 4, 5))) void dtp_json_fail(dtp_json *json, const char *key, deeptepp_status status,

@@ -2,7 +2,6 @@
 
 #include <stdarg.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <deeptepp/version.h>
@@ -104,24 +103,20 @@ const char *deeptepp_status_name(deeptepp_status status)
     return "DEEPTEPP_ERR_UNKNOWN";
 }
 
-/* Bytes of the UTF-8 character at `c` (RFC 3629); 0 for a control character and for what is no character. */
-static int character(const unsigned char *c)
+/* Whether the character of `length` bytes at `c` steers a terminal: C0, DEL, C1. */
+static bool is_control(const char *c, int length)
 {
-    int length = c[0] < 0x80 ? 1 : c[0] < 0xc2 ? 0 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : c[0] < 0xf5 ? 4 : 0;
-    for (int i = 1; i < length; i++)
-        if ((c[i] & 0xc0) != 0x80)
-            return 0;
-    bool control = c[0] < 0x20 || c[0] == 0x7f || (c[0] == 0xc2 && c[1] < 0xa0);
-    bool overlong = (c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xf0 && c[1] < 0x90);
-    bool outside = (c[0] == 0xed && c[1] > 0x9f) || (c[0] == 0xf4 && c[1] > 0x8f);
-    return control || overlong || outside ? 0 : length;
+    const uint8_t first = (uint8_t)c[0];
+    return first < 0x20 || first == 0x7f || (length == 2 && first == 0xc2 && (uint8_t)c[1] < 0xa0);
 }
 
 void dtp_clean_line(char *text)
 {
     int length;
-    for (char *c = text; *c; c += length ? length : 1) {
-        length = character((const unsigned char *)c);
+    for (char *c = text, *end = text + strlen(text); c < end; c += length ? length : 1) {
+        length = dtp_utf8_length(c, (size_t)(end - c));
+        if (length && is_control(c, length))
+            length = 0;
         if (!length)
             *c = '?';
     }
@@ -134,7 +129,7 @@ void dtp_warn(dtp_warnings *warnings, deeptepp_warning code, const char *format,
     char *message = warnings->items[warnings->count].message;
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(message, sizeof warnings->items[0].message, format, arguments);
+    dtp_vformat(message, sizeof warnings->items[0].message, format, arguments);
     va_end(arguments);
     dtp_clean_line(message);
     warnings->items[warnings->count++].code = code;
@@ -146,7 +141,7 @@ deeptepp_status dtp_fail(deeptepp_error *error, deeptepp_status status, const ch
         return status;
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(error->message, sizeof error->message, format, arguments);
+    dtp_vformat(error->message, sizeof error->message, format, arguments);
     va_end(arguments);
     dtp_clean_line(error->message);
     error->status = status;

@@ -31,11 +31,11 @@ static deeptepp_status check_end(const dtp_source *source, deeptepp_error *error
 
 /* ---- The description ---- */
 
-static deeptepp_status check_schema(const json_t *description, deeptepp_error *error)
+static deeptepp_status check_schema(const dtp_json_value *description, deeptepp_error *error)
 {
-    const json_t *schema = json_object_get(description, "schema");
-    const long long found = json_integer_value(schema);
-    if (!json_is_integer(schema))
+    const dtp_json_value *schema = dtp_json_find(description, "schema");
+    const long long found = dtp_json_whole(schema);
+    if (!schema || schema->kind != DTP_JSON_INTEGER)
         return dtp_fail(error, DEEPTEPP_ERR_MODEL_SCHEMA, "model description: schema is %s, wanted the integer %d",
                         schema ? "not an integer" : "missing", DTP_MODEL_SCHEMA);
     if (found == DTP_MODEL_SCHEMA)
@@ -46,13 +46,13 @@ static deeptepp_status check_schema(const json_t *description, deeptepp_error *e
 
 static deeptepp_status read_description(dtp_model_file *file, deeptepp_error *error)
 {
-    const json_t *text = json_object_get(file->file.metadata, "deeptepp");
+    const dtp_json_value *text = dtp_json_find(file->file.metadata, "deeptepp");
     if (!text)
         return dtp_fail(error, DEEPTEPP_ERR_MODEL_METADATA,
                         "model file: metadata key \"deeptepp\" is missing, wanted the model's description: these are "
                         "weights only; docs/model-format.md says how to add it");
-    deeptepp_status status = dtp_safetensors_json(&file->description, json_string_value(text),
-                                                  json_string_length(text), "model description", error);
+    deeptepp_status status = dtp_safetensors_json(&file->description, text->text, strlen(text->text),
+                                                  "model description", error);
     return status == DEEPTEPP_OK ? check_schema(file->description, error) : status;
 }
 
@@ -102,6 +102,6 @@ void dtp_model_file_close(dtp_model_file *file)
     if (!file)
         return;
     dtp_safetensors_free(&file->file);
-    json_decref(file->description);
+    free(file->description);
     *file = (dtp_model_file){0};
 }

@@ -10,7 +10,7 @@ enum { DTP_MODEL_SCHEMA = 1 };
 
 typedef struct dtp_model_file {
     dtp_safetensors file;
-    json_t *description; /* the parsed text of metadata key "deeptepp" */
+    dtp_json_value *description; /* the parsed text of metadata key "deeptepp"; one block, for free() */
     char sha256[DTP_DIGEST_SIZE];
 } dtp_model_file;
 

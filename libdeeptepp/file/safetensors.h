@@ -2,9 +2,8 @@
 #ifndef DTP_SAFETENSORS_H
 #define DTP_SAFETENSORS_H
 
-#include <jansson.h>
-
 #include "../base/digest.h"
+#include "../base/json_tree.h"
 #include "../base/worker.h"
 
 enum { DTP_TENSOR_MAX_RANK = 5 };
@@ -12,7 +11,7 @@ enum { DTP_TENSOR_MAX_RANK = 5 };
 typedef enum dtp_dtype { DTP_F32, DTP_F16, DTP_BF16, DTP_F64, DTP_I64 } dtp_dtype;
 
 typedef struct dtp_tensor {
-    char *name;
+    const char *name; /* the header's */
     dtp_dtype dtype;
     int rank;
     int64_t shape[DTP_TENSOR_MAX_RANK];
@@ -26,7 +25,8 @@ typedef struct dtp_safetensors {
     dtp_tensor *tensors; /* in the order of their data */
     size_t count;
     dtp_tensor **by_name; /* the same tensors, sorted for dtp_safetensors_find */
-    json_t *metadata; /* object of texts, or NULL */
+    dtp_json_value *header; /* one block, for free() */
+    const dtp_json_value *metadata; /* the header's object of texts, or NULL */
 } dtp_safetensors;
 
 /* Where the bytes come from: memory, or a file read once from front to back. */
@@ -42,9 +42,9 @@ typedef struct dtp_source {
  * CANCELLED. */
 deeptepp_status dtp_source_read(dtp_source *source, void *out, size_t size, deeptepp_error *error);
 
-/* Strict JSON whose root is an object: no duplicate key, no NUL, a bounded number of values. `what` is named in
- * messages. The caller's reference. Errors: MODEL_JSON, MEMORY. */
-deeptepp_status dtp_safetensors_json(json_t **out, const char *text, size_t size, const char *what,
+/* Strict JSON whose root is an object, of a bounded number of values (dtp_json_parse). `what` is named in messages. One
+ * block, for free(). Errors: MODEL_JSON, MEMORY. */
+deeptepp_status dtp_safetensors_json(dtp_json_value **out, const char *text, size_t size, const char *what,
                                      deeptepp_error *error);
 
 /* Parses the JSON header of a file whose data section has `data_size` bytes. Pure; fills all but the data. */

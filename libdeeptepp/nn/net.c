@@ -1,7 +1,6 @@
 #include "net.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <time.h>
 
 #include "plan.h"
@@ -353,7 +352,7 @@ deeptepp_status dtp_net_profile(dtp_net *net, const dtp_weights *weights, int re
             .chunk = plan->stages[node->stage].chunk,
             .convolution = node->layer >= 0 && plan->graph->layers[node->layer].op == DTP_CONVOLUTION,
         };
-        snprintf(out[n].implementation, sizeof out[n].implementation, "%s", dtp_node_implementation(node));
+        dtp_format(out[n].implementation, sizeof out[n].implementation, "%s", dtp_node_implementation(node));
         for (int r = 0; r < repeats; r++) {
             double seconds = 0;
             deeptepp_status status = profile_node(net, weights, n, &seconds, error);

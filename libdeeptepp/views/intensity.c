@@ -1,7 +1,6 @@
 #include "intensity.h"
 
 #include <math.h>
-#include <stdio.h>
 
 /* ---- Values, wherever they are: block by block, as doubles ---- */
 
@@ -229,8 +228,8 @@ deeptepp_status dtp_mapping_of_images(dtp_mapping *out, const dtp_study *study, 
     const int64_t *dims = study->images[first]->dims; /* all lie on one grid */
     const values v = {.count = (size_t)(last - first + 1) * (size_t)(dims[0] * dims[1] * dims[2]), .study = study,
                       .first = first, .last = last, .cancelled = cancelled};
-    snprintf(what, sizeof what, "image \"%.100s\"%s", study->recipe->channels[first],
-             last > first ? " and the others" : "");
+    dtp_format(what, sizeof what, "image \"%.100s\"%s", study->recipe->channels[first],
+               last > first ? " and the others" : "");
     return mapping_of(out, study->recipe, &v, what, error);
 }
 

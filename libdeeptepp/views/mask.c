@@ -1,6 +1,5 @@
 /* The tumour mask: which label, how many voxels, where. */
 #include <math.h>
-#include <stdio.h>
 
 #include "study.h"
 
@@ -71,10 +70,10 @@ static void visit_block(void *state, const double *block, int64_t n, const int64
 /* "1 (1339 voxels), 2 (100 voxels)" */
 static void list_labels(const survey *s, char *text, size_t size)
 {
-    size_t used = (size_t)snprintf(text, size, "%s", s->n_labels ? "" : "none");
+    size_t used = (size_t)dtp_format(text, size, "%s", s->n_labels ? "" : "none");
     for (int i = 0; i < s->n_labels && used < size; i++)
-        used += (size_t)snprintf(text + used, size - used, "%s%.9g (%lld voxels)", i ? ", " : "", s->labels[i],
-                                 (long long)s->counts[i]);
+        used += (size_t)dtp_format(text + used, size - used, "%s%.9g (%lld voxels)", i ? ", " : "", s->labels[i],
+                                   (long long)s->counts[i]);
 }
 
 static deeptepp_status judge(const survey *s, int64_t label, deeptepp_error *error)

@@ -1,7 +1,5 @@
 #include "mosaic.h"
 
-#include <stdio.h>
-
 #include "slices.h"
 
 /* A slice of the rotated volume that the mask touches. */

@@ -1,7 +1,6 @@
 #include "preprocess.h"
 
 #include <math.h>
-#include <stdio.h>
 
 #include "intensity.h"
 #include "sample.h"
@@ -87,7 +86,7 @@ static deeptepp_status view_mappings(const dtp_recipe *recipe, const float *view
     for (int c = 0; c < recipe->n_channels; c++) {
         if (own && (c == 0 || together == 1)) {
             char what[160];
-            snprintf(what, sizeof what, "crop of channel \"%.100s\", view %d", recipe->channels[c], index + 1);
+            dtp_format(what, sizeof what, "crop of channel \"%.100s\", view %d", recipe->channels[c], index + 1);
             deeptepp_status status = dtp_mapping_of_values(&mappings[c], recipe, view + (size_t)c * size,
                                                            together * size, what, cancel, error);
             if (status != DEEPTEPP_OK)

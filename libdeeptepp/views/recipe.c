@@ -14,15 +14,15 @@ static bool is_repeated(const dtp_recipe *recipe, const char *name)
 
 static void parse_channels(dtp_recipe *out, dtp_json *json, int most)
 {
-    const json_t *array = dtp_json_array(json, "channels", 1, most);
-    size_t count = array ? json_array_size(array) : 0;
-    for (size_t i = 0; i < count; i++) {
-        const char *name = json_string_value(json_array_get(array, i));
-        bool fresh = name && *name && !is_repeated(out, name);
-        char *copy = fresh ? strdup(name) : NULL;
+    const dtp_json_value *array = dtp_json_array(json, "channels", 1, most);
+    if (!array)
+        return;
+    DTP_JSON_EACH(name, array) {
+        bool fresh = name->kind == DTP_JSON_TEXT && *name->text && !is_repeated(out, name->text);
+        char *copy = fresh ? strdup(name->text) : NULL;
         if (!fresh)
             dtp_json_fail(json, "channels", DEEPTEPP_ERR_MODEL_VALUE,
-                          "element %zu is not a name different from those before it", i);
+                          "element %d is not a name different from those before it", out->n_channels);
         else if (!copy)
             dtp_json_fail(json, "channels", DEEPTEPP_ERR_MEMORY, "out of memory: a channel's name");
         if (!copy)

@@ -1,7 +1,6 @@
 #include "study.h"
 
 #include <math.h>
-#include <stdio.h>
 
 /* Differences up to a thousandth of a voxel come from rounding in headers; up to a hundredth they are tolerated with a
  * warning; beyond, mask and image were not drawn on one another. */
@@ -28,7 +27,7 @@ static deeptepp_status fail_unknown(const dtp_recipe *recipe, const char *name, 
     char known[700];
     size_t used = 0;
     for (int i = 0; i < recipe->n_channels && used < sizeof known; i++)
-        used += (size_t)snprintf(known + used, sizeof known - used, "%s\"%s\"", i ? ", " : "", recipe->channels[i]);
+        used += (size_t)dtp_format(known + used, sizeof known - used, "%s\"%s\"", i ? ", " : "", recipe->channels[i]);
     if (!*name)
         return dtp_fail(error, DEEPTEPP_ERR_CHANNEL_UNKNOWN, "image without a channel name: name it one of %s", known);
     return dtp_fail(error, DEEPTEPP_ERR_CHANNEL_UNKNOWN, "channel \"%.100s\": the model wants %s", name, known);
@@ -152,13 +151,13 @@ static deeptepp_status compare(const dtp_frame *a, const dtp_frame *b, const cha
 static deeptepp_status check_grid(const dtp_study *study, dtp_warnings *warnings, deeptepp_error *error)
 {
     char pair[300];
-    snprintf(pair, sizeof pair, "image \"%.100s\" and mask", study->recipe->channels[0]);
+    dtp_format(pair, sizeof pair, "image \"%.100s\" and mask", study->recipe->channels[0]);
     const bool first = study->images[0]->orientation_assumed;
     deeptepp_status status = compare(&study->frames[0], &study->mask_frame, pair,
                                      first != study->mask->orientation_assumed, warnings, error);
     for (int c = 1; c < study->recipe->n_channels && status == DEEPTEPP_OK; c++) {
-        snprintf(pair, sizeof pair, "images \"%.100s\" and \"%.100s\"", study->recipe->channels[0],
-                 study->recipe->channels[c]);
+        dtp_format(pair, sizeof pair, "images \"%.100s\" and \"%.100s\"", study->recipe->channels[0],
+                   study->recipe->channels[c]);
         status = compare(&study->frames[0], &study->frames[c], pair, first != study->images[c]->orientation_assumed,
                          warnings, error);
     }
@@ -213,7 +212,7 @@ static bool touched_borders(const dtp_study *study, char borders[32])
         const bool touched[2] = {study->low[f] == 0, study->high[f] == study->mask_frame.dims[f] - 1};
         for (int end = 0; end < 2; end++)
             if (touched[end])
-                used += (size_t)snprintf(borders + used, 32 - used, "%s%c", used ? ", " : "", ends[end]);
+                used += (size_t)dtp_format(borders + used, 32 - used, "%s%c", used ? ", " : "", ends[end]);
     }
     return used > 0;
 }

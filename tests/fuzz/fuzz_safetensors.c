@@ -28,7 +28,7 @@ static void check_tensor(const dtp_safetensors *file, dtp_tensor *tensor)
 static void check_model(dtp_model_file *model, size_t size)
 {
     size_t at = 0;
-    require(json_is_object(model->description) && strlen(model->sha256) == 64);
+    require(model->description->kind == DTP_JSON_OBJECT && strlen(model->sha256) == 64);
     for (size_t i = 0; i < model->file.count; i++) {
         dtp_tensor *tensor = &model->file.tensors[i];
         require(tensor->begin == at && tensor->end >= at && tensor->end <= size);

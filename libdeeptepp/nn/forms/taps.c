@@ -1,7 +1,6 @@
 /* Convolutions of tiny maps, such as 512 channels on 2 x 2 x 2, tap by tap: there most of a kernel's cells see nothing
  * but padding for most outputs, and the backend's loops multiply it all the same. Each tap multiplies only the input
  * cells it meets; taps that meet equally many are one batch of products. */
-#include <stdio.h>
 
 #include "form.h"
 
@@ -164,32 +163,29 @@ static void destroy(dtp_form *form)
     free(f);
 }
 
-/* Unimplemented when the taps do not lie one after the other, or with padding: that the backend may write to whenever a
- * handle is set, while other sessions read the same weights. */
-static dnnl_status_t find_tap_bytes(taps *f)
+/* 0 when the taps do not lie one after the other, or with padding: that the backend may write to whenever a handle is
+ * set, while other sessions read the same weights. */
+static size_t find_tap_bytes(const taps *f)
 {
     const dnnl_dims_t one = {1, f->in.c, f->out.c};
-    dtp_md md = NULL;
-    dnnl_status_t s = dtp_md_corner(&md, f->weights, one);
-    if (s)
-        return s;
-    f->tap_bytes = dnnl_memory_desc_get_size(md);
+    dtp_md md = dtp_md_corner(f->weights, one);
+    size_t size = md ? dnnl_memory_desc_get_size(md) : 0, all = dnnl_memory_desc_get_size(f->weights);
     dtp_md_free(md);
-    bool padded = f->tap_bytes != (size_t)(f->in.c * f->out.c) * sizeof(float);
-    bool side_by_side = f->tap_bytes * (size_t)f->table.taps == dnnl_memory_desc_get_size(f->weights);
-    return !padded && side_by_side ? dnnl_success : dnnl_unimplemented;
+    bool padded = size != (size_t)(f->in.c * f->out.c) * sizeof(float);
+    return !padded && size * (size_t)f->table.taps == all ? size : 0;
 }
 
 static dnnl_status_t make_groups(taps *f)
 {
-    dnnl_status_t s = find_tap_bytes(f);
+    f->tap_bytes = find_tap_bytes(f);
+    dnnl_status_t s = f->tap_bytes ? dnnl_success : dnnl_unimplemented;
     for (int g = 0; g < f->table.n_groups && !s; g++) {
         group *own = &f->table.groups[g];
         const dnnl_dims_t dims = {own->taps, f->in.c, f->out.c};
-        dtp_md weights = NULL;
-        s = dtp_md_corner(&weights, f->weights, dims);
-        s = s ? s
-              : dtp_form_product(&own->pd, f->engine, own->taps, own->pairs * f->images, f->in.c, f->out.c, weights);
+        dtp_md weights = dtp_md_corner(f->weights, dims);
+        s = weights
+                ? dtp_form_product(&own->pd, f->engine, own->taps, own->pairs * f->images, f->in.c, f->out.c, weights)
+                : dnnl_out_of_memory;
         dtp_md_free(weights);
     }
     return s;
@@ -205,13 +201,14 @@ static const char *worst_implementation(const taps *f)
 }
 
 /* The centre's group has the most rows: the layout that is best for it and the others' is much the same. */
-static dnnl_status_t make(dtp_form **out, dnnl_engine_t engine, const dtp_graph *graph, int layer, int64_t images,
-                          dtp_const_md weights)
+static deeptepp_status make(dtp_form **out, dnnl_engine_t engine, const dtp_graph *graph, int layer, int64_t images,
+                            dtp_const_md weights, deeptepp_error *error)
 {
     const dtp_layer *l = &graph->layers[layer];
+    *out = NULL;
     taps *f = calloc(1, sizeof *f);
     if (!f)
-        return dnnl_out_of_memory;
+        return dtp_fail_memory(error, "a layer", sizeof *f);
     *f = (taps){.form.kind = &dtp_taps, .layer = l, .in = graph->values[l->src], .out = graph->values[layer + 1],
                 .images = images, .engine = engine, .weights = weights};
     make_table(&f->table, l, f->in, f->out);
@@ -224,12 +221,12 @@ static dnnl_status_t make(dtp_form **out, dnnl_engine_t engine, const dtp_graph 
     s = s ? s : make_groups(f);
     if (s) {
         destroy(&f->form);
-        return s;
+        return dtp_backend_fail(error, s, l->name);
     }
-    snprintf(f->form.implementation, sizeof f->form.implementation, "%s, %.40s", dtp_taps.name,
-             worst_implementation(f));
+    dtp_format(f->form.implementation, sizeof f->form.implementation, "%s, %.40s", dtp_taps.name,
+               worst_implementation(f));
     *out = &f->form;
-    return dnnl_success;
+    return DEEPTEPP_OK;
 }
 
 static size_t rows(const taps *f)

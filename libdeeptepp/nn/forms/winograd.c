@@ -3,7 +3,6 @@
  * transformed back. F(4, 3) along each axis of a 2-D layer needs a quarter of the direct multiplications, F(2, 3) along
  * each of a 3-D layer three in ten. */
 #include <omp.h>
-#include <stdio.h>
 
 #include "form.h"
 #include "winograd_tiles.h"
@@ -103,12 +102,13 @@ static void destroy(dtp_form *form)
     free(w);
 }
 
-static dnnl_status_t make(dtp_form **out, dnnl_engine_t engine, const dtp_graph *graph, int layer, int64_t images,
-                          dtp_const_md weights)
+static deeptepp_status make(dtp_form **out, dnnl_engine_t engine, const dtp_graph *graph, int layer, int64_t images,
+                            dtp_const_md weights, deeptepp_error *error)
 {
+    *out = NULL;
     winograd *w = calloc(1, sizeof *w);
     if (!w)
-        return dnnl_out_of_memory;
+        return dtp_fail_memory(error, "a layer", sizeof *w);
     dtp_tiling_make(&w->tiling, graph, layer, images);
     choose_block(w);
     w->form.kind = &dtp_winograd;
@@ -120,12 +120,12 @@ static dnnl_status_t make(dtp_form **out, dnnl_engine_t engine, const dtp_graph 
     omp_set_num_threads(threads);
     if (s) {
         destroy(&w->form);
-        return s;
+        return dtp_backend_fail(error, s, graph->layers[layer].name);
     }
-    snprintf(w->form.implementation, sizeof w->form.implementation, "%s, %.40s", dtp_winograd.name,
-             dtp_pd_implementation(w->pd));
+    dtp_format(w->form.implementation, sizeof w->form.implementation, "%s, %.40s", dtp_winograd.name,
+               dtp_pd_implementation(w->pd));
     *out = &w->form;
-    return dnnl_success;
+    return DEEPTEPP_OK;
 }
 
 static size_t v_bytes(const dtp_tiling *t)
