@@ -19,7 +19,7 @@ int main(int argc, char **argv)
     if (deeptepp_model_open(&model, argv[1], NULL, &error) || deeptepp_session_new(&session, model, NULL, &error) ||
         deeptepp_volume_open(&image, argv[2], NULL, &error) || deeptepp_volume_open(&mask, argv[3], NULL, &error) ||
         deeptepp_case_new(&patient, &error) || deeptepp_case_set_image(patient, NULL, image, &error) ||
-        deeptepp_case_set_mask(patient, mask, 0, &error) ||
+        deeptepp_case_set_mask(patient, mask, NULL, &error) ||
         deeptepp_session_score(session, patient, &result, &error))
         fprintf(stderr, "%s: %s\n", deeptepp_status_name(error.status), error.message);
     else

@@ -14,7 +14,7 @@ TYPES = {"uint8": 1, "int8": 2, "uint16": 3, "int16": 4, "uint32": 5, "int32": 6
 
 
 class CError(ctypes.Structure):
-    _fields_ = [("status", c_int), ("message", c_char * 1020)]
+    _fields_ = [("status", c_int), ("volumes", c_int32 * 2), ("message", c_char * 1012)]
 
 
 class VolumeOptions(ctypes.Structure):
@@ -37,12 +37,16 @@ class ModelOptions(ctypes.Structure):
                 ("expected_sha256", c_char_p)]
 
 
+class MaskOptions(ctypes.Structure):
+    _fields_ = [("struct_size", c_size_t), ("label", c_int64), ("largest_part", c_int32), ("grid", c_int32)]
+
+
 class DeepteppError(Exception):
     """A failed call: status is the constant's name without DEEPTEPP_ERR_."""
 
-    def __init__(self, status, message):
+    def __init__(self, status, message, volumes=(0, 0)):
         super().__init__(f"{status}: {message}")
-        self.status, self.message = status, message
+        self.status, self.message, self.volumes = status, message, tuple(volumes)
 
 
 def load():
@@ -63,7 +67,7 @@ def load():
         "case_new": (c_int, [POINTER(c_void_p), POINTER(CError)]),
         "case_free": (None, [c_void_p]),
         "case_set_image": (c_int, [c_void_p, c_char_p, c_void_p, POINTER(CError)]),
-        "case_set_mask": (c_int, [c_void_p, c_void_p, c_int64, POINTER(CError)]),
+        "case_set_mask": (c_int, [c_void_p, c_void_p, POINTER(MaskOptions), POINTER(CError)]),
         "case_set_covariate": (c_int, [c_void_p, c_char_p, c_double, POINTER(CError)]),
         "session_new": (c_int, [POINTER(c_void_p), c_void_p, POINTER(SessionOptions), POINTER(CError)]),
         "session_free": (None, [c_void_p]),
@@ -86,7 +90,7 @@ def call(name, *arguments):
     error = CError()
     if getattr(LIBRARY, "deeptepp_" + name)(*arguments, byref(error)):
         status = LIBRARY.deeptepp_status_name(error.status).decode()
-        raise DeepteppError(status.removeprefix("DEEPTEPP_ERR_"), error.message.decode())
+        raise DeepteppError(status.removeprefix("DEEPTEPP_ERR_"), error.message.decode(), error.volumes)
 
 
 class Handle:
@@ -116,7 +120,10 @@ def orientation(image):
     return LIBRARY.deeptepp_volume_orientation(volume(image).pointer).decode()
 
 
-def case(images, mask, label=0, covariates=(), orientation=None):
+GRIDS = {"same": 0, "image": 1, "nearest": 2}
+
+
+def case(images, mask, label=0, covariates=(), orientation=None, largest_part=False, grid="same"):
     """images: one image, or a dict by channel name. Each image and the mask: whatever `volume` takes, or a Handle."""
     patient = Handle("case", "case_new")
     patient.held = []
@@ -128,7 +135,8 @@ def case(images, mask, label=0, covariates=(), orientation=None):
     for name, image in named.items():
         call("case_set_image", patient.pointer, name and name.encode(), take(image))
     if mask is not None:
-        call("case_set_mask", patient.pointer, take(mask), label)
+        options = MaskOptions(ctypes.sizeof(MaskOptions), label, largest_part, GRIDS[grid])
+        call("case_set_mask", patient.pointer, take(mask), byref(options))
     for name, value in dict(covariates).items():
         call("case_set_covariate", patient.pointer, name.encode(), value)
     return patient

@@ -4,6 +4,7 @@
 
 #include "../libdeeptepp/views/preprocess.h"
 #include "../libdeeptepp/views/slices.h"
+#include "mask_options.h"
 #include "picture_maker.h"
 #include "recipe_maker.h"
 
@@ -129,7 +130,7 @@ static inline deeptepp_status run_spoiled(bench *b, dtp_job *job, void (*spoil)(
     volumes[0]->inter = b->inter;
     assert_int_equal(deeptepp_case_new(&patient, NULL), DEEPTEPP_OK);
     assert_int_equal(deeptepp_case_set_image(patient, NULL, volumes[0], NULL), DEEPTEPP_OK);
-    assert_int_equal(deeptepp_case_set_mask(patient, volumes[1], b->label, NULL), DEEPTEPP_OK);
+    assert_int_equal(deeptepp_case_set_mask(patient, volumes[1], WITH_LABEL(b->label), NULL), DEEPTEPP_OK);
     if (spoil)
         spoil(image);
     free(b->tensor);

@@ -76,7 +76,7 @@ static inline deeptepp_case *make_case(const bench *b)
         deeptepp_volume_free(image);
     }
     deeptepp_volume *mask = picture_volume(&b->mask);
-    assert_int_equal(deeptepp_case_set_mask(patient, mask, 0, NULL), DEEPTEPP_OK);
+    assert_int_equal(deeptepp_case_set_mask(patient, mask, NULL, NULL), DEEPTEPP_OK);
     deeptepp_volume_free(mask);
     return patient;
 }

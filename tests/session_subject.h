@@ -17,6 +17,7 @@
 
 #include <deeptepp/deeptepp.h>
 
+#include "mask_options.h"
 #include "reference_net.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -137,7 +138,7 @@ static inline deeptepp_case *patient_case(const patient *p, int channels)
     assert_int_equal(deeptepp_case_new(&made, NULL), DEEPTEPP_OK);
     for (int c = 0; c < channels; c++)
         assert_int_equal(deeptepp_case_set_image(made, c ? "c1" : "c0", p->volumes[c], NULL), DEEPTEPP_OK);
-    assert_int_equal(deeptepp_case_set_mask(made, p->volumes[2], 0, NULL), DEEPTEPP_OK);
+    assert_int_equal(deeptepp_case_set_mask(made, p->volumes[2], NULL, NULL), DEEPTEPP_OK);
     return made;
 }
 

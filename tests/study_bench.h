@@ -3,6 +3,7 @@
 #define STUDY_BENCH_H
 
 #include "../libdeeptepp/views/study.h"
+#include "mask_options.h"
 #include "picture_maker.h"
 #include "recipe_maker.h"
 
@@ -77,7 +78,7 @@ static inline void add_image(deeptepp_case *patient, const char *name, const pic
 static inline void add_mask(deeptepp_case *patient, const picture *p, int64_t label)
 {
     deeptepp_volume *volume = picture_volume(p);
-    assert_int_equal(deeptepp_case_set_mask(patient, volume, label, NULL), DEEPTEPP_OK);
+    assert_int_equal(deeptepp_case_set_mask(patient, volume, WITH_LABEL(label), NULL), DEEPTEPP_OK);
     deeptepp_volume_free(volume);
 }
 

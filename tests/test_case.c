@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "../libdeeptepp/views/case.h"
+#include "mask_options.h"
 
 static const uint8_t voxel = 1;
 
@@ -50,7 +51,7 @@ static void a_case_keeps_its_own_hold_on_volumes(void **state)
     deeptepp_volume *image = make_volume(), *mask = make_volume();
     assert_int_equal(deeptepp_case_set_image(patient, "pre", image, NULL), DEEPTEPP_OK);
     assert_int_equal(deeptepp_case_set_image(patient, "post", image, NULL), DEEPTEPP_OK);
-    assert_int_equal(deeptepp_case_set_mask(patient, mask, 3, NULL), DEEPTEPP_OK);
+    assert_int_equal(deeptepp_case_set_mask(patient, mask, WITH_LABEL(3), NULL), DEEPTEPP_OK);
     deeptepp_volume_free(image);
     deeptepp_volume_free(mask);
     assert_int_equal(patient->n_channels, 2);
@@ -58,7 +59,7 @@ static void a_case_keeps_its_own_hold_on_volumes(void **state)
     assert_string_equal(patient->channels[1].name, "post");
     assert_true(dtp_volume_stored(patient->channels[1].image, 0, 0, 0) == 1);
     assert_true(dtp_volume_stored(patient->mask, 0, 0, 0) == 1);
-    assert_int_equal(patient->label, 3);
+    assert_int_equal(patient->mask_options.label, 3);
     deeptepp_case_free(patient);
 }
 
@@ -99,15 +100,41 @@ static void a_later_mask_replaces_the_earlier(void **state)
     (void)state;
     deeptepp_case *patient = make_case();
     deeptepp_volume *first = make_volume(), *second = make_volume();
-    assert_int_equal(deeptepp_case_set_mask(patient, first, 1, NULL), DEEPTEPP_OK);
-    assert_int_equal(deeptepp_case_set_mask(patient, first, 2, NULL), DEEPTEPP_OK);
-    assert_int_equal(deeptepp_case_set_mask(patient, second, 0, NULL), DEEPTEPP_OK);
+    assert_int_equal(deeptepp_case_set_mask(patient, first, WITH_LABEL(1), NULL), DEEPTEPP_OK);
+    assert_int_equal(deeptepp_case_set_mask(patient, first, WITH_LABEL(2), NULL), DEEPTEPP_OK);
+    assert_int_equal(deeptepp_case_set_mask(patient, second, NULL, NULL), DEEPTEPP_OK);
     assert_int_equal(atomic_load(&first->references), 1);
     assert_ptr_equal(patient->mask, second);
-    assert_int_equal(patient->label, 0);
+    assert_int_equal(patient->mask_options.label, 0);
     deeptepp_case_free(patient);
     deeptepp_volume_free(first);
     deeptepp_volume_free(second);
+}
+
+/* 2^53 + 1 as a double is 2^53, another label. */
+static void labels_and_grids_are_checked(void **state)
+{
+    (void)state;
+    deeptepp_case *patient = make_case();
+    deeptepp_volume *mask = make_volume();
+    const int64_t last = INT64_C(1) << 53;
+    const struct {
+        const deeptepp_mask_options *options;
+        deeptepp_status status;
+    } rows[] = {
+        {WITH_LABEL(last), DEEPTEPP_OK},
+        {WITH_LABEL(last + 1), DEEPTEPP_ERR_ARGUMENT},
+        {WITH_LABEL(INT64_MAX), DEEPTEPP_ERR_ARGUMENT},
+        {WITH_LABEL(-1), DEEPTEPP_ERR_ARGUMENT},
+        {MASK_OPTIONS(.grid = DEEPTEPP_MASK_GRID_NEAREST), DEEPTEPP_OK},
+        {MASK_OPTIONS(.grid = DEEPTEPP_MASK_GRID_NEAREST + 1), DEEPTEPP_ERR_ARGUMENT},
+        {MASK_OPTIONS(.grid = -1), DEEPTEPP_ERR_ARGUMENT},
+        {&(deeptepp_mask_options){.label = 1}, DEEPTEPP_ERR_STRUCT_SIZE},
+    };
+    for (size_t i = 0; i < DTP_COUNT(rows); i++)
+        assert_int_equal(deeptepp_case_set_mask(patient, mask, rows[i].options, NULL), rows[i].status);
+    deeptepp_case_free(patient);
+    deeptepp_volume_free(mask);
 }
 
 static void a_refused_mask_changes_nothing(void **state)
@@ -115,12 +142,12 @@ static void a_refused_mask_changes_nothing(void **state)
     (void)state;
     deeptepp_case *patient = make_case();
     deeptepp_volume *mask = make_volume();
-    assert_int_equal(deeptepp_case_set_mask(patient, mask, 2, NULL), DEEPTEPP_OK);
-    assert_int_equal(deeptepp_case_set_mask(patient, mask, -1, NULL), DEEPTEPP_ERR_ARGUMENT);
-    assert_int_equal(deeptepp_case_set_mask(patient, NULL, 1, NULL), DEEPTEPP_ERR_ARGUMENT);
-    assert_int_equal(deeptepp_case_set_mask(NULL, mask, 1, NULL), DEEPTEPP_ERR_ARGUMENT);
+    assert_int_equal(deeptepp_case_set_mask(patient, mask, WITH_LABEL(2), NULL), DEEPTEPP_OK);
+    assert_int_equal(deeptepp_case_set_mask(patient, mask, WITH_LABEL(-1), NULL), DEEPTEPP_ERR_ARGUMENT);
+    assert_int_equal(deeptepp_case_set_mask(patient, NULL, WITH_LABEL(1), NULL), DEEPTEPP_ERR_ARGUMENT);
+    assert_int_equal(deeptepp_case_set_mask(NULL, mask, WITH_LABEL(1), NULL), DEEPTEPP_ERR_ARGUMENT);
     assert_ptr_equal(patient->mask, mask);
-    assert_int_equal(patient->label, 2);
+    assert_int_equal(patient->mask_options.label, 2);
     assert_int_equal(atomic_load(&mask->references), 2);
     deeptepp_case_free(patient);
     deeptepp_volume_free(mask);
@@ -194,6 +221,7 @@ int main(void)
         cmocka_unit_test(a_channel_is_given_once),
         cmocka_unit_test(an_image_needs_case_volume_and_name),
         cmocka_unit_test(a_later_mask_replaces_the_earlier),
+        cmocka_unit_test(labels_and_grids_are_checked),
         cmocka_unit_test(a_refused_mask_changes_nothing),
         cmocka_unit_test(covariates_are_kept_by_name),
         cmocka_unit_test(a_covariate_is_given_once),

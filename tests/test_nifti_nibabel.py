@@ -14,7 +14,7 @@ SHAPE = (7, 5, 4)
 
 
 class Error(ctypes.Structure):
-    _fields_ = [("status", ctypes.c_int32), ("message", ctypes.c_char * 1020)]
+    _fields_ = [("status", ctypes.c_int32), ("volumes", ctypes.c_int32 * 2), ("message", ctypes.c_char * 1012)]
 
 
 class Options(ctypes.Structure):

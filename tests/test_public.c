@@ -110,9 +110,9 @@ static void a_case_wants_its_parts(void **state)
     REFUSED_PLAIN(DEEPTEPP_ERR_ARGUMENT, deeptepp_case_set_image(known, "c9", NULL, error));
     REFUSED_PLAIN(DEEPTEPP_ERR_ARGUMENT, deeptepp_case_set_image(known, "", volume, error));
     REFUSED_PLAIN(DEEPTEPP_ERR_CHANNEL_DUPLICATE, deeptepp_case_set_image(known, "c0", volume, error));
-    REFUSED_PLAIN(DEEPTEPP_ERR_ARGUMENT, deeptepp_case_set_mask(NULL, volume, 0, error));
-    REFUSED_PLAIN(DEEPTEPP_ERR_ARGUMENT, deeptepp_case_set_mask(known, NULL, 0, error));
-    REFUSED_PLAIN(DEEPTEPP_ERR_ARGUMENT, deeptepp_case_set_mask(known, volume, -1, error));
+    REFUSED_PLAIN(DEEPTEPP_ERR_ARGUMENT, deeptepp_case_set_mask(NULL, volume, NULL, error));
+    REFUSED_PLAIN(DEEPTEPP_ERR_ARGUMENT, deeptepp_case_set_mask(known, NULL, NULL, error));
+    REFUSED_PLAIN(DEEPTEPP_ERR_ARGUMENT, deeptepp_case_set_mask(known, volume, WITH_LABEL(-1), error));
     REFUSED_PLAIN(DEEPTEPP_ERR_ARGUMENT, deeptepp_case_set_covariate(NULL, "age", 1, error));
     REFUSED_PLAIN(DEEPTEPP_ERR_ARGUMENT, deeptepp_case_set_covariate(known, NULL, 1, error));
     REFUSED_PLAIN(DEEPTEPP_ERR_ARGUMENT, deeptepp_case_set_covariate(known, "", 1, error));

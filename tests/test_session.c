@@ -149,7 +149,7 @@ static deeptepp_status score_under(host *h, int mode)
         status = deeptepp_volume_from_array(&volumes[v], &h->p->arrays[v], &error);
     for (int v = 0; v < 2 && !status; v++)
         status = deeptepp_case_set_image(known, v ? "c1" : "c0", volumes[v], &error);
-    status = status ? status : deeptepp_case_set_mask(known, volumes[2], 0, &error);
+    status = status ? status : deeptepp_case_set_mask(known, volumes[2], NULL, &error);
     status = status ? status : deeptepp_case_set_covariate(known, "age", 61.3, &error);
     status = status ? status : deeptepp_session_score(session, known, &r, &error);
     h->model = status ? NULL : strdup(deeptepp_model_json(model));

@@ -33,7 +33,7 @@ static void replace(deeptepp_case **known, deeptepp_volume *first, deeptepp_volu
     if (second)
         assert_int_equal(deeptepp_case_set_image(*known, "c1", second, NULL), DEEPTEPP_OK);
     if (mask)
-        assert_int_equal(deeptepp_case_set_mask(*known, mask, label, NULL), DEEPTEPP_OK);
+        assert_int_equal(deeptepp_case_set_mask(*known, mask, WITH_LABEL(label), NULL), DEEPTEPP_OK);
     with_age(*known);
 }
 

@@ -99,7 +99,7 @@ typedef struct intruder {
     deeptepp_session *session;
     const patient *p;
     deeptepp_status statuses[3];
-    char message[1020];
+    char message[sizeof(((deeptepp_error *)0)->message)];
     int done;
 } intruder;
 

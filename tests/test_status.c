@@ -134,7 +134,7 @@ static void public_types_keep_their_sizes(void **state)
     assert_int_equal(sizeof(deeptepp_warning), 4);
     assert_int_equal(sizeof(deeptepp_log_level), 4);
     assert_int_equal(sizeof(deeptepp_error), 1024);
-    assert_int_equal(offsetof(deeptepp_error, message), 4);
+    assert_int_equal(offsetof(deeptepp_error, message), 12);
     assert_int_equal(offsetof(deeptepp_callbacks, struct_size), 0);
     assert_int_equal(offsetof(deeptepp_model_options, struct_size), 0);
     assert_int_equal(offsetof(deeptepp_volume_options, struct_size), 0);
@@ -204,8 +204,8 @@ static void a_long_message_is_cut_and_ends(void **state)
     for (size_t i = 0; i + 2 < sizeof text; i += 2)
         memcpy(text + i, "\xc3\xa9", 2);
     said(&error, text);
-    assert_int_equal(strlen(error.message), 1019);
-    assert_int_equal(error.message[1018], '?'); /* the half that was left of the last character */
+    assert_int_equal(strlen(error.message), sizeof error.message - 1);
+    assert_int_equal(error.message[sizeof error.message - 2], '?'); /* the half that was left of the last character */
 }
 
 static void a_warning_is_one_line_and_cut(void **state)

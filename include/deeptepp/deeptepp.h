@@ -12,7 +12,7 @@
  *         deeptepp_volume_open(&mask, "mask.nii.gz", NULL, &error) ||
  *         deeptepp_case_new(&patient, &error) ||
  *         deeptepp_case_set_image(patient, NULL, image, &error) ||
- *         deeptepp_case_set_mask(patient, mask, 0, &error) ||
+ *         deeptepp_case_set_mask(patient, mask, NULL, &error) ||
  *         deeptepp_session_score(session, patient, &result, &error))
  *         fprintf(stderr, "%s\n", error.message);
  *     else
@@ -180,11 +180,17 @@ typedef enum deeptepp_status {
  * Static; any thread. */
 DEEPTEPP_API const char *deeptepp_status_name(deeptepp_status status);
 
+/* Which of a case's volumes an error is about: n, counted from 1, for the n-th image that was set; the mask; or none. */
+enum { DEEPTEPP_NO_VOLUME = 0, DEEPTEPP_MASK_VOLUME = -1 };
+
 /* Where a failing call explains itself. The caller's own, usually on the stack; needs no initialisation.
  * The message is one line without a trailing newline, always terminated. 1024 bytes, for ever. */
 typedef struct deeptepp_error {
     deeptepp_status status;
-    char message[1020];
+    int32_t volumes[2]; /* the one or two volumes of the case that it is about (CHANNEL_UNKNOWN, CHANNEL_DUPLICATE,
+                           GEOMETRY_, MASK_, REGION_OUTSIDE, IMAGE_CONSTANT, SPACING_RANGE, VOLUME_NONFINITE of a
+                           score), else DEEPTEPP_NO_VOLUME in both; of one volume the second is DEEPTEPP_NO_VOLUME */
+    char message[1012];
 } deeptepp_error;
 
 /* ---- Callbacks -------------------------------------------------------------------------------------------------- */
@@ -400,11 +406,28 @@ DEEPTEPP_API void deeptepp_case_free(deeptepp_case *patient);
 DEEPTEPP_API deeptepp_status deeptepp_case_set_image(deeptepp_case *patient, const char *name, deeptepp_volume *image,
                                                      deeptepp_error *error);
 
-/* Sets the mask, on the same grid as the images. label: the value that marks the tumour, 1 and up; 0: whatever single
- * value other than 0 the mask holds. The case keeps its own hold on the volume; a later call replaces both. Errors:
- * ARGUMENT. */
-DEEPTEPP_API deeptepp_status deeptepp_case_set_mask(deeptepp_case *patient, deeptepp_volume *mask, int64_t label,
-                                                    deeptepp_error *error);
+/* How a mask lies to the first image. */
+typedef enum deeptepp_mask_grid {
+    DEEPTEPP_MASK_GRID_SAME = 0,    /* on its grid, or the case is refused (GEOMETRY_) */
+    DEEPTEPP_MASK_GRID_IMAGE = 1,   /* its voxels are the image's, whatever its header says of where they are; the sizes
+                                       along i, j and k must agree (GEOMETRY_SIZE) */
+    DEEPTEPP_MASK_GRID_NEAREST = 2, /* anywhere: each voxel of the image gets the label of the mask's voxel that is
+                                       nearest to it, and 0 outside the mask */
+    DEEPTEPP_MASK_GRID_FORCE_INT32 = 0x7fffffff
+} deeptepp_mask_grid;
+
+typedef struct deeptepp_mask_options {
+    size_t struct_size;   /* sizeof(deeptepp_mask_options) */
+    int64_t label;        /* the value that marks the tumour, 1 to 2^53; 0: whatever single value other than 0 it has */
+    int32_t largest_part; /* not 0: of several connected parts (26 neighbours) the one of the most voxels alone is the
+                             tumour; of equal ones that with the first voxel in nearest RAS order, x fastest */
+    int32_t grid;         /* a deeptepp_mask_grid */
+} deeptepp_mask_options;
+
+/* Sets the mask. options: NULL for all defaults. The case keeps its own hold on the volume; a later call replaces
+ * volume and options. Errors: ARGUMENT, STRUCT_SIZE. */
+DEEPTEPP_API deeptepp_status deeptepp_case_set_mask(deeptepp_case *patient, deeptepp_volume *mask,
+                                                    const deeptepp_mask_options *options, deeptepp_error *error);
 
 /* Adds a covariate, in the unit the model states. The name is copied. Errors: ARGUMENT, COVARIATE_DUPLICATE,
  * COVARIATE_VALUE, MEMORY. */

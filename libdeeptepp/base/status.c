@@ -145,6 +145,17 @@ deeptepp_status dtp_fail(deeptepp_error *error, deeptepp_status status, const ch
     va_end(arguments);
     dtp_clean_line(error->message);
     error->status = status;
+    error->volumes[0] = error->volumes[1] = DEEPTEPP_NO_VOLUME;
+    return status;
+}
+
+deeptepp_status dtp_about(deeptepp_status status, int32_t first, int32_t second, deeptepp_error *error)
+{
+    bool blameless = status == DEEPTEPP_OK || status == DEEPTEPP_ERR_MEMORY || status == DEEPTEPP_ERR_CANCELLED;
+    if (error && !blameless) {
+        error->volumes[0] = first;
+        error->volumes[1] = second;
+    }
     return status;
 }
 
@@ -158,6 +169,7 @@ void dtp_name_file(deeptepp_error *error, const char *path)
     deeptepp_error plain = *error;
     dtp_fail(error, plain.status, "%s%s: %s", length > MOST ? "..." : "", length > MOST ? path + length - MOST : path,
              plain.message);
+    dtp_about(plain.status, plain.volumes[0], plain.volumes[1], error);
 }
 
 deeptepp_status dtp_fail_memory(deeptepp_error *error, const char *what, size_t bytes)

@@ -49,8 +49,9 @@ deeptepp_status deeptepp_case_set_image(deeptepp_case *patient, const char *name
         name = "";
     for (size_t n = 0; n < patient->n_channels; n++)
         if (strcmp(patient->channels[n].name, name) == 0)
-            return dtp_fail(error, DEEPTEPP_ERR_CHANNEL_DUPLICATE, "channel \"%.100s\": given twice, wanted once",
-                            name);
+            return dtp_about(dtp_fail(error, DEEPTEPP_ERR_CHANNEL_DUPLICATE,
+                                      "channel \"%.100s\": given twice, wanted once", name),
+                             (int32_t)n + 1, DEEPTEPP_NO_VOLUME, error);
     void *array = patient->channels;
     dtp_channel channel = {.image = image};
     deeptepp_status status = make_room(&array, patient->n_channels, sizeof channel, name, &channel.name, error);
@@ -62,17 +63,33 @@ deeptepp_status deeptepp_case_set_image(deeptepp_case *patient, const char *name
     return DEEPTEPP_OK;
 }
 
-deeptepp_status deeptepp_case_set_mask(deeptepp_case *patient, deeptepp_volume *mask, int64_t label,
-                                       deeptepp_error *error)
+/* Errors: STRUCT_SIZE, ARGUMENT. */
+static deeptepp_status read_mask_options(deeptepp_mask_options *out, const deeptepp_mask_options *options,
+                                         deeptepp_error *error)
 {
+    deeptepp_status status = DTP_OPTIONS_READ(out, deeptepp_mask_options, grid, options, error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    if (out->label < 0 || out->label > DTP_LABEL_MAX)
+        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "label: %lld, wanted 1 to 2^53, or 0 for the only one",
+                        (long long)out->label);
+    if (out->grid < DEEPTEPP_MASK_GRID_SAME || out->grid > DEEPTEPP_MASK_GRID_NEAREST)
+        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "grid: %d, wanted a deeptepp_mask_grid", (int)out->grid);
+    return DEEPTEPP_OK;
+}
+
+deeptepp_status deeptepp_case_set_mask(deeptepp_case *patient, deeptepp_volume *mask,
+                                       const deeptepp_mask_options *options, deeptepp_error *error)
+{
+    deeptepp_mask_options read;
     if (!patient || !mask)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "%s: NULL, wanted a case and a mask", patient ? "mask" : "case");
-    if (label < 0)
-        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "label: %lld, wanted 1 and up, or 0 for the only one",
-                        (long long)label);
+    deeptepp_status status = read_mask_options(&read, options, error);
+    if (status != DEEPTEPP_OK)
+        return status;
     deeptepp_volume *before = patient->mask;
     patient->mask = dtp_volume_ref(mask);
-    patient->label = label;
+    patient->mask_options = read;
     deeptepp_volume_free(before);
     return DEEPTEPP_OK;
 }

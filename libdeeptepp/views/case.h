@@ -4,6 +4,9 @@
 
 #include "../volume/volume.h"
 
+/* 2^53: beyond it a double tells whole numbers apart no longer, and soon an int64_t cannot hold them. */
+#define DTP_LABEL_MAX (INT64_C(1) << 53)
+
 typedef struct dtp_channel {
     char *name; /* "" when the caller gave none */
     deeptepp_volume *image;
@@ -18,7 +21,7 @@ struct deeptepp_case {
     dtp_channel *channels;
     size_t n_channels;
     deeptepp_volume *mask;
-    int64_t label; /* 0: the only one */
+    deeptepp_mask_options mask_options;
     dtp_covariate_value *covariates;
     size_t n_covariates;
 };

@@ -5,9 +5,6 @@
 
 enum { MAX_LABELS = 8 };
 
-/* 2^53: beyond it a double tells whole numbers apart no longer, and soon an int64_t cannot hold them. */
-static const double LABEL_MAX = 9007199254740992.0;
-
 /* What one pass over the mask finds. The box is along the mask's own axes. */
 typedef struct survey {
     int64_t wanted; /* 0: any */
@@ -46,7 +43,7 @@ static void extend_box(survey *s, const int64_t at[3])
 static void visit(survey *s, double value, int64_t i, int64_t j, int64_t k)
 {
     const int64_t at[3] = {i, j, k};
-    if (value < 0 || value > LABEL_MAX || value != floor(value)) {
+    if (value < 0 || value > (double)DTP_LABEL_MAX || value != floor(value)) {
         if (s->odd++ == 0) {
             s->first_odd = value;
             memcpy(s->odd_at, at, sizeof at);

@@ -93,9 +93,11 @@ static deeptepp_status find_any_slices(view *v, int index, dtp_mosaic_counts *co
     counts->vanished[index] = true;
     status = find_slices(v, true, &faded, error);
     if (status == DEEPTEPP_OK && !v->n_slices)
-        return dtp_fail(error, DEEPTEPP_ERR_MASK_SMALL,
-                        "mask: view %d (%.9g degrees) cuts off all of it (voxels: %lld): it lies in the image's corner",
-                        index + 1, v->study->recipe->angles_deg[index], (long long)v->study->mask_voxels);
+        return dtp_about(
+            dtp_fail(error, DEEPTEPP_ERR_MASK_SMALL,
+                     "mask: view %d (%.9g degrees) cuts off all of it (voxels: %lld): it lies in the image's corner",
+                     index + 1, v->study->recipe->angles_deg[index], (long long)v->study->mask_voxels),
+            DEEPTEPP_MASK_VOLUME, DEEPTEPP_NO_VOLUME, error);
     return status;
 }
 
@@ -137,8 +139,10 @@ static deeptepp_status make_tiles(view *v, int64_t count, int64_t *constant, dee
     if (!memory)
         return dtp_fail_memory(error, "a slice of the image", 0);
     if (!finite)
-        return dtp_fail(error, DEEPTEPP_ERR_VOLUME_NONFINITE,
-                        "image: a slice has values that are not finite: voxels changed while they were read");
+        return dtp_about(
+            dtp_fail(error, DEEPTEPP_ERR_VOLUME_NONFINITE,
+                     "image: a slice has values that are not finite: voxels changed while they were read"),
+            v->study->numbers[0], DEEPTEPP_NO_VOLUME, error);
     return DEEPTEPP_OK;
 }
 

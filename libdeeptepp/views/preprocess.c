@@ -49,9 +49,10 @@ static deeptepp_status judge_outside(const dtp_study *study, const dtp_actions *
         return DEEPTEPP_OK;
     double all = (double)cube_size(recipe) * recipe->n_views, view = (double)cube_size(recipe);
     if (recipe->outside_error)
-        return dtp_fail(error, DEEPTEPP_ERR_REGION_OUTSIDE,
-                        "region: %.2f %% of its samples lie outside the image, the model allows none",
-                        100.0 * (double)total / all);
+        return dtp_about(dtp_fail(error, DEEPTEPP_ERR_REGION_OUTSIDE,
+                                  "region: %.2f %% of its samples lie outside the image, the model allows none",
+                                  100.0 * (double)total / all),
+                         study->numbers[0], DEEPTEPP_MASK_VOLUME, error);
     dtp_warn(warnings, DEEPTEPP_WARN_PADDED,
              "region: %lld samples (%.2f %%, in one view %.2f %%) lie outside the image and were filled",
              (long long)total, 100.0 * (double)total / all, 100.0 * (double)worst / view);
@@ -67,19 +68,20 @@ static deeptepp_status image_mappings(const dtp_study *study, dtp_mapping *mappi
         deeptepp_status status = dtp_mapping_of_images(&mappings[0], study, 0, last, &job->cancelled, error);
         for (int c = 1; c <= last; c++)
             mappings[c] = mappings[0];
-        return status;
+        return dtp_about(status, study->numbers[0], DEEPTEPP_NO_VOLUME, error);
     }
     for (int c = 0; c <= last; c++) {
         deeptepp_status status = dtp_mapping_of_images(&mappings[c], study, c, c, &job->cancelled, error);
         if (status != DEEPTEPP_OK)
-            return status;
+            return dtp_about(status, study->numbers[c], DEEPTEPP_NO_VOLUME, error);
     }
     return DEEPTEPP_OK;
 }
 
-static deeptepp_status view_mappings(const dtp_recipe *recipe, const float *view, int index, dtp_mapping *mappings,
+static deeptepp_status view_mappings(const dtp_study *study, const float *view, int index, dtp_mapping *mappings,
                                      const atomic_bool *cancel, deeptepp_error *error)
 {
+    const dtp_recipe *recipe = study->recipe;
     size_t size = cube_size(recipe);
     size_t together = recipe->over == DTP_OVER_VIEW_TOGETHER ? (size_t)recipe->n_channels : 1;
     bool own = recipe->over == DTP_OVER_VIEW || recipe->over == DTP_OVER_VIEW_TOGETHER;
@@ -90,7 +92,7 @@ static deeptepp_status view_mappings(const dtp_recipe *recipe, const float *view
             deeptepp_status status = dtp_mapping_of_values(&mappings[c], recipe, view + (size_t)c * size,
                                                            together * size, what, cancel, error);
             if (status != DEEPTEPP_OK)
-                return status;
+                return dtp_about(status, study->numbers[c], DEEPTEPP_NO_VOLUME, error);
         } else if (own) {
             mappings[c] = mappings[0];
         }
@@ -121,19 +123,20 @@ static deeptepp_status check_range(const float *values, size_t first, size_t las
     return DEEPTEPP_OK;
 }
 
-static deeptepp_status normalise_view(const dtp_recipe *recipe, float *view, int index, dtp_mapping *mappings,
+static deeptepp_status normalise_view(const dtp_study *study, float *view, int index, dtp_mapping *mappings,
                                       const atomic_bool *cancel, deeptepp_error *error)
 {
     enum { SLAB = 1 << 16 };
+    const dtp_recipe *recipe = study->recipe;
     size_t size = cube_size(recipe), count = size * (size_t)recipe->n_channels;
-    deeptepp_status status = view_mappings(recipe, view, index, mappings, cancel, error);
+    deeptepp_status status = view_mappings(study, view, index, mappings, cancel, error);
     for (size_t at = 0, end; at < count && status == DEEPTEPP_OK; at = end) {
         size_t channel = at / size, rest = (channel + 1) * size - at;
         end = at + (rest < SLAB ? rest : SLAB);
         if (atomic_load_explicit(cancel, memory_order_relaxed))
             return cancelled(error);
         dtp_mapping_apply(&mappings[channel], view + at, end - at);
-        status = check_range(view, at, end, count, error);
+        status = dtp_about(check_range(view, at, end, count, error), study->numbers[channel], DEEPTEPP_NO_VOLUME, error);
     }
     return status;
 }
@@ -153,7 +156,7 @@ static deeptepp_status normalise(const dtp_study *study, float *out, dtp_job *jo
     if (status == DEEPTEPP_OK) {
 #pragma omp parallel for firstprivate(mappings) schedule(static)
         for (int v = 0; v < recipe->n_views; v++)
-            results[v] = normalise_view(recipe, out + view * (size_t)v, v, mappings, &job->cancelled, &errors[v]);
+            results[v] = normalise_view(study, out + view * (size_t)v, v, mappings, &job->cancelled, &errors[v]);
     }
     for (int v = 0; v < recipe->n_views && status == DEEPTEPP_OK; v++) {
         status = results[v];

@@ -38,7 +38,7 @@ static deeptepp_status refuse_unknown(const deeptepp_case *patient, const dtp_re
     for (size_t i = 0; i < patient->n_channels; i++) {
         const char *name = patient->channels[i].name;
         if (*name ? !is_known(recipe, name) : recipe->n_channels > 1)
-            return fail_unknown(recipe, name, error);
+            return dtp_about(fail_unknown(recipe, name, error), (int32_t)i + 1, DEEPTEPP_NO_VOLUME, error);
     }
     return DEEPTEPP_OK;
 }
@@ -50,15 +50,17 @@ static deeptepp_status collect_channels(dtp_study *out, const deeptepp_case *pat
     if (status != DEEPTEPP_OK)
         return status;
     if (recipe->n_channels == 1 && patient->n_channels > 1)
-        return dtp_fail(error, DEEPTEPP_ERR_CHANNEL_DUPLICATE,
-                        "%zu images for the model's only channel \"%s\", wanted one", patient->n_channels,
-                        recipe->channels[0]);
+        return dtp_about(dtp_fail(error, DEEPTEPP_ERR_CHANNEL_DUPLICATE,
+                                  "%zu images for the model's only channel \"%s\", wanted one", patient->n_channels,
+                                  recipe->channels[0]),
+                         1, 2, error);
     for (int c = 0; c < recipe->n_channels; c++) {
         const dtp_channel *channel = find_channel(patient, recipe->channels[c], recipe->n_channels == 1);
         if (!channel)
             return dtp_fail(error, DEEPTEPP_ERR_CHANNEL_MISSING,
                             "channel \"%s\": the model wants it, the case has none", recipe->channels[c]);
         out->images[c] = channel->image;
+        out->numbers[c] = (int32_t)(channel - patient->channels) + 1;
         if (c == 0)
             memcpy(out->axes, recipe->stored_order ? channel->image->orientation : recipe->axes, sizeof out->axes);
         dtp_frame_of(&out->frames[c], channel->image, out->axes);
@@ -155,11 +157,13 @@ static deeptepp_status check_grid(const dtp_study *study, dtp_warnings *warnings
     const bool first = study->images[0]->orientation_assumed;
     deeptepp_status status = compare(&study->frames[0], &study->mask_frame, pair,
                                      first != study->mask->orientation_assumed, warnings, error);
+    dtp_about(status, study->numbers[0], DEEPTEPP_MASK_VOLUME, error);
     for (int c = 1; c < study->recipe->n_channels && status == DEEPTEPP_OK; c++) {
         dtp_format(pair, sizeof pair, "images \"%.100s\" and \"%.100s\"", study->recipe->channels[0],
                    study->recipe->channels[c]);
         status = compare(&study->frames[0], &study->frames[c], pair, first != study->images[c]->orientation_assumed,
                          warnings, error);
+        dtp_about(status, study->numbers[0], study->numbers[c], error);
     }
     return status;
 }
@@ -170,9 +174,10 @@ static deeptepp_status check_spacing(const dtp_study *study, dtp_warnings *warni
     const double *mm = study->frames[0].spacing;
     double low = fmin(mm[0], fmin(mm[1], mm[2])), high = fmax(mm[0], fmax(mm[1], mm[2]));
     if (low < r->hard_mm[0] || high > r->hard_mm[1])
-        return dtp_fail(error, DEEPTEPP_ERR_SPACING_RANGE,
-                        "voxels of %.4g x %.4g x %.4g mm: the model takes edges of %.4g to %.4g mm", mm[0], mm[1],
-                        mm[2], r->hard_mm[0], r->hard_mm[1]);
+        return dtp_about(dtp_fail(error, DEEPTEPP_ERR_SPACING_RANGE,
+                                  "voxels of %.4g x %.4g x %.4g mm: the model takes edges of %.4g to %.4g mm", mm[0],
+                                  mm[1], mm[2], r->hard_mm[0], r->hard_mm[1]),
+                         study->numbers[0], DEEPTEPP_NO_VOLUME, error);
     if (low < r->usual_mm[0] || high > r->usual_mm[1])
         dtp_warn(warnings, DEEPTEPP_WARN_SPACING,
                  "voxels of %.4g x %.4g x %.4g mm: the model's usual edges are %.4g to %.4g mm", mm[0], mm[1], mm[2],
@@ -249,7 +254,8 @@ deeptepp_status dtp_study_make(dtp_study *out, const deeptepp_case *patient, con
         warn_of_headers(out->images[c], recipe->channels[c], warnings);
     warn_of_headers(out->mask, "mask", warnings);
     warn_of_order(out, warnings);
-    DTP_TRY(check_mask(out, patient->label, warnings, cancelled, error));
+    DTP_TRY(dtp_about(check_mask(out, patient->mask_options.label, warnings, cancelled, error), DEEPTEPP_MASK_VOLUME,
+                      DEEPTEPP_NO_VOLUME, error));
 fail:
     return status;
 }

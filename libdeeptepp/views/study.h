@@ -10,6 +10,7 @@ typedef struct dtp_study {
     const dtp_recipe *recipe;
     char axes[4]; /* where the frames' axes run to: the recipe's, or the first image's own */
     const deeptepp_volume *images[DTP_MAX_CHANNELS];
+    int32_t numbers[DTP_MAX_CHANNELS];  /* of each image in the case, from 1: what an error's volumes say */
     dtp_frame frames[DTP_MAX_CHANNELS]; /* each image's own storage order; all the same grid */
     const deeptepp_volume *mask;
     dtp_frame mask_frame;
