@@ -126,6 +126,21 @@ def test_no_network(variable):
     assert not imported & NETWORK
 
 
+@pytest.mark.parametrize("variable", ["DEEPTEPP_LIBRARY", "DEEPTEPP_CLI"])
+def test_hardened(variable):
+    """Every symbol bound at the start and read-only from then on, no executable stack, guarded stacks, checked copies,
+    code at no fixed address."""
+    binary = os.environ[variable]
+    dynamic, segments = run("readelf", "--wide", "-d", binary), run("readelf", "--wide", "-l", binary)
+    assert re.search(r"\(FLAGS\) .*BIND_NOW", dynamic) and re.search(r"\(FLAGS_1\) .*NOW", dynamic)
+    assert "GNU_RELRO" in segments and "Elf file type is DYN" in segments
+    assert re.search(r"GNU_STACK .* RW +0x", segments), "the stack is executable"
+    assert "TEXTREL" not in dynamic
+    imported = run("nm", "-D", "--undefined-only", binary)
+    assert "__stack_chk_fail" in imported
+    assert re.search(r"\b__(mem|str|v?sn?printf|v?fprintf)\w*_chk\b", imported)
+
+
 def test_one_version(installed):
     """Header, library and pkg-config agree."""
     assert pkg_config(installed, "--modversion") == [version()]

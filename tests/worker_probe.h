@@ -8,11 +8,14 @@
 #include <stdio.h>
 
 #include <cmocka.h>
-#include <omp.h>
 #include <pthread.h>
 #include <time.h>
 
+#include "../libdeeptepp/base/openmp.h"
 #include "../libdeeptepp/base/worker.h"
+
+extern int omp_get_num_threads(void);
+extern int omp_get_dynamic(void);
 
 static inline double seconds_now(void)
 {

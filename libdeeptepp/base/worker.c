@@ -3,13 +3,13 @@
 
 #include <errno.h>
 #include <fenv.h>
-#include <omp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "openmp.h"
 #include "watch.h"
 
 enum { MAX_THREADS = 256, POLL_MS = 20 };

@@ -2,8 +2,7 @@
  * transformed, multiplied by transformed weights - one matrix product for each of the transform's points - and
  * transformed back. F(4, 3) along each axis of a 2-D layer needs a quarter of the direct multiplications, F(2, 3) along
  * each of a 3-D layer three in ten. */
-#include <omp.h>
-
+#include "../../base/openmp.h"
 #include "form.h"
 #include "winograd_tiles.h"
 
@@ -205,14 +204,14 @@ static dnnl_status_t run(dtp_form *form, const dtp_form_run *r)
     int worst = dnnl_success;
     if (w->n_benches == 1) {
         for (int64_t i = 0; i < blocks && !worst; i++)
-            worst = run_block(w, r, &w->benches[0], i);
+            worst = (int)run_block(w, r, &w->benches[0], i);
         return (dnnl_status_t)worst;
     }
     /* All threads, though some may have nothing to do: libgomp ends helpers that a team leaves out. */
 #pragma omp parallel for schedule(dynamic) reduction(max : worst)
     for (int64_t i = 0; i < blocks; i++) {
         int64_t own = blocks == w->n_benches ? i : omp_get_thread_num();
-        int s = run_block(w, r, &w->benches[own], i);
+        int s = (int)run_block(w, r, &w->benches[own], i);
         worst = s > worst ? s : worst;
     }
     return (dnnl_status_t)worst;

@@ -1,6 +1,6 @@
 #include "winograd_tiles.h"
 
-#include <omp.h>
+#include "../../base/openmp.h"
 
 enum { LANES = DTP_TILE_CHANNELS, MAX_POINTS = 64 };
 
