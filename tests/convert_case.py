@@ -25,6 +25,7 @@ def described(drop=(), **options):
     """What its author writes: without what converting derives, and with what the model file does not hold."""
     model = make_model.description(**{**RESNET, **options} if "architecture" not in options else options)
     if "architecture" not in options:
+        model["network"].setdefault("stem_activation", model["network"]["activation"])
         model["network"]["norm_eps"] = 1e-5
     for key in ("architecture", "members"):
         model["network"].pop(key, None)

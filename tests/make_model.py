@@ -37,8 +37,8 @@ PHANTOM_EDGE = 32
 DEFAULTS = {
     "architecture": "resnet3d", "depth": 18, "width": 64, "shortcut": "B", "stem_stride": (2, 2, 2), "pool": True,
     "layer_strides": (1, 2, 2, 2), "layer_dilations": (1, 1, 1, 1), "stem_kernel": (7, 7, 7), "downsample_bias": False,
-    "activation": "relu", "stem_activation": None, "channels": ("t1c",), "classes": 2, "members": 0, "size": (64, 64, 64), "views": 10,
-    "seed": 1, "dtype": "F32", "self_test": True, "overrides": {},
+    "activation": "relu", "stem_activation": None, "channels": ("t1c",), "classes": 2, "members": 0,
+    "size": (64, 64, 64), "views": 10, "seed": 1, "dtype": "F32", "self_test": True, "overrides": {},
 }
 
 

@@ -88,8 +88,9 @@ def test_softmax_is_of_the_summed_heads(tmp_path):
 @pytest.mark.parametrize("options", [
     {"depth": 50, "shortcut": "A"}, {"depth": 18, "downsample_bias": True, **MEDICALNET},
     {"stem_kernel": (3, 5, 7), "stem_stride": (1, 2, 2), "pool": False, "classes": 3, "channels": ("pre", "post")},
-    {"layer_strides": (2, 1, 3, 1), "activation": "elu"}, {"activation": "leaky_relu", "shortcut": "A", **MEDICALNET}],
-    ids=["A 50", "medicalnet bias", "stem", "strides elu", "A leaky"])
+    {"layer_strides": (2, 1, 3, 1), "activation": "elu"}, {"activation": "leaky_relu", "shortcut": "A", **MEDICALNET},
+    {"stem_activation": "leaky_relu", "pool": False}, {"stem_activation": "relu", "activation": "elu", "pool": False}],
+    ids=["A 50", "medicalnet bias", "stem", "strides elu", "A leaky", "leaky stem", "elu blocks"])
 def test_every_option_of_resnet3d_is_understood(tmp_path, options):
     tensors, description = case_of(tmp_path, **options).add(weights(**options)).convert()
     wanted = logits(description, tensors, self_test_view(description))[1]
@@ -120,10 +121,12 @@ def test_monais_resnet_scores_as_monai_does(tmp_path):
     assert description["self_test"]["score"] == pytest.approx(float(wanted), rel=1e-8)
 
 
-def test_one_state_dict_is_two_networks(tmp_path):
-    """MONAI's and MedicalNet's strides and dilations: same names, same shapes, another score."""
+@pytest.mark.parametrize("others", [MEDICALNET, {"stem_activation": "elu"}, {"activation": "elu"}],
+                         ids=["medicalnet", "stem", "blocks"])
+def test_one_state_dict_is_two_networks(tmp_path, others):
+    """The same names, the same shapes, another score."""
     scores = []
-    for i, options in enumerate(({}, MEDICALNET)):
+    for i, options in enumerate(({"pool": False}, {"pool": False, **others})):
         (tmp_path / str(i)).mkdir()
         _, description = case_of(tmp_path / str(i), **options).add(weights()).convert()
         scores.append(description["self_test"]["score"])

@@ -142,6 +142,48 @@ def test_the_published_backbone_alone_cannot_score(pmg_case, capsys):
     assert "has no tensor classifier*" in line and "a backbone without its classifier cannot score" in line
 
 
+@pytest.mark.parametrize("name, count, holds", [
+    ("act.weight", 1, "the slope"), ("act.weight", 4, "a slope for each of 4 channels"),
+    ("layer1.0.act.weight", 1, "the slope")])
+def test_a_prelu_is_called_one(case, capsys, name, count, holds):
+    line = case.add({**weights(), name: torch.ones(count)}).refused(capsys)
+    assert f"1 unexpected: {name} [{count}] ({name} holds {holds} that a PReLU has trained: the library has no" in line
+    assert "--drop" not in line
+
+
+def test_other_norms_are_called_so(case, capsys):
+    line = case.add(without(without(weights(), "bn1.running_mean"), "bn1.running_var")).refused(capsys)
+    assert "2 missing: bn1.running_mean [4], bn1.running_var [4] (bn1 has no running statistics, so it is no Batch" in \
+        line
+
+
+def parametrised(kind):
+    """A stem's weight as PyTorch stores it."""
+    from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
+
+    module = torch.nn.ModuleDict({"conv1": torch.nn.Conv3d(1, 4, 7, bias=False)})
+    {"weight_norm": weight_norm, "spectral_norm": spectral_norm,
+     "prune": lambda layer: prune.l1_unstructured(layer, "weight", 0.5),
+     "new weight_norm": parametrizations.weight_norm, "new spectral_norm": parametrizations.spectral_norm,
+     "orthogonal": parametrizations.orthogonal}[kind](module.conv1)
+    return {**without(weights(), "conv1."), **module.state_dict()}
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated:FutureWarning")
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("kind, by, instead", [
+    ("weight_norm", "weight normalisation", "remove_weight_norm"),
+    ("spectral_norm", "spectral normalisation", "remove_spectral_norm"), ("prune", "pruning", "prune.remove"),
+    ("new weight_norm", "weight normalisation", "parametrize.remove_parametrizations"),
+    ("new spectral_norm", "spectral normalisation", "parametrize.remove_parametrizations"),
+    ("orthogonal", "a parametrisation", "parametrize.remove_parametrizations")])
+def test_weights_that_are_computed_are_called_so(case, capsys, kind, by, instead, wrapped):
+    state = {f"module.{name}": value for name, value in parametrised(kind).items()}
+    line = case.add({"state_dict": state, "epoch": 3} if wrapped else state).refused(capsys)
+    assert f"conv1.weight is computed in each run ({by}; 1 such weight)" in line
+    assert f"save the network after torch.nn.utils.{instead} on each such layer" in line
+
+
 def test_mixed_prefixes_are_not_stripped(case, capsys):
     state = weights()
     state["module.fc.bias"] = state.pop("fc.bias")
@@ -233,7 +275,8 @@ def test_a_self_test_that_float32_cannot_pass_is_refused(case, capsys):
 
 # ---- Guessing ----
 
-UNTOLD = ("stem_stride", "stem_pool", "layer_strides", "layer_dilations", "shortcut", "activation", "norm_eps")
+UNTOLD = ("stem_stride", "stem_pool", "layer_strides", "layer_dilations", "shortcut", "stem_activation", "activation",
+          "norm_eps")
 
 
 @pytest.mark.parametrize("architecture", [{}, {"architecture": "resnet3d"}])
@@ -261,6 +304,7 @@ def test_without_a_network_section_all_is_asked_for(case, capsys):
 @pytest.mark.parametrize("key, value", [
     ("stem_stride", [2, 2]), ("stem_stride", 2), ("stem_pool", 1), ("layer_strides", [1, 2, 2, 9]),
     ("layer_dilations", [1, 1, True, 1]), ("shortcut", "C"), ("activation", "gelu"), ("activation", ["relu"]),
+    ("stem_activation", "leakyrelu"), ("stem_activation", None),
     ("depth", 18)])
 def test_a_wrong_answer_is_refused(case, capsys, key, value):
     case.description["network"][key] = value

@@ -19,6 +19,17 @@ UNUSED = {"resnet3d": (), "pmg2d": ("features.fc.",)}  # there in checkpoints, r
 STEMS = {"resnet3d": "conv1.weight", "pmg2d": "features.conv1.weight"}
 HEADS = {"resnet3d": "fc.", "pmg2d": "classifier"}
 COUNTER = ".num_batches_tracked"
+# Weights that are computed from other tensors in each run: (the end of one of those names, what computes them, what
+# stores the result instead).
+COMPUTED = (
+    (".parametrizations.weight.original1", "weight normalisation", "parametrize.remove_parametrizations"),
+    (".parametrizations.weight.0._u", "spectral normalisation", "parametrize.remove_parametrizations"),
+    (".parametrizations.weight.original", "a parametrisation", "parametrize.remove_parametrizations"),
+    (".weight_g", "weight normalisation", "remove_weight_norm"),
+    (".weight_u", "spectral normalisation", "remove_spectral_norm"),
+    (".weight_mask", "pruning", "prune.remove"),
+)
+STEM_NAME = re.compile(r"conv1\.(weight(_g|_orig)?|parametrizations\.weight\.original0?)$")
 # Before it, weights_only=True had holes: CVE-2025-32434 (code, up to 2.5.1), CVE-2026-24747 (memory, up to 2.9.1).
 SAFE_PYTORCH = (2, 10)
 
@@ -85,7 +96,7 @@ def read_torch(path):
 def is_network(value):
     """Both networks have a stem by that name."""
     return isinstance(value, Mapping) and any(
-        isinstance(key, str) and key.endswith("conv1.weight") and isinstance(tensor, torch.Tensor)
+        isinstance(key, str) and STEM_NAME.search(key) and isinstance(tensor, torch.Tensor)
         for key, tensor in value.items())
 
 
@@ -142,6 +153,17 @@ def plain_names(tensors, drop, used):
         tensors = {name.removeprefix(shared[0]): value for name, value in tensors.items()}
 
 
+def refuse_computed(tensors, path):
+    """The network's weights are not there by name, and what is there would not be read."""
+    for end, by, instead in COMPUTED:
+        found = [name for name in tensors if name.endswith(end)]
+        if found:
+            layer = found[0].removesuffix(end)
+            raise ConversionError(f"{path}: holds {found[0]}: {layer}.weight is computed in each run ({by}; "
+                                  f"{plural(len(found), 'such weight')}), wanted the weights themselves: save the "
+                                  f"network after torch.nn.utils.{instead} on each such layer")
+
+
 def read(path, entry, drop, used):
     """{plain name: tensor} of a checkpoint of either format. used: as in plain_names."""
     if format_of(path) == "torch":
@@ -154,6 +176,7 @@ def read(path, entry, drop, used):
     other = sorted(name for name, value in tensors.items() if not isinstance(value, torch.Tensor))
     if other:
         raise ConversionError(f"{path}: no tensors: {', '.join(other)} (--drop NAME leaves one out)")
+    refuse_computed(tensors, path)
     return {name: value.detach() for name, value in tensors.items()}
 
 
@@ -199,21 +222,46 @@ def check_head(tensors, expected, architecture, path):
                           "cannot score; fine-tune it with one first, and convert the fine-tuned network")
 
 
+def prelu_hint(tensors, unexpected):
+    """A PReLU is the only layer here that has trained a row of weights and nothing else."""
+    slopes = [name for name in unexpected if name.endswith(".weight") and tensors[name].ndim == 1 and
+              name.removesuffix("weight") + "bias" not in tensors]
+    if not slopes:
+        return ""
+    count = tensors[slopes[0]].numel()
+    holds = "the slope" if count == 1 else f"a slope for each of {count} channels"
+    return f" ({slopes[0]} holds {holds} that a PReLU has trained: the library has no PReLU, and without it this is " \
+        "another network)"
+
+
+def norm_hint(tensors, missing):
+    others = [name.removesuffix(".running_mean") for name in missing if name.endswith(".running_mean") and
+              name.replace(".running_mean", ".weight") in tensors]
+    return f" ({others[0]} has no running statistics, so it is no BatchNorm, the only norm that the library has)" \
+        if others else ""
+
+
+def hints(tensors, missing, unexpected):
+    """Names that say what kind of network it is instead."""
+    segmentation = any(name.startswith("conv_seg.") for name in unexpected)
+    return prelu_hint(tensors, unexpected) + norm_hint(tensors, missing) + \
+        " (conv_seg is MedicalNet's segmentation head: --drop conv_seg leaves it out)" * segmentation
+
+
 def check_names(tensors, expected, architecture, path):
     """Every difference from the network, with shapes."""
     check_head(tensors, expected, architecture, path)
     depth = wrong_depth(tensors) if architecture == "resnet3d" else ""
-    missing = [f"{name} {shape_text(shape)}" for name, shape in expected.items() if name not in tensors]
-    unexpected = [f"{name} {list(value.shape)}" for name, value in tensors.items() if name not in expected]
+    missing = {name: f"{name} {shape_text(shape)}" for name, shape in expected.items() if name not in tensors}
+    unexpected = {name: f"{name} {list(value.shape)}" for name, value in tensors.items() if name not in expected}
     misshaped = [f"{name} is {list(tensors[name].shape)}, wanted {shape_text(shape)}"
                  for name, shape in expected.items() if name in tensors and not fits(tensors[name].shape, shape)]
-    parts = [depth] * bool(depth) + listed("missing", missing) + listed("unexpected", unexpected) + \
-        listed("mis-shaped", misshaped)
+    parts = [depth] * bool(depth) + listed("missing", missing.values()) + \
+        listed("unexpected", unexpected.values()) + listed("mis-shaped", misshaped)
     if not parts:
         return
-    segmentation = any(text.startswith("conv_seg.") for text in unexpected)
-    hint = " (conv_seg is MedicalNet's segmentation head: --drop conv_seg leaves it out)" if segmentation else ""
-    raise ConversionError(f"{path}: the tensors are not those of {architecture}: {'; '.join(parts)}{hint}")
+    raise ConversionError(f"{path}: the tensors are not those of {architecture}: {'; '.join(parts)}"
+                          f"{hints(tensors, missing, unexpected)}")
 
 
 def check_values(tensors, path):

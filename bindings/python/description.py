@@ -18,13 +18,14 @@ DEFAULT_TOLERANCE = 1e-4
 
 # What a ResNet's shapes do not tell: what its key means in MONAI's ResNet and in MedicalNet.
 UNTOLD = {
-    "stem_stride": ("conv1_t_stride, by default [1, 1, 1]", "[2, 2, 2]"),
+    "stem_stride": ("conv1_t_stride, by default [1, 1, 1], before 0.9 [1, 2, 2]", "[2, 2, 2]"),
     "stem_pool": ("true unless no_max_pool", "true"),
     "layer_strides": ("[1, 2, 2, 2]", "[1, 2, 1, 1]"),
     "layer_dilations": ("[1, 1, 1, 1]", "[1, 1, 2, 4]"),
     "shortcut": ('shortcut_type, by default "B"', '"A" in depth 18 and 34, else "B"'),
-    "activation": (f"act, by default {', else '.join(ACTIVATIONS.values())}", '"relu"'),
-    "norm_eps": ("norm's eps, by default 1e-5", "1e-5"),
+    "stem_activation": (f"act, which the stem alone gets, by default {', else '.join(ACTIVATIONS.values())}", '"relu"'),
+    "activation": ('that of the blocks, "relu" whatever act is', '"relu"'),
+    "norm_eps": ("1e-5, unless norm gives the stem another", "1e-5"),
 }
 
 
@@ -188,7 +189,8 @@ def check_resnet3d(section):
     want(isinstance(section["stem_pool"], bool), "network.stem_pool", section["stem_pool"], "true or false")
     want(section["shortcut"] in ("A", "B"), "network.shortcut", section["shortcut"], '"A" or "B"')
     activations = " or ".join(ACTIVATIONS.values())
-    want(section["activation"] in tuple(ACTIVATIONS), "network.activation", section["activation"], activations)
+    for key in ("stem_activation", "activation"):
+        want(section[key] in tuple(ACTIVATIONS), f"network.{key}", section[key], activations)
     want(section["norm_eps"] == NORM_EPS, "network.norm_eps", section["norm_eps"],
          "1e-5: the library's networks have 1e-5")
 

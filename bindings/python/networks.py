@@ -21,7 +21,8 @@ DEPTHS = {
 }
 # What the published network fixes.
 PMG2D = {"block": "bottleneck", "blocks": DEPTHS["bottleneck"][50], "stem_stride": [2, 2], "stem_pool": True,
-         "layer_strides": [1, 2, 2, 2], "layer_dilations": [1, 1, 1, 1], "shortcut": "B", "activation": "relu"}
+         "layer_strides": [1, 2, 2, 2], "layer_dilations": [1, 1, 1, 1], "shortcut": "B",
+         "stem_activation": "relu", "activation": "relu"}
 PMG2D_POOLS = (56, 28, 14)
 PMG2D_PLANES = 3
 ACTIVATIONS = {"relu": nn.ReLU, "leaky_relu": lambda: nn.LeakyReLU(0.01), "elu": nn.ELU}
@@ -152,7 +153,7 @@ class Backbone(nn.Module):
         kernel = [side and side // 2 * 2 + 1 for side in sides]
         self.conv1 = convolution(into, width, kernel, tuple(network["stem_stride"]))
         self.bn1 = NORMS[rank](width)
-        self.activation = ACTIVATIONS[network["activation"]]()
+        self.activation = ACTIVATIONS[network["stem_activation"]]()
         self.pool = MAX_POOLS[rank](3, 2, 1) if network["stem_pool"] else nn.Identity()
         self.channels = []
         for layer in range(1, 5):

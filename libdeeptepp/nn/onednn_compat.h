@@ -1,5 +1,6 @@
 /* oneDNN 2.6 and 3.x behind one set of names: the only file that knows which it is. Memory descriptors are values in
- * 2.x and opaque in 3.x; here they are always owned pointers. Each function returns NULL or a oneDNN status. */
+ * 2.x and opaque in 3.x; here they are always owned pointers. Each function returns a oneDNN status, which tells what the
+ * backend does not have (dnnl_unimplemented) from what memory is lacking for; *out is set on success only. */
 #ifndef DTP_ONEDNN_COMPAT_H
 #define DTP_ONEDNN_COMPAT_H
 
@@ -15,23 +16,21 @@ typedef struct dtp_window {
 typedef dnnl_memory_desc_t dtp_md;
 typedef const_dnnl_memory_desc_t dtp_const_md;
 
-static inline dtp_md dtp_md_new(int ndims, const dnnl_dims_t dims, dnnl_format_tag_t tag)
+static inline dnnl_status_t dtp_md_new(dtp_md *out, int ndims, const dnnl_dims_t dims, dnnl_format_tag_t tag)
 {
-    dtp_md md = NULL;
-    return dnnl_memory_desc_create_with_tag(&md, ndims, dims, dnnl_f32, tag) == dnnl_success ? md : NULL;
+    return dnnl_memory_desc_create_with_tag(out, ndims, dims, dnnl_f32, tag);
 }
 
-static inline dtp_md dtp_md_clone(dtp_const_md md)
+static inline dnnl_status_t dtp_md_clone(dtp_md *out, dtp_const_md md)
 {
-    dtp_md copy = NULL;
-    return dnnl_memory_desc_clone(&copy, md) == dnnl_success ? copy : NULL;
+    return dnnl_memory_desc_clone(out, md);
 }
 
 /* A box of `parent`, with its strides. */
-static inline dtp_md dtp_md_part(dtp_const_md parent, const dnnl_dims_t dims, const dnnl_dims_t first)
+static inline dnnl_status_t dtp_md_part(dtp_md *out, dtp_const_md parent, const dnnl_dims_t dims,
+                                        const dnnl_dims_t first)
 {
-    dtp_md md = NULL;
-    return dnnl_memory_desc_create_submemory(&md, parent, dims, first) == dnnl_success ? md : NULL;
+    return dnnl_memory_desc_create_submemory(out, parent, dims, first);
 }
 
 static inline void dtp_md_free(dtp_md md)
@@ -78,30 +77,34 @@ static inline dnnl_status_t dtp_post_eltwise(dnnl_post_ops_t ops, dnnl_alg_kind_
 typedef dnnl_memory_desc_t *dtp_md;
 typedef const dnnl_memory_desc_t *dtp_const_md;
 
-static inline dtp_md dtp_md_new(int ndims, const dnnl_dims_t dims, dnnl_format_tag_t tag)
-{
-    dtp_md md = (dtp_md)calloc(1, sizeof *md);
-    if (md && dnnl_memory_desc_init_by_tag(md, ndims, dims, dnnl_f32, tag) == dnnl_success)
-        return md;
-    free(md);
-    return NULL;
-}
-
-static inline dtp_md dtp_md_clone(dtp_const_md md)
+static inline dnnl_status_t dtp_md_keep(dtp_md *out, const dnnl_memory_desc_t *md)
 {
     dtp_md copy = (dtp_md)malloc(sizeof *copy);
-    if (copy)
-        *copy = *md;
-    return copy;
+    if (!copy)
+        return dnnl_out_of_memory;
+    *copy = *md;
+    *out = copy;
+    return dnnl_success;
 }
 
-static inline dtp_md dtp_md_part(dtp_const_md parent, const dnnl_dims_t dims, const dnnl_dims_t first)
+static inline dnnl_status_t dtp_md_new(dtp_md *out, int ndims, const dnnl_dims_t dims, dnnl_format_tag_t tag)
 {
-    dtp_md md = (dtp_md)calloc(1, sizeof *md);
-    if (md && dnnl_memory_desc_init_submemory(md, parent, dims, first) == dnnl_success)
-        return md;
-    free(md);
-    return NULL;
+    dnnl_memory_desc_t md;
+    dnnl_status_t s = dnnl_memory_desc_init_by_tag(&md, ndims, dims, dnnl_f32, tag);
+    return s ? s : dtp_md_keep(out, &md);
+}
+
+static inline dnnl_status_t dtp_md_clone(dtp_md *out, dtp_const_md md)
+{
+    return dtp_md_keep(out, md);
+}
+
+static inline dnnl_status_t dtp_md_part(dtp_md *out, dtp_const_md parent, const dnnl_dims_t dims,
+                                        const dnnl_dims_t first)
+{
+    dnnl_memory_desc_t md;
+    dnnl_status_t s = dnnl_memory_desc_init_submemory(&md, parent, dims, first);
+    return s ? s : dtp_md_keep(out, &md);
 }
 
 static inline void dtp_md_free(dtp_md md)
@@ -151,10 +154,10 @@ static inline dnnl_status_t dtp_post_eltwise(dnnl_post_ops_t ops, dnnl_alg_kind_
 #endif
 
 /* The first `dims` elements along each axis of `parent`, with its strides. */
-static inline dtp_md dtp_md_corner(dtp_const_md parent, const dnnl_dims_t dims)
+static inline dnnl_status_t dtp_md_corner(dtp_md *out, dtp_const_md parent, const dnnl_dims_t dims)
 {
     static const dnnl_dims_t origin = {0};
-    return dtp_md_part(parent, dims, origin);
+    return dtp_md_part(out, parent, dims, origin);
 }
 
 /* A descriptor the primitive descriptor chose; belongs to it. */

@@ -38,24 +38,27 @@ const char *dtp_backend_isa(void)
     return "other";
 }
 
-dtp_md dtp_value_md(dtp_shape shape, int64_t batch, dnnl_format_tag_t tag)
+dnnl_status_t dtp_value_md(dtp_md *out, dtp_shape shape, int64_t batch, dnnl_format_tag_t tag)
 {
     const dnnl_dims_t dims = {batch, shape.c, shape.d, shape.h, shape.w};
-    return dtp_md_new(5, dims, tag);
+    return dtp_md_new(out, 5, dims, tag);
 }
 
-static const dnnl_format_tag_t TAGS[] = {dnnl_abcde, dnnl_acdeb, dnnl_aBcde16b, dnnl_aBcde8b, dnnl_aBcde4b};
-
-dnnl_format_tag_t dtp_value_tag(dtp_const_md md, dtp_shape shape, int64_t batch)
+dnnl_status_t dtp_value_tag(dnnl_format_tag_t *out, dtp_const_md md, dtp_shape shape, int64_t batch)
 {
-    for (size_t i = 0; i < DTP_COUNT(TAGS); i++) {
-        dtp_md candidate = dtp_value_md(shape, batch, TAGS[i]);
-        bool same = candidate && dnnl_memory_desc_equal(candidate, md);
+    static const dnnl_format_tag_t tags[] = {dnnl_abcde, dnnl_acdeb, dnnl_aBcde16b, dnnl_aBcde8b, dnnl_aBcde4b};
+    *out = dnnl_format_tag_undef;
+    for (size_t i = 0; i < DTP_COUNT(tags); i++) {
+        dtp_md candidate = NULL;
+        dnnl_status_t s = dtp_value_md(&candidate, shape, batch, tags[i]);
+        bool same = !s && dnnl_memory_desc_equal(candidate, md);
         dtp_md_free(candidate);
         if (same)
-            return TAGS[i];
+            *out = tags[i];
+        if (s || same)
+            return s;
     }
-    return dnnl_format_tag_undef;
+    return dnnl_success;
 }
 
 bool dtp_tags_alike(dnnl_format_tag_t a, dnnl_format_tag_t b, dtp_shape shape)
@@ -115,11 +118,10 @@ static dnnl_status_t convolution_pd(dnnl_primitive_desc_t *out, dnnl_engine_t en
     const dnnl_dims_t bias_dims = {oc};
     dtp_window window = {0};
     set_window(&window, l);
-    dtp_md any = dtp_md_new(5, weight_dims, dnnl_format_tag_any);
-    dtp_md bias = dtp_md_new(1, bias_dims, dnnl_a);
-    dnnl_status_t s = dnnl_out_of_memory;
-    if (any && bias)
-        s = dtp_pd_convolution(out, engine, src, weights ? weights : any, bias, dst, &window, attr);
+    dtp_md any = NULL, bias = NULL;
+    dnnl_status_t s = dtp_md_new(&any, 5, weight_dims, dnnl_format_tag_any);
+    s = s ? s : dtp_md_new(&bias, 1, bias_dims, dnnl_a);
+    s = s ? s : dtp_pd_convolution(out, engine, src, weights ? weights : any, bias, dst, &window, attr);
     dtp_md_free(any);
     dtp_md_free(bias);
     return s;
@@ -139,23 +141,22 @@ static dnnl_status_t crop_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, d
                              int64_t batch, dtp_const_md dst, dnnl_primitive_attr_t attr)
 {
     const dnnl_dims_t dims = {batch, shape.c, shape.d, shape.h, shape.w};
-    dtp_md corner = dtp_md_corner(src, dims);
-    dnnl_status_t s = dnnl_out_of_memory;
-    if (corner)
-        s = dnnl_reorder_primitive_desc_create(out, corner, engine, dst, engine, attr);
+    dtp_md corner = NULL;
+    dnnl_status_t s = dtp_md_corner(&corner, src, dims);
+    s = s ? s : dnnl_reorder_primitive_desc_create(out, corner, engine, dst, engine, attr);
     dtp_md_free(corner);
     return s;
 }
 
-deeptepp_status dtp_layer_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, const dtp_graph *graph, int layer,
-                             int64_t batch, dnnl_format_tag_t src, dnnl_format_tag_t dst, dtp_const_md weights,
-                             deeptepp_error *error)
+dnnl_status_t dtp_layer_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, const dtp_graph *graph, int layer,
+                           int64_t batch, dnnl_format_tag_t src, dnnl_format_tag_t dst, dtp_const_md weights)
 {
     const dtp_layer *l = &graph->layers[layer];
     dnnl_primitive_attr_t attr = NULL;
-    dtp_md src_md = dtp_value_md(graph->values[l->src], batch, src);
-    dtp_md dst_md = dtp_value_md(graph->values[layer + 1], batch, dst);
-    dnnl_status_t s = src_md && dst_md ? dtp_attr_new(&attr, l->add >= 0, l->activation) : dnnl_out_of_memory;
+    dtp_md src_md = NULL, dst_md = NULL;
+    dnnl_status_t s = dtp_value_md(&src_md, graph->values[l->src], batch, src);
+    s = s ? s : dtp_value_md(&dst_md, graph->values[layer + 1], batch, dst);
+    s = s ? s : dtp_attr_new(&attr, l->add >= 0, l->activation);
     if (!s && l->op == DTP_CONVOLUTION)
         s = convolution_pd(out, engine, graph, layer, src_md, dst_md, weights, attr);
     else if (!s && l->op == DTP_CROP)
@@ -166,18 +167,17 @@ deeptepp_status dtp_layer_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, c
         dnnl_primitive_attr_destroy(attr);
     dtp_md_free(src_md);
     dtp_md_free(dst_md);
-    return s ? dtp_backend_fail(error, s, l->name) : DEEPTEPP_OK;
+    return s;
 }
 
-deeptepp_status dtp_reorder_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, dtp_const_md from, dtp_const_md to,
-                               deeptepp_error *error)
+dnnl_status_t dtp_reorder_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, dtp_const_md from, dtp_const_md to)
 {
     dnnl_primitive_attr_t attr = NULL;
     dnnl_status_t s = dtp_attr_new(&attr, false, DTP_IDENTITY);
     s = s ? s : dnnl_reorder_primitive_desc_create(out, from, engine, to, engine, attr);
     if (attr)
         dnnl_primitive_attr_destroy(attr);
-    return s ? dtp_backend_fail(error, s, "reorder") : DEEPTEPP_OK;
+    return s;
 }
 
 size_t dtp_pd_scratchpad(const_dnnl_primitive_desc_t pd)

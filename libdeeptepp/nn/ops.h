@@ -9,10 +9,10 @@
 deeptepp_status dtp_backend_fail(deeptepp_error *error, dnnl_status_t status, const char *what);
 
 /* The descriptor of `batch` images of a shape in a layout (dnnl_format_tag_any allowed). */
-dtp_md dtp_value_md(dtp_shape shape, int64_t batch, dnnl_format_tag_t tag);
+dnnl_status_t dtp_value_md(dtp_md *out, dtp_shape shape, int64_t batch, dnnl_format_tag_t tag);
 
 /* The layout, of those this library plans with, that `md` has; dnnl_format_tag_undef for another. */
-dnnl_format_tag_t dtp_value_tag(dtp_const_md md, dtp_shape shape, int64_t batch);
+dnnl_status_t dtp_value_tag(dnnl_format_tag_t *out, dtp_const_md md, dtp_shape shape, int64_t batch);
 
 /* Whether two layouts of a shape are the same bytes. */
 bool dtp_tags_alike(dnnl_format_tag_t a, dnnl_format_tag_t b, dtp_shape shape);
@@ -21,15 +21,13 @@ bool dtp_tags_alike(dnnl_format_tag_t a, dnnl_format_tag_t b, dtp_shape shape);
  * then, in this order, add what the destination holds and apply the activation. */
 dnnl_status_t dtp_attr_new(dnnl_primitive_attr_t *attr, bool add, dtp_activation activation);
 
-/* The primitive descriptor of a layer on `batch` images. src and dst may be "any"; weights NULL: the backend
- * chooses. */
-deeptepp_status dtp_layer_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, const dtp_graph *graph, int layer,
-                             int64_t batch, dnnl_format_tag_t src, dnnl_format_tag_t dst, dtp_const_md weights,
-                             deeptepp_error *error);
+/* The primitive descriptor of a layer on `batch` images. src and dst may be "any"; weights NULL: the backend chooses.
+ * dnnl_unimplemented: it has no code for these. */
+dnnl_status_t dtp_layer_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, const dtp_graph *graph, int layer,
+                           int64_t batch, dnnl_format_tag_t src, dnnl_format_tag_t dst, dtp_const_md weights);
 
 /* The primitive descriptor of a change of layout. */
-deeptepp_status dtp_reorder_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, dtp_const_md from, dtp_const_md to,
-                               deeptepp_error *error);
+dnnl_status_t dtp_reorder_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, dtp_const_md from, dtp_const_md to);
 
 size_t dtp_pd_scratchpad(const_dnnl_primitive_desc_t pd);
 const char *dtp_pd_implementation(const_dnnl_primitive_desc_t pd);

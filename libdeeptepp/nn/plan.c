@@ -1,6 +1,6 @@
 #include "plan.h"
 
-#include "weights.h"
+#include "choice.h"
 
 /* Activations of a chunk that stay in a core's second-level cache from one layer to the next; measured in
  * tests/bench, see docs/performance.md. */
@@ -57,18 +57,13 @@ const char *dtp_node_implementation(const dtp_node *node)
 
 static deeptepp_status set_tensor(dtp_plan *plan, int tensor, int value, dnnl_format_tag_t tag, deeptepp_error *error)
 {
-    dtp_md md = dtp_value_md(plan->graph->values[value], 1, tag);
-    if (!md)
-        return dtp_fail(error, DEEPTEPP_ERR_BACKEND, "oneDNN refuses the layout of value %d", value);
+    dtp_md md = NULL;
+    dnnl_status_t s = dtp_value_md(&md, plan->graph->values[value], 1, tag);
+    if (s)
+        return dtp_backend_fail(error, s, "the layout of a value");
     plan->tensors[tensor] = (dtp_plan_tensor){.value = value, .tag = tag, .image_bytes = dnnl_memory_desc_get_size(md)};
     dtp_md_free(md);
     return DEEPTEPP_OK;
-}
-
-dtp_md dtp_plan_md(const dtp_plan *plan, int tensor, int64_t images)
-{
-    const dtp_plan_tensor *t = &plan->tensors[tensor];
-    return dtp_value_md(plan->graph->values[t->value], images, t->tag);
 }
 
 /* An existing copy of the value in that layout, made in the stage now being planned; -1 without one. */
@@ -82,6 +77,20 @@ static int find_copy(const dtp_plan *plan, int value, dnnl_format_tag_t tag)
     return -1;
 }
 
+/* A change of layout for the stage now being planned. */
+static dnnl_status_t copy_pd(dnnl_primitive_desc_t *out, const dtp_plan *plan, int value, dnnl_format_tag_t tag)
+{
+    int64_t chunk = plan->stages[plan->n_stages - 1].chunk;
+    dtp_shape shape = plan->graph->values[value];
+    dtp_md from = NULL, to = NULL;
+    dnnl_status_t s = dtp_value_md(&from, shape, chunk, plan->tensors[value].tag);
+    s = s ? s : dtp_value_md(&to, shape, chunk, tag);
+    s = s ? s : dtp_reorder_pd(out, plan->engine, from, to);
+    dtp_md_free(from);
+    dtp_md_free(to);
+    return s;
+}
+
 /* The tensor that holds `value` in the wanted layout; inserts a change of layout where needed. */
 static deeptepp_status in_layout(dtp_plan *plan, int value, dnnl_format_tag_t tag, int *tensor, deeptepp_error *error)
 {
@@ -93,161 +102,30 @@ static deeptepp_status in_layout(dtp_plan *plan, int value, dnnl_format_tag_t ta
     if (*tensor >= 0)
         return DEEPTEPP_OK;
     *tensor = plan->n_tensors;
-    deeptepp_status status = set_tensor(plan, plan->n_tensors, value, tag, error);
+    deeptepp_status status = set_tensor(plan, *tensor, value, tag, error);
     if (status != DEEPTEPP_OK)
         return status;
-    int64_t chunk = plan->stages[plan->n_stages - 1].chunk;
-    dtp_md from = dtp_plan_md(plan, value, chunk), to = dtp_plan_md(plan, *tensor, chunk);
-    status = from && to ? dtp_reorder_pd(&pd, plan->engine, from, to, error)
-                        : dtp_fail_memory(error, "a descriptor", sizeof from);
-    dtp_md_free(from);
-    dtp_md_free(to);
-    if (status == DEEPTEPP_OK) {
-        plan->n_tensors++;
-        add_node(plan, (dtp_node){.pd = pd, .layer = -1, .src = value, .dst = *tensor});
-    }
-    return status;
-}
-
-/* The layouts a primitive descriptor chose; false when one is none of those planned with. */
-static bool chosen_tags(const dtp_plan *plan, int layer, const_dnnl_primitive_desc_t pd, int64_t chunk,
-                        dnnl_format_tag_t *src, dnnl_format_tag_t *dst)
-{
-    const dtp_graph *graph = plan->graph;
-    *src = dtp_value_tag(dtp_pd_md(pd, dnnl_query_src_md), graph->values[graph->layers[layer].src], chunk);
-    *dst = dtp_value_tag(dtp_pd_md(pd, dnnl_query_dst_md), graph->values[layer + 1], chunk);
-    return *src != dnnl_format_tag_undef && *dst != dnnl_format_tag_undef;
-}
-
-/* Asks the backend for its best layouts; falls back to channels-last when it answers with one unknown here. */
-static deeptepp_status backend_pd(const dtp_plan *plan, int layer, dtp_const_md weights, dnnl_primitive_desc_t *pd,
-                                  dnnl_format_tag_t *src, dnnl_format_tag_t *dst, deeptepp_error *error)
-{
-    const dtp_layer *l = &plan->graph->layers[layer];
-    int64_t chunk = plan->stages[plan->n_stages - 1].chunk;
-    bool convolution = l->op == DTP_CONVOLUTION;
-    dnnl_format_tag_t src_wish = convolution ? dnnl_format_tag_any : plan->tensors[l->src].tag;
-    dnnl_format_tag_t dst_wish = l->add >= 0          ? plan->tensors[l->add].tag
-                                 : l->op == DTP_CROP ? src_wish
-                                                     : dnnl_format_tag_any;
-    deeptepp_status status =
-        dtp_layer_pd(pd, plan->engine, plan->graph, layer, chunk, src_wish, dst_wish, weights, error);
-    *src = src_wish;
-    *dst = dst_wish;
-    if (status != DEEPTEPP_OK || l->op == DTP_CROP || chosen_tags(plan, layer, *pd, chunk, src, dst))
-        return status;
-    dnnl_primitive_desc_destroy(*pd);
-    *src = convolution ? dnnl_acdeb : src_wish;
-    *dst = l->add >= 0 ? dst_wish : dnnl_acdeb;
-    return dtp_layer_pd(pd, plan->engine, plan->graph, layer, chunk, *src, *dst, weights, error);
-}
-
-/* Whether a layer that adds to the value, in place, or one that adds to that one's, is left to plain loops by the
- * value's layout: without AVX2 the backend has no other code for sums in blocked layouts. */
-static bool adds_slowly(const dtp_plan *plan, int value, dnnl_format_tag_t tag)
-{
-    int64_t chunk = plan->stages[plan->n_stages - 1].chunk;
-    bool slow = false;
-    for (int i = value; i < plan->graph->n_layers && !slow; i++) {
-        dnnl_primitive_desc_t pd = NULL;
-        deeptepp_error ignored;
-        if (plan->graph->layers[i].add != value)
-            continue;
-        if (dtp_layer_pd(&pd, plan->engine, plan->graph, i, chunk, dnnl_format_tag_any, tag, NULL, &ignored) !=
-            DEEPTEPP_OK)
-            return false;
-        slow = dtp_is_reference(dtp_pd_implementation(pd));
-        dnnl_primitive_desc_destroy(pd);
-        value = i + 1;
-    }
-    return slow;
-}
-
-/* A value that is added to has its layout from the first of the sum, which looks ahead for all. */
-static bool is_slow(const dtp_plan *plan, int layer, const_dnnl_primitive_desc_t pd, dnnl_format_tag_t dst)
-{
-    return dtp_is_reference(dtp_pd_implementation(pd)) ||
-           (plan->graph->layers[layer].add < 0 && adds_slowly(plan, layer + 1, dst));
-}
-
-/* The backend's choice or, where that is slow, one layout on both sides. */
-static deeptepp_status choose_pd(const dtp_plan *plan, int layer, dtp_const_md weights, dnnl_primitive_desc_t *pd,
-                                 dnnl_format_tag_t *src, dnnl_format_tag_t *dst, deeptepp_error *error)
-{
-    int add = plan->graph->layers[layer].add;
-    int64_t chunk = plan->stages[plan->n_stages - 1].chunk;
-    dnnl_format_tag_t tag = add >= 0 ? plan->tensors[add].tag : dnnl_abcde;
-    dnnl_primitive_desc_t other = NULL;
-    deeptepp_error ignored;
-    deeptepp_status status = backend_pd(plan, layer, weights, pd, src, dst, error);
-    if (status != DEEPTEPP_OK || !is_slow(plan, layer, *pd, *dst) ||
-        dtp_layer_pd(&other, plan->engine, plan->graph, layer, chunk, tag, tag, weights, &ignored) != DEEPTEPP_OK)
-        return status;
-    bool better = !is_slow(plan, layer, other, tag);
-    dnnl_primitive_desc_destroy(better ? *pd : other);
-    if (better) {
-        *pd = other;
-        *src = *dst = tag;
-    }
-    return status;
-}
-
-/* Channels-last all around, or the changes of layout would eat what a form saves. */
-static const dtp_form_kind *wanted_form(const dtp_plan *plan, int layer, const dtp_weights *weights)
-{
-    const dtp_layer *l = &plan->graph->layers[layer];
-    if (weights)
-        return dtp_weights_form(weights, layer);
-    bool src = plan->tensors[l->src].tag == dnnl_acdeb, add = l->add < 0 || plan->tensors[l->add].tag == dnnl_acdeb;
-    return src && add ? dtp_form_choose(plan->graph, layer) : NULL;
-}
-
-static deeptepp_status choose_node(dtp_plan *plan, int layer, const dtp_weights *weights, dtp_node *node,
-                                   dnnl_format_tag_t *src, dnnl_format_tag_t *dst, deeptepp_error *error)
-{
-    dtp_const_md fixed = weights ? dtp_weights_md(weights, layer) : NULL;
-    const dtp_form_kind *kind = wanted_form(plan, layer, weights);
-    int add = plan->graph->layers[layer].add;
-    *node = (dtp_node){.layer = layer, .dst = layer + 1};
-    if (!kind)
-        return choose_pd(plan, layer, fixed, &node->pd, src, dst, error);
-    if (add >= 0 && plan->tensors[add].tag != dnnl_acdeb)
-        return dtp_fail(error, DEEPTEPP_ERR_INTERNAL, "layer %s: packed for another layout than this plan's",
-                        plan->graph->layers[layer].name);
-    *src = *dst = dnnl_acdeb;
-    int64_t chunk = plan->stages[plan->n_stages - 1].chunk;
-    deeptepp_status status = kind->make(&node->form, plan->engine, plan->graph, layer, chunk, fixed, error);
-    if (weights || (status == DEEPTEPP_OK && !dtp_is_reference(node->form->implementation)))
-        return status;
-    /* A form is never needed: what another version or processor refuses or does slowly is computed the backend's
-     * way. */
-    dtp_form_free(node->form);
-    node->form = NULL;
-    return choose_pd(plan, layer, fixed, &node->pd, src, dst, error);
-}
-
-static void free_node(dtp_node *node)
-{
-    dtp_form_free(node->form);
-    if (node->pd)
-        dnnl_primitive_desc_destroy(node->pd);
+    dnnl_status_t s = copy_pd(&pd, plan, value, tag);
+    if (s)
+        return dtp_backend_fail(error, s, "a change of layout");
+    plan->n_tensors++;
+    add_node(plan, (dtp_node){.pd = pd, .layer = -1, .src = value, .dst = *tensor});
+    return DEEPTEPP_OK;
 }
 
 static deeptepp_status plan_layer(dtp_plan *plan, int layer, const dtp_weights *weights, deeptepp_error *error)
 {
-    dtp_node node;
-    dnnl_format_tag_t src_tag = dnnl_format_tag_undef, dst_tag = dnnl_format_tag_undef;
+    dtp_choice choice = {0};
+    deeptepp_status status;
+    int src;
     enter_stage(plan, layer);
-    deeptepp_status status = choose_node(plan, layer, weights, &node, &src_tag, &dst_tag, error);
-    if (status != DEEPTEPP_OK)
-        return status;
-    status = in_layout(plan, plan->graph->layers[layer].src, src_tag, &node.src, error);
-    if (status == DEEPTEPP_OK)
-        status = set_tensor(plan, layer + 1, layer + 1, dst_tag, error);
-    if (status == DEEPTEPP_OK)
-        add_node(plan, node);
-    else
-        free_node(&node);
+    DTP_TRY(dtp_choose(&choice, plan, layer, weights, error));
+    DTP_TRY(in_layout(plan, plan->graph->layers[layer].src, choice.src, &src, error));
+    DTP_TRY(set_tensor(plan, layer + 1, layer + 1, choice.dst, error));
+    add_node(plan, (dtp_node){.pd = choice.pd, .form = choice.form, .layer = layer, .src = src, .dst = layer + 1});
+    return DEEPTEPP_OK;
+fail:
+    dtp_choice_free(&choice);
     return status;
 }
 
@@ -292,8 +170,11 @@ void dtp_plan_free(dtp_plan *plan)
 {
     if (!plan)
         return;
-    for (int i = 0; i < plan->n_nodes; i++)
-        free_node(&plan->nodes[i]);
+    for (int i = 0; i < plan->n_nodes; i++) {
+        dtp_form_free(plan->nodes[i].form);
+        if (plan->nodes[i].pd)
+            dnnl_primitive_desc_destroy(plan->nodes[i].pd);
+    }
     if (plan->engine)
         dnnl_engine_destroy(plan->engine);
     free(plan);

@@ -56,9 +56,6 @@ struct dtp_plan {
 dtp_const_md dtp_node_weights_md(const dtp_plan *plan, const dtp_node *node);
 const char *dtp_node_implementation(const dtp_node *node);
 
-/* The descriptor of `images` images of a tensor. */
-dtp_md dtp_plan_md(const dtp_plan *plan, int tensor, int64_t images);
-
 /* Assigns buffers and their offsets once all nodes stand. */
 void dtp_plan_arena(dtp_plan *plan);
 

@@ -61,15 +61,14 @@ static deeptepp_status make_room(dtp_weights *weights, int layer, dtp_const_md m
     packed *p = &weights->layers[layer];
     const dnnl_dims_t bias_dims = {weights->graph->values[layer + 1].c};
     p->bytes = dnnl_memory_desc_get_size(md);
-    p->md = dtp_md_clone(md);
     p->data = dtp_alloc_aligned(p->bytes);
     p->bias_data = dtp_alloc_aligned((size_t)bias_dims[0] * sizeof(float));
-    dtp_md bias_md = dtp_md_new(1, bias_dims, dnnl_a);
-    if (!p->md || !p->data || !p->bias_data || !bias_md) {
-        dtp_md_free(bias_md);
+    if (!p->data || !p->bias_data)
         return dtp_fail_memory(error, weights->graph->layers[layer].name, p->bytes);
-    }
-    dnnl_status_t s = dnnl_memory_create(&p->memory, md, weights->engine, p->data);
+    dtp_md bias_md = NULL;
+    dnnl_status_t s = dtp_md_clone(&p->md, md);
+    s = s ? s : dtp_md_new(&bias_md, 1, bias_dims, dnnl_a);
+    s = s ? s : dnnl_memory_create(&p->memory, md, weights->engine, p->data);
     s = s ? s : dnnl_memory_create(&p->bias, bias_md, weights->engine, p->bias_data);
     dtp_md_free(bias_md);
     weights->bytes += p->bytes;
@@ -138,12 +137,12 @@ static dnnl_status_t reorder(dnnl_engine_t engine, dnnl_memory_t from, dnnl_memo
     return s;
 }
 
-static dtp_md plain_md(const dtp_graph *graph, int layer)
+static dnnl_status_t plain_md(dtp_md *out, const dtp_graph *graph, int layer)
 {
     const dtp_layer *l = &graph->layers[layer];
     const dnnl_dims_t dims = {graph->values[layer + 1].c, graph->values[l->src].c, l->kernel[0], l->kernel[1],
                               l->kernel[2]};
-    return dtp_md_new(5, dims, dnnl_abcde);
+    return dtp_md_new(out, 5, dims, dnnl_abcde);
 }
 
 /* From plain memory to a layout that shares `to`'s block. */
@@ -172,8 +171,10 @@ static dnnl_status_t pack_part(const dtp_weights *weights, int layer, int64_t po
     const packed *p = &weights->layers[layer];
     const dnnl_dims_t dims = {points, weights->graph->values[weights->graph->layers[layer].src].c, count};
     const dnnl_dims_t offsets = {0, 0, first};
-    dtp_md from = dtp_md_new(3, dims, dnnl_abc), to = dtp_md_part(p->md, dims, offsets);
-    dnnl_status_t s = from && to ? pack(weights, to, p->data, from, part) : dnnl_out_of_memory;
+    dtp_md from = NULL, to = NULL;
+    dnnl_status_t s = dtp_md_new(&from, 3, dims, dnnl_abc);
+    s = s ? s : dtp_md_part(&to, p->md, dims, offsets);
+    s = s ? s : pack(weights, to, p->data, from, part);
     dtp_md_free(from);
     dtp_md_free(to);
     return s;
@@ -181,14 +182,15 @@ static dnnl_status_t pack_part(const dtp_weights *weights, int layer, int64_t po
 
 /* Output channels packed at once: a multiple of every block of channels the backend is known to have, or all of
  * them. */
-static int64_t part_channels(const packed *p, int64_t points, int64_t ic, int64_t oc)
+static dnnl_status_t part_channels(int64_t *out, const packed *p, int64_t points, int64_t ic, int64_t oc)
 {
     enum { PART = 192 };
     const dnnl_dims_t dims = {points, ic, dtp_min_i64(PART, oc)};
-    dtp_md md = dtp_md_corner(p->md, dims);
-    int64_t count = md ? dims[2] : oc;
+    dtp_md md = NULL;
+    dnnl_status_t s = dtp_md_corner(&md, p->md, dims);
+    *out = s ? oc : dims[2];
     dtp_md_free(md);
-    return count;
+    return s == dnnl_unimplemented ? dnnl_success : s;
 }
 
 /* Part by part where the layout allows it, so that the transformed weights do not stand there twice. */
@@ -198,9 +200,9 @@ static deeptepp_status pack_form(const dtp_weights *weights, int layer, const fl
     const dtp_graph *graph = weights->graph;
     const dtp_form_kind *kind = weights->layers[layer].form;
     int64_t oc = graph->values[layer + 1].c, ic = graph->values[graph->layers[layer].src].c;
-    int64_t points = kind->points(graph, layer), most = part_channels(&weights->layers[layer], points, ic, oc);
+    int64_t points = kind->points(graph, layer), most;
+    dnnl_status_t s = part_channels(&most, &weights->layers[layer], points, ic, oc);
     size_t bytes = (size_t)(points * ic * most) * sizeof(float);
-    dnnl_status_t s = dnnl_success;
     float *part = dtp_alloc_aligned(bytes);
     if (!part)
         return dtp_fail_memory(error, graph->layers[layer].name, bytes);
@@ -215,9 +217,9 @@ static deeptepp_status pack_form(const dtp_weights *weights, int layer, const fl
 
 static deeptepp_status pack_plain(const dtp_weights *weights, int layer, const float *plain, deeptepp_error *error)
 {
-    dtp_md md = plain_md(weights->graph, layer);
-    dnnl_status_t s =
-        md ? pack(weights, weights->layers[layer].md, weights->layers[layer].data, md, plain) : dnnl_out_of_memory;
+    dtp_md md = NULL;
+    dnnl_status_t s = plain_md(&md, weights->graph, layer);
+    s = s ? s : pack(weights, weights->layers[layer].md, weights->layers[layer].data, md, plain);
     dtp_md_free(md);
     return s ? dtp_backend_fail(error, s, weights->graph->layers[layer].name) : DEEPTEPP_OK;
 }

@@ -24,9 +24,10 @@ typedef struct dtp_form_kind {
     /* Whether a layer can be and is worth being computed so. Depends on its shapes alone. */
     bool (*suits)(const dtp_graph *graph, int layer);
 
-    /* For `images` images at once. weights: NULL lets the backend choose their layout. Allocates nothing large. */
-    deeptepp_status (*make)(dtp_form **out, dnnl_engine_t engine, const dtp_graph *graph, int layer, int64_t images,
-                            dtp_const_md weights, deeptepp_error *error);
+    /* For `images` images at once. weights: NULL lets the backend choose their layout. Allocates nothing large.
+     * dnnl_unimplemented: the backend has no products of these. */
+    dnnl_status_t (*make)(dtp_form **out, dnnl_engine_t engine, const dtp_graph *graph, int layer, int64_t images,
+                          dtp_const_md weights);
     void (*free)(dtp_form *form);
     size_t (*scratch_bytes)(const dtp_form *form);
     dtp_const_md (*weights_md)(const dtp_form *form);

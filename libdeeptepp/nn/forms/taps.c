@@ -163,29 +163,32 @@ static void destroy(dtp_form *form)
     free(f);
 }
 
-/* 0 when the taps do not lie one after the other, or with padding: that the backend may write to whenever a handle is
- * set, while other sessions read the same weights. */
-static size_t find_tap_bytes(const taps *f)
+/* Unimplemented when the taps do not lie one after the other, or with padding: that the backend may write to whenever a
+ * handle is set, while other sessions read the same weights. */
+static dnnl_status_t find_tap_bytes(taps *f)
 {
     const dnnl_dims_t one = {1, f->in.c, f->out.c};
-    dtp_md md = dtp_md_corner(f->weights, one);
-    size_t size = md ? dnnl_memory_desc_get_size(md) : 0, all = dnnl_memory_desc_get_size(f->weights);
+    dtp_md md = NULL;
+    dnnl_status_t s = dtp_md_corner(&md, f->weights, one);
+    if (s)
+        return s;
+    f->tap_bytes = dnnl_memory_desc_get_size(md);
     dtp_md_free(md);
-    bool padded = size != (size_t)(f->in.c * f->out.c) * sizeof(float);
-    return !padded && size * (size_t)f->table.taps == all ? size : 0;
+    bool padded = f->tap_bytes != (size_t)(f->in.c * f->out.c) * sizeof(float);
+    bool side_by_side = f->tap_bytes * (size_t)f->table.taps == dnnl_memory_desc_get_size(f->weights);
+    return !padded && side_by_side ? dnnl_success : dnnl_unimplemented;
 }
 
 static dnnl_status_t make_groups(taps *f)
 {
-    f->tap_bytes = find_tap_bytes(f);
-    dnnl_status_t s = f->tap_bytes ? dnnl_success : dnnl_unimplemented;
+    dnnl_status_t s = find_tap_bytes(f);
     for (int g = 0; g < f->table.n_groups && !s; g++) {
         group *own = &f->table.groups[g];
         const dnnl_dims_t dims = {own->taps, f->in.c, f->out.c};
-        dtp_md weights = dtp_md_corner(f->weights, dims);
-        s = weights
-                ? dtp_form_product(&own->pd, f->engine, own->taps, own->pairs * f->images, f->in.c, f->out.c, weights)
-                : dnnl_out_of_memory;
+        dtp_md weights = NULL;
+        s = dtp_md_corner(&weights, f->weights, dims);
+        s = s ? s
+              : dtp_form_product(&own->pd, f->engine, own->taps, own->pairs * f->images, f->in.c, f->out.c, weights);
         dtp_md_free(weights);
     }
     return s;
@@ -201,14 +204,13 @@ static const char *worst_implementation(const taps *f)
 }
 
 /* The centre's group has the most rows: the layout that is best for it and the others' is much the same. */
-static deeptepp_status make(dtp_form **out, dnnl_engine_t engine, const dtp_graph *graph, int layer, int64_t images,
-                            dtp_const_md weights, deeptepp_error *error)
+static dnnl_status_t make(dtp_form **out, dnnl_engine_t engine, const dtp_graph *graph, int layer, int64_t images,
+                          dtp_const_md weights)
 {
     const dtp_layer *l = &graph->layers[layer];
-    *out = NULL;
     taps *f = calloc(1, sizeof *f);
     if (!f)
-        return dtp_fail_memory(error, "a layer", sizeof *f);
+        return dnnl_out_of_memory;
     *f = (taps){.form.kind = &dtp_taps, .layer = l, .in = graph->values[l->src], .out = graph->values[layer + 1],
                 .images = images, .engine = engine, .weights = weights};
     make_table(&f->table, l, f->in, f->out);
@@ -221,12 +223,12 @@ static deeptepp_status make(dtp_form **out, dnnl_engine_t engine, const dtp_grap
     s = s ? s : make_groups(f);
     if (s) {
         destroy(&f->form);
-        return dtp_backend_fail(error, s, l->name);
+        return s;
     }
     dtp_format(f->form.implementation, sizeof f->form.implementation, "%s, %.40s", dtp_taps.name,
                worst_implementation(f));
     *out = &f->form;
-    return DEEPTEPP_OK;
+    return dnnl_success;
 }
 
 static size_t rows(const taps *f)

@@ -101,13 +101,12 @@ static void destroy(dtp_form *form)
     free(w);
 }
 
-static deeptepp_status make(dtp_form **out, dnnl_engine_t engine, const dtp_graph *graph, int layer, int64_t images,
-                            dtp_const_md weights, deeptepp_error *error)
+static dnnl_status_t make(dtp_form **out, dnnl_engine_t engine, const dtp_graph *graph, int layer, int64_t images,
+                          dtp_const_md weights)
 {
-    *out = NULL;
     winograd *w = calloc(1, sizeof *w);
     if (!w)
-        return dtp_fail_memory(error, "a layer", sizeof *w);
+        return dnnl_out_of_memory;
     dtp_tiling_make(&w->tiling, graph, layer, images);
     choose_block(w);
     w->form.kind = &dtp_winograd;
@@ -119,12 +118,12 @@ static deeptepp_status make(dtp_form **out, dnnl_engine_t engine, const dtp_grap
     omp_set_num_threads(threads);
     if (s) {
         destroy(&w->form);
-        return dtp_backend_fail(error, s, graph->layers[layer].name);
+        return s;
     }
     dtp_format(w->form.implementation, sizeof w->form.implementation, "%s, %.40s", dtp_winograd.name,
                dtp_pd_implementation(w->pd));
     *out = &w->form;
-    return DEEPTEPP_OK;
+    return dnnl_success;
 }
 
 static size_t v_bytes(const dtp_tiling *t)
