@@ -4,12 +4,13 @@ import ctypes
 import os
 import resource
 import shutil
+import signal
 import stat
 import subprocess
 
 import pytest
 
-from cli_program import PROGRAM, SMALL, answer, needs_program, phantom, refusal, run
+from cli_program import PROGRAM, SMALL, answer, interrupted, needs_program, phantom, refusal, run
 
 pytestmark = needs_program
 
@@ -202,3 +203,158 @@ def test_files_have_the_usual_permissions(case):
     mask = os.umask(0)
     os.umask(mask)
     assert stat.S_IMODE(case[0].stat().st_mode) == 0o666 & ~mask
+
+
+# ---- Links, permissions, owners ----
+
+
+def picture(case, out):
+    return "picture", "--image", case[0], "--mask", case[1], "--out", out
+
+
+def link_to(folder, name, target):
+    link = folder / name
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(target)
+    return link
+
+
+def test_a_link_that_leads_nowhere_leads_to_the_new_file(case, tmp_path):
+    links = (link_to(tmp_path, "absolute.png", tmp_path / "a.png"), link_to(tmp_path, "relative.png", "b.png"),
+             link_to(tmp_path, "sub/up.png", "../c.png"), link_to(tmp_path, "chain.png", "sub/next.png"))
+    link_to(tmp_path, "sub/next.png", "../sub/d.png")
+    for link, target in zip(links, ("a.png", "b.png", "c.png", "sub/d.png")):
+        answer(*picture(case, link))
+        assert link.is_symlink() and not (tmp_path / target).is_symlink()
+        assert (tmp_path / target).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_link_into_a_folder_that_is_missing_or_to_itself_is_refused_before_any_work(tmp_path):
+    absent = link_to(tmp_path, "absent.png", "nowhere/p.png")
+    text = refusal(3, *with_outputs(absent)["picture"])
+    assert str(absent) in text and f"the folder {tmp_path / 'nowhere'} does not exist" in text
+    loop = link_to(tmp_path, "loop.png", "loop.png")
+    assert f"{loop}: cannot be written: Too many levels" in refusal(3, *with_outputs(loop)["picture"])
+    assert sorted(tmp_path.iterdir()) == [absent, loop] and absent.is_symlink() and loop.is_symlink()
+
+
+def test_two_links_to_one_file_to_be_made_are_one_output(tmp_path):
+    one, two = (link_to(tmp_path, name, "same.nii") for name in ("one.nii", "two.nii"))
+    for other in two, tmp_path / "same.nii":
+        text = refusal(1, "phantom", "--seed", 1, *SMALL, "--out-image", one, "--out-mask", other)
+        assert "--out-mask: is the --out-image; wanted another file" in text
+
+
+def test_a_link_to_the_standard_output_is_the_standard_output(case, tmp_path):
+    answer(*picture(case, tmp_path / "p.png"))
+    link, log = link_to(tmp_path, "link.png", "/dev/stdout"), tmp_path / "log"
+    log.write_bytes(b"before")
+    with open(log, "ab") as stream:
+        assert run(*picture(case, link), stdout=stream).returncode == 0
+    assert log.read_bytes() == b"before" + (tmp_path / "p.png").read_bytes() and link.is_symlink()
+
+
+@pytest.mark.parametrize("mode", (0o600, 0o640, 0o666, 0o755, 0o604))
+@pytest.mark.parametrize("umask", (0o022, 0o077))
+def test_a_file_that_is_replaced_keeps_its_mode(case, tmp_path, mode, umask):
+    out = tmp_path / "p.png"
+    out.write_text("old")
+    out.chmod(mode)
+    for path in out, link_to(tmp_path, "link.png", out):
+        answer(*picture(case, path), preexec_fn=lambda: os.umask(umask))
+        assert out.read_bytes().startswith(b"\x89PNG") and stat.S_IMODE(out.stat().st_mode) == mode
+
+
+@pytest.mark.parametrize("umask", (0o022, 0o077, 0o000, 0o027))
+def test_a_new_file_follows_the_umask(case, tmp_path, umask):
+    for path in tmp_path / "p.png", link_to(tmp_path, "link.png", "q.png"):
+        answer(*picture(case, path), preexec_fn=lambda: os.umask(umask))
+        assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
+
+
+def test_an_output_keeps_no_mode_that_runs_as_another(case, tmp_path):
+    out = tmp_path / "p.png"
+    out.write_text("old")
+    out.chmod(0o6755)
+    answer(*picture(case, out))
+    assert stat.S_IMODE(out.stat().st_mode) == 0o755
+
+
+def needs_root():
+    if os.geteuid() != 0:
+        pytest.skip("only root gives files away")
+
+
+def test_the_owner_of_a_file_that_root_replaces_stays(case, tmp_path):
+    needs_root()
+    out = tmp_path / "p.png"
+    out.write_text("old")
+    out.chmod(0o640)
+    os.chown(out, 12345, 54321)
+    answer(*picture(case, out))
+    assert (out.stat().st_uid, out.stat().st_gid, stat.S_IMODE(out.stat().st_mode)) == (12345, 54321, 0o640)
+
+
+def test_a_group_that_cannot_be_kept_gets_no_more_than_all_others(case, tmp_path):
+    """Someone else's file that all may write, in a folder that all may write."""
+    needs_root()
+    folder, out = tmp_path / "open", tmp_path / "open" / "p.nii"
+    folder.mkdir()
+    out.write_text("old")
+    os.chown(out, 12345, 54321)
+    folder.chmod(0o777)
+    out.chmod(0o672)
+    for parent in (*tmp_path.parents[:2], tmp_path):
+        parent.chmod(parent.stat().st_mode | 0o011)
+
+    def nobody():
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+
+    probe = subprocess.run(["test", "-x", PROGRAM, "-a", "-w", folder], preexec_fn=nobody)
+    if probe.returncode:
+        pytest.skip("the program or this folder is out of reach of nobody")
+    answer("phantom", "--seed", 1, *SMALL, "--out-image", "/dev/null", "--out-mask", out, preexec_fn=nobody)
+    assert (out.stat().st_uid, out.stat().st_gid, stat.S_IMODE(out.stat().st_mode)) == (65534, 65534, 0o622)
+
+
+@pytest.mark.parametrize("command", ENDINGS)
+def test_a_file_that_may_not_be_written_is_refused_before_any_work(tmp_path, command):
+    out = tmp_path / f"p{ENDINGS[command]}"
+    out.write_text("old")
+    out.chmod(0o444)
+    if subprocess.run(["test", "-w", out], preexec_fn=without_privilege).returncode == 0:
+        pytest.skip("this process may write everywhere and cannot give that up")
+    for path in out, link_to(tmp_path, f"link{ENDINGS[command]}", out):
+        text = refusal(3, *with_outputs(path, tmp_path / "o.nii")[command], preexec_fn=without_privilege)
+        assert f"{path}: cannot be written: Permission denied" in text
+    assert out.read_text() == "old" and stat.S_IMODE(out.stat().st_mode) == 0o444
+
+
+def test_a_pipe_with_a_name_gets_the_file(case, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    answer(*picture(case, tmp_path / "p.png"))
+    with open(tmp_path / "read", "wb") as read:
+        reader = subprocess.Popen(["cat", pipe], stdout=read)
+    answer(*picture(case, pipe))
+    assert reader.wait(timeout=60) == 0
+    assert (tmp_path / "read").read_bytes() == (tmp_path / "p.png").read_bytes()
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_waiting_for_a_pipes_reader_can_be_interrupted(case, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert interrupted(signal.SIGINT, 1.5, *picture(case, pipe)) == (130, b"", b"deeptepp: interrupted\n")
+
+
+def test_the_standard_input_is_no_output(tmp_path):
+    source = tmp_path / "in.nii"
+    source.write_text("old")
+    with open(source) as stream:
+        text = refusal(3, "phantom", "--seed", 1, *SMALL, "--out-image", "/dev/stdin", "--out-mask", tmp_path / "m.nii",
+                       stdin=stream)
+    assert "/dev/stdin: cannot be written" in text
+    assert source.read_text() == "old" and list(tmp_path.iterdir()) == [source]

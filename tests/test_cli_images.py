@@ -253,7 +253,7 @@ def test_an_image_of_one_slice_or_one_value_is_drawn(tmp_path):
     png_size(picture(tmp_path, *files))
 
 
-FONT = pathlib.Path(__file__).parent.parent / "bindings" / "cli" / "font.c"
+FONT = pathlib.Path(__file__).parent.parent / "bindings" / "cli" / "picture" / "font.c"
 WHITE, DIM, WARNING = (255, 255, 255), (150, 156, 166), (255, 170, 60)
 
 

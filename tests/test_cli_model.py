@@ -253,7 +253,6 @@ def test_channels_and_covariates_that_do_not_fit_are_exit_code_2(model, rich_mod
     assert "age" in refusal(2, *rich_words(rich_model, two_phases)[:-2])
     refusal(2, *rich_words(rich_model, two_phases, "--covariate", "age=61"))
     refusal(2, *rich_words(rich_model, two_phases)[:-1], "age=170")
-    refusal(2, *rich_words(rich_model, two_phases)[:-1], "age=nan")
 
 
 def test_a_memory_limit_is_kept(model, case):

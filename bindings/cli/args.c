@@ -1,19 +1,22 @@
 #include "args.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "number.h"
+#include "print.h"
 #include "report.h"
 
 enum { MOST_OPTIONS = 24, HELP = 'h' };
 
 static int print_help(const cli_usage *usage, const cli_option *options, size_t count)
 {
-    printf("Usage: deeptepp %s %s\n\n%s\nOptions:\n", usage->command, usage->synopsis, usage->text);
+    cli_print_line(stdout, "Usage: deeptepp %s %s", usage->command, usage->synopsis);
+    cli_print_lines(stdout, "\n");
+    cli_print_lines(stdout, usage->text);
+    cli_print_lines(stdout, "\nOptions:\n");
     for (size_t i = 0; i < count; i++) {
         char left[64];
         snprintf(left, sizeof left, "--%s%s%s", options[i].name, options[i].value ? " " : "",
@@ -21,13 +24,15 @@ static int print_help(const cli_usage *usage, const cli_option *options, size_t 
         const char *line = options[i].help;
         for (bool first = true; line; first = false) {
             size_t length = strcspn(line, "\n");
-            printf("  %-26s %.*s\n", first ? left : "", (int)length, line);
+            cli_print_line(stdout, "  %-26s %.*s", first ? left : "", (int)length, line);
             line = line[length] ? line + length + 1 : NULL;
         }
     }
-    printf("  %-26s %s\n", "--help", "this text");
-    if (usage->examples)
-        printf("\nExamples:\n%s", usage->examples);
+    cli_print_line(stdout, "  %-26s %s", "--help", "this text");
+    if (usage->examples) {
+        cli_print_lines(stdout, "\nExamples:\n");
+        cli_print_lines(stdout, usage->examples);
+    }
     return CLI_OK;
 }
 
@@ -99,7 +104,7 @@ static int bad_value(const cli_option *option, const char *text, const char *wan
 
 static int out_of_range(const cli_option *option, const char *text)
 {
-    return cli_fail(CLI_USAGE, "--%s: found '%s', wanted %.10g to %.10g", option->name, text, option->low,
+    return cli_fail(CLI_USAGE, "--%s: found '%s', wanted %.16g to %.16g", option->name, text, option->low,
                     option->high);
 }
 
@@ -131,20 +136,11 @@ int cli_take_list(const cli_option *option, const char *text)
     return CLI_OK;
 }
 
-bool cli_parse_number(const char *text, double *value)
-{
-    char *end = NULL;
-    if (!*text || isspace((unsigned char)*text))
-        return false;
-    *value = strtod(text, &end);
-    return *end == '\0';
-}
-
 int cli_take_number(const cli_option *option, const char *text)
 {
     double value = 0;
-    if (!cli_parse_number(text, &value))
-        return bad_value(option, text, "a number");
+    if (!cli_number_parse(text, &value))
+        return bad_value(option, text, "a decimal number");
     if (!(value >= option->low && value <= option->high))
         return out_of_range(option, text);
     *(double *)option->target = value;
@@ -153,30 +149,20 @@ int cli_take_number(const cli_option *option, const char *text)
 
 int cli_take_integer(const cli_option *option, const char *text)
 {
-    char *end = NULL;
-    errno = 0;
-    long long value = strtoll(text, &end, 10);
-    if (!*text || isspace((unsigned char)*text) || *end || errno)
+    int64_t value = 0;
+    const char *at = text;
+    if (!cli_number_read_whole(&at, &value) || *at)
         return bad_value(option, text, "a whole number");
-    if (!((double)value >= option->low && (double)value <= option->high))
+    if (value < (int64_t)option->low || value > (int64_t)option->high)
         return out_of_range(option, text);
     *(int64_t *)option->target = value;
     return CLI_OK;
 }
 
-static bool parse_unsigned(const char *text, uint64_t *value, char **end)
-{
-    errno = 0;
-    if (!isdigit((unsigned char)*text))
-        return false;
-    *value = strtoull(text, end, 10);
-    return errno == 0;
-}
-
 int cli_take_seed(const cli_option *option, const char *text)
 {
-    char *end = NULL;
-    if (!parse_unsigned(text, option->target, &end) || *end)
+    const char *at = text;
+    if (!cli_number_read_natural(&at, option->target) || *at)
         return bad_value(option, text, "a whole number from 0 to 18446744073709551615");
     return CLI_OK;
 }
@@ -186,13 +172,11 @@ int cli_take_triple(const cli_option *option, const char *text)
     double values[3];
     const char *at = text;
     for (int i = 0; i < 3; i++) {
-        char *end = NULL;
-        values[i] = strtod(at, &end);
-        if (end == at || *end != (i < 2 ? ',' : '\0'))
-            return bad_value(option, text, "three numbers with commas between them");
+        if (!cli_number_read(&at, &values[i]) || *at != (i < 2 ? ',' : '\0'))
+            return bad_value(option, text, "three decimal numbers with commas between them");
         if (!(values[i] >= option->low && values[i] <= option->high))
             return out_of_range(option, text);
-        at = end + 1;
+        at++;
     }
     memcpy(option->target, values, sizeof values);
     return CLI_OK;
@@ -200,14 +184,13 @@ int cli_take_triple(const cli_option *option, const char *text)
 
 int cli_take_bytes(const cli_option *option, const char *text)
 {
-    static const char units[] = "KMGT";
+    static const char units[] = "KMGTkmgt";
     uint64_t value = 0;
-    char *end = NULL;
-    if (!parse_unsigned(text, &value, &end) || value == 0)
-        return bad_value(option, text, "a number of bytes above 0, e.g. 4G");
-    const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
-    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
-    if ((*end && (!unit || end[1])) || (value << shift) >> shift != value)
+    const char *at = text;
+    const bool fine = cli_number_read_natural(&at, &value) && value > 0;
+    const char *unit = *at ? strchr(units, *at) : NULL;
+    const unsigned shift = unit ? 10 * (unsigned)((unit - units) % 4 + 1) : 0;
+    if (!fine || at[unit != NULL] || (value << shift) >> shift != value)
         return bad_value(option, text, "a number of bytes above 0, e.g. 4G");
     *(uint64_t *)option->target = value << shift;
     return CLI_OK;

@@ -4,6 +4,8 @@
 
 #include "cli.h"
 
+#define CLI_MOST_LABEL 9007199254740992.0 /* 2^53: beyond it doubles skip whole numbers */
+
 typedef struct cli_list {
     const char **items;
     size_t count;
@@ -38,14 +40,11 @@ int cli_args_parse(const cli_usage *usage, const cli_option *options, size_t cou
 cli_take cli_take_switch;  /* bool */
 cli_take cli_take_text;    /* const char * */
 cli_take cli_take_list;    /* cli_list; repeatable; free(items) */
-cli_take cli_take_integer; /* int64_t within low..high */
+cli_take cli_take_integer; /* int64_t within low..high, which doubles hold exactly */
 cli_take cli_take_seed;    /* uint64_t */
 cli_take cli_take_number;  /* double within low..high */
 cli_take cli_take_triple;  /* double[3] within low..high, written X,Y,Z */
 cli_take cli_take_bytes;   /* uint64_t above 0: digits, then nothing or K, M, G, T (powers of 1024) */
 cli_take cli_take_orientation; /* const char *: a letter each of RL, AP, SI */
-
-/* The whole of `text` as a number; false when it is not one. */
-bool cli_parse_number(const char *text, double *value);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "number.h"
 #include "progress.h"
 #include "report.h"
 #include "volume.h"
@@ -27,7 +28,7 @@ int cli_engine_open_model(cli_engine *engine, const cli_engine_options *options)
     model_options.callbacks = &callbacks;
     model_options.threads = (int32_t)options->threads;
     if (deeptepp_model_open(&engine->model, options->model, &model_options, &error))
-        return cli_fail_library(options->model, &error);
+        return cli_fail_library(NULL, &error);
     cli_progress_clear();
     return parse_description(engine);
 }
@@ -107,8 +108,8 @@ static int add_covariate(cli_patient *patient, const char *text)
     deeptepp_error error;
     double value = 0;
     const char *equals = strchr(text, '=');
-    if (!equals || equals == text || !cli_parse_number(equals + 1, &value))
-        return cli_fail(CLI_USAGE, "--covariate: found '%s', wanted NAME=NUMBER", text);
+    if (!equals || equals == text || !cli_number_parse(equals + 1, &value))
+        return cli_fail(CLI_USAGE, "--covariate: found '%s', wanted NAME=NUMBER, a decimal number", text);
     char *name = strndup(text, (size_t)(equals - text));
     if (!name)
         return cli_fail_memory("a covariate's name");

@@ -64,7 +64,7 @@ const char *cli_image_path(const char *image);
      "volume N of a 4-D file", cli_take_list, &(o).images, .required = true},                                          \
         {"mask", "K", "the tumour, on the grid of the images", cli_take_text, &(o).mask, .required = true},            \
         {"label", "L", "the mask's value that marks the tumour; default: its only\nvalue other than 0",                \
-         cli_take_integer, &(o).label, .low = 1, .high = 1e15},                                                        \
+         cli_take_integer, &(o).label, .low = 1, .high = CLI_MOST_LABEL},                                              \
         {"orientation", "RAS", "where the axes run to, for files that do not state it", cli_take_orientation,          \
          &(o).orientation, .required = false}
 

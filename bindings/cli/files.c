@@ -1,5 +1,3 @@
-#define _XOPEN_SOURCE 700 /* realpath */
-
 #include "files.h"
 
 #include <errno.h>
@@ -14,19 +12,27 @@
 #include "volume.h"
 
 /* Where the shell leads these into a regular file they look like one, and a rename would leave it with the old one. */
-int cli_file_descriptor(const char *path)
+static int descriptor_named(const char *path)
 {
+    static const char *const names[] = {"/dev/stdin", "/dev/stdout", "/dev/stderr"};
     static const char *const folders[] = {"/dev/fd/", "/proc/self/fd/"};
     int number = -1;
-    if (strcmp(path, "/dev/stdout") == 0)
-        return STDOUT_FILENO;
-    if (strcmp(path, "/dev/stderr") == 0)
-        return STDERR_FILENO;
+    for (int i = 0; i < 3; i++)
+        if (strcmp(path, names[i]) == 0)
+            return i;
     for (size_t i = 0; i < CLI_COUNT(folders); i++) {
         const size_t length = strlen(folders[i]);
         if (strncmp(path, folders[i], length) == 0 && !path[length + strspn(path + length, "0123456789")])
             sscanf(path + length, "%9d", &number);
     }
+    return number;
+}
+
+int cli_file_descriptor(const char *path)
+{
+    char *target = cli_file_target(path);
+    const int number = target ? descriptor_named(target) : -1;
+    free(target);
     return number;
 }
 
@@ -39,11 +45,37 @@ bool cli_file_in_place(const char *path)
     return stat(path, &found) == 0 && !S_ISREG(found.st_mode) && !S_ISDIR(found.st_mode);
 }
 
-/* A rename must replace the file a link leads to, not the link. */
+/* One link further, to be freed; NULL: it is no link, or no memory. */
+static char *follow(const char *path)
+{
+    char text[4096];
+    const char *slash = strrchr(path, '/');
+    const ssize_t length = readlink(path, text, sizeof text);
+    if (length < 0 || length == (ssize_t)sizeof text)
+        return NULL;
+    const size_t folder = slash && text[0] != '/' ? (size_t)(slash - path) + 1 : 0;
+    char *next = malloc(folder + (size_t)length + 1);
+    if (!next)
+        return NULL;
+    memcpy(next, path, folder);
+    memcpy(next + folder, text, (size_t)length);
+    next[folder + (size_t)length] = '\0';
+    return next;
+}
+
+/* A rename must replace the file a link leads to, not the link, also where that file is still to be made. The system is
+ * asked first: it knows loops, and links that somebody else laid into a folder of all. */
 char *cli_file_target(const char *path)
 {
-    char *real = realpath(path, NULL);
-    return real ? real : strdup(path);
+    struct stat found;
+    if (stat(path, &found) != 0 && errno != ENOENT && errno != ENOTDIR)
+        return NULL;
+    char *target = strdup(path);
+    for (char *next = NULL; target && descriptor_named(target) < 0 && (next = follow(target));) {
+        free(target);
+        target = next;
+    }
+    return target;
 }
 
 bool cli_file_has_ending(const char *path, const char *ending)
@@ -95,6 +127,15 @@ static bool is_same_name(const char *a, const char *b)
     return same && strcmp(slash_a ? slash_a + 1 : a, slash_b ? slash_b + 1 : b) == 0;
 }
 
+static bool is_same_target(const char *a, const char *b)
+{
+    char *target_a = cli_file_target(a), *target_b = cli_file_target(b);
+    const bool same = target_a && target_b && is_same_name(target_a, target_b);
+    free(target_a);
+    free(target_b);
+    return same;
+}
+
 /* /dev/null and its like take two outputs, and lose nothing. */
 static bool is_same_file(const char *a, const char *b)
 {
@@ -102,7 +143,7 @@ static bool is_same_file(const char *a, const char *b)
     const bool a_exists = stat(a, &x) == 0, b_exists = stat(b, &y) == 0;
     if (a_exists && b_exists)
         return x.st_dev == y.st_dev && x.st_ino == y.st_ino && !S_ISCHR(x.st_mode);
-    return !a_exists && !b_exists && is_same_name(a, b);
+    return !a_exists && !b_exists && is_same_target(a, b);
 }
 
 static int check_apart(const cli_path *output, const cli_path *others, size_t count)
@@ -131,14 +172,17 @@ static int check_folder_of(const char *path, const char *folder)
     return CLI_OK;
 }
 
+/* A rename needs no permission to write the file that it replaces; its owner may have meant that nobody does. */
 static int check_writable(const char *path)
 {
     if (is_folder(path))
         return cli_fail(CLI_FILE, "%s: is a folder, wanted a file", path);
+    if (access(path, W_OK) != 0 && errno != ENOENT && errno != ENOTDIR)
+        return cli_fail_write(path);
     if (cli_file_in_place(path))
-        return access(path, W_OK) == 0 ? CLI_OK : cli_fail_write(path);
+        return CLI_OK;
     char *target = cli_file_target(path), *folder = target ? folder_of(target) : NULL;
-    const int code = folder ? check_folder_of(path, folder) : cli_fail_memory("a file name");
+    const int code = folder ? check_folder_of(path, folder) : cli_fail_write(path);
     free(target);
     free(folder);
     return code;

@@ -15,7 +15,7 @@ int cli_file_descriptor(const char *path);
 /* Whether the path is written in place: a descriptor, a device or a pipe. */
 bool cli_file_in_place(const char *path);
 
-/* The file that the path leads to, through links; to be freed. NULL: no memory. */
+/* The file that the path leads to, through links, whether it exists or not; to be freed. NULL: errno says why. */
 char *cli_file_target(const char *path);
 
 /* Whether the path ends so, in letters of either case. */

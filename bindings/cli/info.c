@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "print.h"
 #include "report.h"
 #include "text.h"
 
@@ -207,7 +208,7 @@ static void tell(const cli_engine *engine, const char *path)
         cli_text_line("self-test", "must give %.9g; `deeptepp selftest` tries it", cli_json_number(test, "score"));
     else
         cli_text_line("self-test", "none");
-    puts("\nRESEARCH USE ONLY: not a medical device.");
+    cli_print_lines(stdout, "\nRESEARCH USE ONLY: not a medical device.\n");
 }
 
 int cli_info(int argc, char **argv)
@@ -224,7 +225,7 @@ int cli_info(int argc, char **argv)
         return code;
     code = cli_engine_open_model(&engine, &given);
     if (!code && json)
-        puts(deeptepp_model_json(engine.model));
+        cli_print_json(deeptepp_model_json(engine.model));
     else if (!code)
         tell(&engine, given.model);
     cli_engine_close(&engine);

@@ -1,9 +1,9 @@
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "cli.h"
 #include "output.h"
+#include "print.h"
 #include "progress.h"
 #include "report.h"
 
@@ -22,33 +22,38 @@ static const command commands[] = {
     {"phantom", cli_phantom, "a generated breast MR with a tumour, and its mask"},
 };
 
+static const char help_top[] =
+    "Usage: deeptepp COMMAND [options]\n"
+    "       deeptepp COMMAND --help\n\n"
+    "A risk score and a tier from a breast MR and its tumour mask. RESEARCH USE ONLY: not a medical device.\n\n"
+    "Commands:\n";
+static const char help_bottom[] =
+    "\nOptions:\n"
+    "  --help       this text\n"
+    "  --version    the version of program and library\n\n"
+    "Only the answer goes to the standard output; messages, and on a terminal a progress bar, go to the\n"
+    "standard error. Output files appear whole or not at all. Numbers have a point, whatever the locale.\n\n"
+    "Exit codes:\n"
+    "  0    done\n"
+    "  1    the command line is wrong\n"
+    "  2    bad input: an image, a mask, a model or a case that cannot be used; a failed self-test\n"
+    "  3    a file cannot be read or written: it is missing, no permission, a full disk\n"
+    "  4    no memory, no threads, or a fault of the program\n"
+    "  130  interrupted by Ctrl-C (143: by SIGTERM)\n";
+
 static int print_help(void)
 {
-    printf("Usage: deeptepp COMMAND [options]\n"
-           "       deeptepp COMMAND --help\n\n"
-           "A risk score and a tier from a breast MR and its tumour mask. RESEARCH USE ONLY: not a medical device.\n\n"
-           "Commands:\n");
+    cli_print_lines(stdout, help_top);
     for (size_t i = 0; i < CLI_COUNT(commands); i++)
-        printf("  %-12s %s\n", commands[i].name, commands[i].summary);
-    printf("\nOptions:\n"
-           "  --help       this text\n"
-           "  --version    the version of program and library\n\n"
-           "Only the answer goes to the standard output; messages, and on a terminal a progress bar, go to the\n"
-           "standard error. Output files appear whole or not at all. Numbers have a point, whatever the locale.\n\n"
-           "Exit codes:\n"
-           "  0    done\n"
-           "  1    the command line is wrong\n"
-           "  2    bad input: an image, a mask, a model or a case that cannot be used; a failed self-test\n"
-           "  3    a file cannot be read or written: it is missing, no permission, a full disk\n"
-           "  4    no memory, no threads, or a fault of the program\n"
-           "  130  interrupted by Ctrl-C (143: by SIGTERM)\n");
+        cli_print_line(stdout, "  %-12s %s", commands[i].name, commands[i].summary);
+    cli_print_lines(stdout, help_bottom);
     return CLI_OK;
 }
 
 static int print_version(void)
 {
-    printf("deeptepp %d.%d.%d (library %s)\n", DEEPTEPP_VERSION_MAJOR, DEEPTEPP_VERSION_MINOR, DEEPTEPP_VERSION_PATCH,
-           deeptepp_version());
+    cli_print_line(stdout, "deeptepp %d.%d.%d (library %s)", DEEPTEPP_VERSION_MAJOR, DEEPTEPP_VERSION_MINOR,
+                   DEEPTEPP_VERSION_PATCH, deeptepp_version());
     return CLI_OK;
 }
 

@@ -30,12 +30,26 @@ static mode_t usual_mode(void)
     return (mode_t)(0666 & ~mask);
 }
 
-static FILE *open_temporary(char *name)
+/* A new file is as open as any; one that takes another's place is whose that was, as far as the system allows, and as
+ * open as that was. A group that cannot be kept leaves the new one with what all others have. */
+static void set_owner_and_mode(int descriptor, const char *target)
+{
+    struct stat old;
+    mode_t mode = usual_mode();
+    if (stat(target, &old) == 0) {
+        mode = old.st_mode & 0777;
+        if (fchown(descriptor, old.st_uid, old.st_gid) != 0 && fchown(descriptor, (uid_t)-1, old.st_gid) != 0)
+            mode = (mode & 0707) | (mode & 0007) << 3;
+    }
+    (void)!fchmod(descriptor, mode); /* a file system without modes is no reason to fail */
+}
+
+static FILE *open_temporary(char *name, const char *target)
 {
     int descriptor = mkstemp(name);
     if (descriptor < 0)
         return NULL;
-    (void)!fchmod(descriptor, usual_mode()); /* a file system without modes is no reason to fail */
+    set_owner_and_mode(descriptor, target);
     FILE *file = fdopen(descriptor, "wb");
     if (!file) {
         close(descriptor);
@@ -73,7 +87,7 @@ static int open_file(cli_output *output)
         output->temporary = temporary_name(output->target);
         if (!output->temporary)
             return cli_fail_memory("a file name");
-        output->file = open_temporary(output->temporary);
+        output->file = open_temporary(output->temporary, output->target);
     }
     return output->file ? CLI_OK : cli_fail_write(output->path);
 }
@@ -86,7 +100,7 @@ int cli_output_open(cli_output *output, const char *path)
         return cli_fail(CLI_FILE, "%s: is a folder, wanted a file", path);
     output->path = strdup(path);
     output->target = cli_file_target(path);
-    const int code = output->path && output->target ? open_file(output) : cli_fail_memory("a file name");
+    const int code = output->path && output->target ? open_file(output) : cli_fail_write(path);
     if (code)
         forget(output);
     return code;

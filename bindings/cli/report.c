@@ -1,10 +1,9 @@
 #include "report.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "print.h"
 #include "progress.h"
 
 typedef struct advice {
@@ -64,15 +63,16 @@ int cli_fail(int code, const char *format, ...)
     cli_progress_clear();
     va_list arguments;
     va_start(arguments, format);
-    fputs("deeptepp: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    cli_print_list(stderr, "deeptepp: ", format, arguments);
     va_end(arguments);
     return code;
 }
 
+/* A wait that a signal ended is no fault of the file. */
 int cli_fail_write(const char *path)
 {
+    if (errno == EINTR && cli_interrupted())
+        return cli_check_interrupt();
     return cli_fail(CLI_FILE, "%s: cannot be written: %s", path, strerror(errno));
 }
 
@@ -81,23 +81,12 @@ int cli_fail_memory(const char *what)
     return cli_fail(CLI_INTERNAL, "no memory left for %s", what);
 }
 
-/* Whether the message has the path as a word of its own, so that it need not be said again. */
-static bool is_named(const char *message, const char *path)
-{
-    const size_t length = strlen(path);
-    for (const char *at = strstr(message, path); at && length > 2; at = strstr(at + 1, path))
-        if ((at == message || strchr(" [\"'", at[-1])) && strchr(" ]\"':,", at[length]))
-            return true; /* strchr finds the final NUL too */
-    return false;
-}
-
 int cli_fail_library(const char *path, const deeptepp_error *error)
 {
     if (error->status == DEEPTEPP_ERR_CANCELLED && cli_interrupted())
         return cli_fail(exit_code(error->status), "interrupted");
-    bool named = !path || is_named(error->message, path);
     const char *hint = hint_of(error->status);
-    return cli_fail(exit_code(error->status), "%s%s%s%s%s%s", named ? "" : path, named ? "" : ": ", error->message,
+    return cli_fail(exit_code(error->status), "%s%s%s%s%s%s", path ? path : "", path ? ": " : "", error->message,
                     hint ? " (" : "", hint ? hint : "", hint ? ")" : "");
 }
 
@@ -106,8 +95,6 @@ void cli_note(const char *format, ...)
     cli_progress_clear();
     va_list arguments;
     va_start(arguments, format);
-    fputs("deeptepp: note: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    cli_print_list(stderr, "deeptepp: note: ", format, arguments);
     va_end(arguments);
 }

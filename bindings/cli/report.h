@@ -1,4 +1,4 @@
-/* Telling the user what went wrong: one line on the standard error, and the exit code that goes with it. */
+/* Telling the user what went wrong: one clean line on the standard error, and the exit code that goes with it. */
 #ifndef DEEPTEPP_CLI_REPORT_H
 #define DEEPTEPP_CLI_REPORT_H
 
@@ -13,7 +13,8 @@ int cli_fail_write(const char *path);
 /* CLI_INTERNAL for an allocation of `what` that failed. */
 int cli_fail_memory(const char *what);
 
-/* What the library said, with the file it is about (NULL: none) and a hint on what to do next. */
+/* What the library said, after `path`, and a hint on what to do next. path NULL: the message names the file itself, as
+ * those of opening one do, or is about none. */
 int cli_fail_library(const char *path, const deeptepp_error *error);
 
 /* A remark that is no failure: "deeptepp: note: <text>". */

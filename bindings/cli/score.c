@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "print.h"
 #include "progress.h"
 #include "report.h"
 #include "text.h"
@@ -158,7 +159,7 @@ static void tell(const deeptepp_result *result, const cli_engine *engine, const 
                  const arguments *given)
 {
     const json_t *description = engine->description;
-    puts("RESEARCH USE ONLY: not a medical device.\n");
+    cli_print_lines(stdout, "RESEARCH USE ONLY: not a medical device.\n\n");
     cli_text_line("model", "%s, version %s", deeptepp_model_name(engine->model), cli_json_text(description, "version"));
     tell_score(result);
     tell_tier(result, description);
@@ -187,7 +188,7 @@ static int score(const arguments *given)
         code = cli_patient_fail(&given->patient, &error);
     cli_progress_clear();
     if (!code && given->json)
-        puts(deeptepp_result_json(result));
+        cli_print_json(deeptepp_result_json(result));
     else if (!code)
         tell(result, &engine, &patient, given);
     deeptepp_result_free(result);

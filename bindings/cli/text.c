@@ -1,8 +1,10 @@
 #include "text.h"
 
 #include <stdarg.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "print.h"
 
 enum { LABEL = 16, COLUMNS = 100 };
 
@@ -18,7 +20,7 @@ static size_t fitting(const char *text)
     return end ? end : strcspn(text, " ");
 }
 
-void cli_text_paragraph(const char *label, const char *text)
+static void print_wrapped(const char *label, const char *text)
 {
     const char *left = label;
     do {
@@ -26,10 +28,20 @@ void cli_text_paragraph(const char *label, const char *text)
         size_t shown = length;
         while (shown > 0 && text[shown - 1] == ' ')
             shown--;
-        printf("%-*s%.*s\n", LABEL, left, (int)shown, text);
+        cli_print_line(stdout, "%-*s%.*s", LABEL, left, (int)shown, text);
         text += length + strspn(text + length, " ");
         left = "";
     } while (*text);
+}
+
+void cli_text_paragraph(const char *label, const char *text)
+{
+    char *flat = strdup(text);
+    for (char *c = flat; c && *c; c++)
+        if (*c == '\n' || *c == '\t' || *c == '\r')
+            *c = ' ';
+    print_wrapped(label, flat ? flat : text);
+    free(flat);
 }
 
 void cli_text_line(const char *label, const char *format, ...)
@@ -44,7 +56,7 @@ void cli_text_line(const char *label, const char *format, ...)
 
 void cli_text_whole(const char *label, const char *first, const char *second)
 {
-    printf("%-*s%s  %s\n", LABEL, label, first, second);
+    cli_print_line(stdout, "%-*s%s  %s", LABEL, label, first, second);
 }
 
 const char *cli_json_text(const json_t *object, const char *key)

@@ -9,7 +9,7 @@
 /* "label      text", wrapped at 100 columns and indented under its first word. label "": a further line. */
 __attribute__((format(printf, 2, 3))) void cli_text_line(const char *label, const char *format, ...);
 
-/* One paragraph, the same way. */
+/* One paragraph, the same way. The line breaks and tabs of a model's text count as spaces. */
 void cli_text_paragraph(const char *label, const char *text);
 
 /* Two words on one line, however long: to be copied, so never broken. */

@@ -1,25 +1,24 @@
 #include "volume.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "number.h"
 #include "progress.h"
 #include "report.h"
 
-/* The number after a last '#', from 0, or -1 where there is none; and how long the path before it is. */
+/* The number after a last '#', from 0 (INT64_MAX for any larger), or -1 where there is none; and how long the path
+ * before it is. */
 static int64_t number_in(const char *name, size_t *path_length)
 {
-    const char *mark = strrchr(name, '#');
+    const char *mark = strrchr(name, '#'), *end = mark ? mark + 1 : NULL;
+    int64_t number = INT64_MAX;
     *path_length = strlen(name);
-    if (!mark || !isdigit((unsigned char)mark[1]) || access(name, F_OK) == 0)
-        return -1;
-    char *end = NULL;
-    const long long number = strtoll(mark + 1, &end, 10);
-    if (*end)
+    if (!mark || mark[1 + strspn(mark + 1, "0123456789")] || !mark[1] || access(name, F_OK) == 0)
         return -1;
     *path_length = (size_t)(mark - name);
+    (void)cli_number_read_whole(&end, &number);
     return number;
 }
 
@@ -39,7 +38,7 @@ static int fail(const char *path, int64_t number, const deeptepp_error *error)
     const char *range = said ? strstr(said, " 1 to ") : NULL;
     const unsigned long long count = range ? strtoull(range + strlen(" 1 to "), NULL, 10) : 0;
     if (!count)
-        return cli_fail_library(path, error);
+        return cli_fail_library(NULL, error);
     if (number > 0 && count == 1)
         return cli_fail(CLI_INPUT, "%s: found no volume #%lld, wanted #1, the only one", path, (long long)number);
     if (number > 0)

@@ -5,9 +5,10 @@
 
 #include "../args.h"
 #include "../files.h"
-#include "nifti.h"
+#include "../print.h"
 #include "../progress.h"
 #include "../report.h"
+#include "nifti.h"
 #include "scene.h"
 
 enum { MOST_PHASES = 64, MOST_EDGE = 2048, MOST_VOXELS = 1 << 28 };
@@ -167,13 +168,16 @@ static void tell(const cli_scene *scene, const arguments *given)
 {
     const double *s = scene->spacing, *c = scene->tumour.centre;
     const double ml = (double)scene->mask_voxels * s[0] * s[1] * s[2] / 1000;
-    printf("image   %s\n        %lld x %lld x %lld voxels of %.4g x %.4g x %.4g mm, %lld time point%s\n",
-           given->out_image, (long long)scene->dims[0], (long long)scene->dims[1], (long long)scene->dims[2], s[0],
-           s[1], s[2], (long long)given->phases, given->phases > 1 ? "s (0: before contrast agent)" : "");
-    printf("mask    %s\n        %lld voxels, %.2f ml\n", given->out_mask, (long long)scene->mask_voxels, ml);
-    printf("tumour  %.4g mm across, centre at %c %.1f, %c %.1f, %c %.1f mm\n", given->tumour.diameter,
-           c[0] < 0 ? 'L' : 'R', fabs(c[0]), c[1] < 0 ? 'P' : 'A', fabs(c[1]), c[2] < 0 ? 'I' : 'S', fabs(c[2]));
-    printf("A generated object, not a patient.\n");
+    cli_print_line(stdout, "image   %s", given->out_image);
+    cli_print_line(stdout, "        %lld x %lld x %lld voxels of %.4g x %.4g x %.4g mm, %lld time point%s",
+                   (long long)scene->dims[0], (long long)scene->dims[1], (long long)scene->dims[2], s[0], s[1], s[2],
+                   (long long)given->phases, given->phases > 1 ? "s (0: before contrast agent)" : "");
+    cli_print_line(stdout, "mask    %s", given->out_mask);
+    cli_print_line(stdout, "        %lld voxels, %.2f ml", (long long)scene->mask_voxels, ml);
+    cli_print_line(stdout, "tumour  %.4g mm across, centre at %c %.1f, %c %.1f, %c %.1f mm", given->tumour.diameter,
+                   c[0] < 0 ? 'L' : 'R', fabs(c[0]), c[1] < 0 ? 'P' : 'A', fabs(c[1]), c[2] < 0 ? 'I' : 'S',
+                   fabs(c[2]));
+    cli_print_line(stdout, "A generated object, not a patient.");
 }
 
 static int generate(const arguments *given)

@@ -54,7 +54,7 @@ int cli_picture(int argc, char **argv)
         {"mask", "K", "the tumour, on the image's grid", cli_take_text, &given.mask, .required = true},
         {"out", "P.png", "the picture", cli_take_text, &given.out, .required = true},
         {"label", "L", "the mask's value that marks the tumour; default: its only\nvalue other than 0",
-         cli_take_integer, &given.label, .low = 1, .high = 1e9},
+         cli_take_integer, &given.label, .low = 1, .high = CLI_MOST_LABEL},
         {"orientation", "RAS", "where the axes run to, for files that do not state it", cli_take_orientation,
          &given.orientation, .required = false}};
     bool done = false;
