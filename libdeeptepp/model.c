@@ -1,6 +1,7 @@
 #include "model.h"
 
 #include "base/json_write.h"
+#include "base/call.h"
 #include "base/worker.h"
 #include "file/model_file.h"
 
@@ -226,6 +227,7 @@ static deeptepp_status open_model(deeptepp_model **out, opening o, const deeptep
 {
     deeptepp_model_options read;
     deeptepp_callbacks callbacks;
+    dtp_call call;
     if (out)
         *out = NULL;
     if (!out || (!o.path && !o.bytes))
@@ -235,7 +237,10 @@ static deeptepp_status open_model(deeptepp_model **out, opening o, const deeptep
         return status;
     o.max_bytes = read.max_file_bytes;
     o.expected_sha256 = read.expected_sha256;
-    return make_on_worker(out, &o, read.threads, &callbacks, error);
+    dtp_call_begin(&call, &callbacks);
+    status = make_on_worker(out, &o, read.threads, &call.callbacks, error);
+    dtp_call_end(&call);
+    return status;
 }
 
 deeptepp_status deeptepp_model_open(deeptepp_model **out, const char *path, const deeptepp_model_options *options,

@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "base/floats.h"
+#include "base/call.h"
 #include "result.h"
 
 /* What the compute thread works on lives here and not on the caller's stack: after a cancelled call it may still be
@@ -9,7 +9,8 @@ struct deeptepp_session {
     deeptepp_model *model;
     dtp_worker *worker;
     dtp_net *net;
-    deeptepp_callbacks callbacks;
+    deeptepp_callbacks callbacks; /* the host's */
+    dtp_call call;                /* the one that is running */
     bool guidance;
     atomic_flag busy;
     float *logits; /* members x views x heads x classes */
@@ -22,19 +23,21 @@ struct deeptepp_session {
 
 enum { VIEWS_PERMILLE = 80 }; /* the share of a score that views take, for progress */
 
+static void leave(deeptepp_session *session)
+{
+    dtp_call_end(&session->call);
+    atomic_flag_clear(&session->busy);
+}
+
 static deeptepp_status enter(deeptepp_session *session, deeptepp_error *error)
 {
     if (atomic_flag_test_and_set(&session->busy))
         return dtp_fail(error, DEEPTEPP_ERR_BUSY, "session is in use by another thread: make one session a thread");
-    deeptepp_status status = dtp_worker_wait(session->worker, &session->callbacks, error);
+    dtp_call_begin(&session->call, &session->callbacks);
+    deeptepp_status status = dtp_worker_wait(session->worker, &session->call.callbacks, error);
     if (status != DEEPTEPP_OK)
-        atomic_flag_clear(&session->busy);
+        leave(session);
     return status;
-}
-
-static void leave(deeptepp_session *session)
-{
-    atomic_flag_clear(&session->busy);
 }
 
 /* ---- jobs: each runs on the compute thread ---- */
@@ -141,12 +144,11 @@ static deeptepp_status make(deeptepp_session **out, deeptepp_model *model, const
     atomic_flag_clear(&session->busy);
     session->model = deeptepp_model_ref(model);
     session->guidance = !o.no_guidance;
-    DTP_TRY(dtp_callbacks_copy(&session->callbacks, o.callbacks, error));
-    DTP_TRY(dtp_worker_start(&session->worker, model->threads, error));
-    *out = session;
-    return DEEPTEPP_OK;
-fail:
-    deeptepp_session_free(session);
+    status = dtp_callbacks_copy(&session->callbacks, o.callbacks, error);
+    if (status == DEEPTEPP_OK)
+        *out = session;
+    else
+        deeptepp_session_free(session);
     return status;
 }
 
@@ -156,7 +158,7 @@ static void log_start(const deeptepp_session *session)
     dtp_backend_version(backend, sizeof backend);
     dtp_format(line, sizeof line, "session: %d threads, %s, %s, %.0f MB with the model", session->model->threads,
                backend, dtp_backend_isa(), 1e-6 * (double)session->model->memory);
-    dtp_log(&session->callbacks, DEEPTEPP_LOG_INFO, line);
+    dtp_log(&session->call.callbacks, DEEPTEPP_LOG_INFO, line);
 }
 
 static void log_slow_layers(const deeptepp_session *session)
@@ -165,32 +167,44 @@ static void log_slow_layers(const deeptepp_session *session)
     char line[200];
     for (int i = 0; session->callbacks.log && (layer = dtp_net_slow_layer(session->net, i, &implementation)); i++) {
         dtp_format(line, sizeof line, "layer %s runs on the backend's slow path %s", layer, implementation);
-        dtp_log(&session->callbacks, DEEPTEPP_LOG_INFO, line);
+        dtp_log(&session->call.callbacks, DEEPTEPP_LOG_INFO, line);
     }
+}
+
+static deeptepp_status prepare(deeptepp_session *session, deeptepp_error *error)
+{
+    size_t logits = dtp_model_logits(session->model);
+    session->logits = calloc(logits, sizeof *session->logits);
+    if (!session->logits)
+        return dtp_fail_memory(error, "logits", logits * sizeof *session->logits);
+    deeptepp_status status = dtp_worker_start(&session->worker, session->model->threads, error);
+    if (status == DEEPTEPP_OK)
+        status = dtp_worker_run(session->worker, prepare_job, session, &session->call.callbacks, error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    log_start(session);
+    log_slow_layers(session);
+    return DEEPTEPP_OK;
 }
 
 deeptepp_status deeptepp_session_new(deeptepp_session **out, deeptepp_model *model,
                                      const deeptepp_session_options *options, deeptepp_error *error)
 {
     deeptepp_session *session = NULL;
-    deeptepp_status status;
     if (out)
         *out = NULL;
     if (!out || !model)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "%s is NULL", out ? "model" : "out");
-    DTP_TRY(make(&session, model, options, error));
-    session->logits = calloc(dtp_model_logits(model), sizeof *session->logits);
-    if (!session->logits) {
-        status = dtp_fail_memory(error, "logits", dtp_model_logits(model) * sizeof *session->logits);
-        goto fail;
-    }
-    DTP_TRY(dtp_worker_run(session->worker, prepare_job, session, &session->callbacks, error));
-    log_start(session);
-    log_slow_layers(session);
-    *out = session;
-    return DEEPTEPP_OK;
-fail:
-    deeptepp_session_free(session);
+    deeptepp_status status = make(&session, model, options, error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    dtp_call_begin(&session->call, &session->callbacks);
+    status = prepare(session, error);
+    dtp_call_end(&session->call);
+    if (status == DEEPTEPP_OK)
+        *out = session;
+    else
+        deeptepp_session_free(session);
     return status;
 }
 
@@ -210,12 +224,11 @@ void deeptepp_session_free(deeptepp_session *session)
 static void log_warnings(const deeptepp_session *session)
 {
     for (int i = 0; i < session->warnings.count; i++)
-        dtp_log(&session->callbacks, DEEPTEPP_LOG_WARNING, session->warnings.items[i].message);
+        dtp_log(&session->call.callbacks, DEEPTEPP_LOG_WARNING, session->warnings.items[i].message);
 }
 
 static deeptepp_status make_result(deeptepp_session *session, deeptepp_result **out, deeptepp_error *error)
 {
-    fenv_t host;
     const dtp_run run = {
         .model = session->model,
         .study = &session->study,
@@ -226,21 +239,16 @@ static deeptepp_status make_result(deeptepp_session *session, deeptepp_result **
         .threads = dtp_worker_threads(session->worker),
         .guidance = session->guidance,
     };
-    dtp_floats_enter(&host);
     deeptepp_status status = dtp_result_make(out, &run, error);
-    dtp_floats_leave(&host);
     return status;
 }
 
 static deeptepp_status score(deeptepp_session *session, deeptepp_result **out, deeptepp_error *error)
 {
-    fenv_t host;
-    dtp_floats_enter(&host);
     deeptepp_status status = dtp_risk_covariates(&session->model->risk, session->patient, session->covariates,
                                                  &session->warnings, error);
-    dtp_floats_leave(&host);
     if (status == DEEPTEPP_OK)
-        status = dtp_worker_run(session->worker, score_job, session, &session->callbacks, error);
+        status = dtp_worker_run(session->worker, score_job, session, &session->call.callbacks, error);
     if (status == DEEPTEPP_OK)
         status = make_result(session, out, error);
     if (status == DEEPTEPP_OK)
@@ -286,7 +294,7 @@ deeptepp_status deeptepp_session_preprocess(deeptepp_session *session, const dee
         return status;
     session->patient = patient;
     session->warnings.count = 0;
-    status = dtp_worker_run(session->worker, preprocess_job, session, &session->callbacks, error);
+    status = dtp_worker_run(session->worker, preprocess_job, session, &session->call.callbacks, error);
     if (status == DEEPTEPP_OK) {
         memcpy(out, dtp_net_input(session->net), count * sizeof *out);
         log_warnings(session);
@@ -330,14 +338,11 @@ deeptepp_status deeptepp_session_self_test(deeptepp_session *session, double *ex
     deeptepp_status status = enter(session, error);
     if (status != DEEPTEPP_OK)
         return status;
-    status = dtp_worker_run(session->worker, self_test_job, session, &session->callbacks, error);
+    status = dtp_worker_run(session->worker, self_test_job, session, &session->call.callbacks, error);
     if (status == DEEPTEPP_OK) {
-        fenv_t host;
-        dtp_floats_enter(&host);
         *expected = session->model->risk.self_test_score;
         *found = self_test_score(session);
         status = compare_self_test(session, *expected, *found, error);
-        dtp_floats_leave(&host);
     }
     leave(session);
     return status;

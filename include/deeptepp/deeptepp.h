@@ -42,6 +42,8 @@
  *    process-global state. (oneDNN and OpenMP, below it, read some variables: docs/conventions.md names them.)
  *  - No network, no telemetry. The only files it opens are those whose paths it is given.
  *  - Threads. Stated at each handle. Handles of different cases and sessions never share mutable state.
+ *  - The calling thread's floating-point environment reaches no result and is the same afterwards; callbacks run in it.
+ *    A cancellation of the thread during a call (pthread_cancel) takes effect after it.
  *  - Stack. A calling thread needs 64 KiB, and what its callbacks take (measured: below 16 KiB).
  *  - Text is UTF-8. Lengths are millimetres. World coordinates are RAS: +x right, +y anterior, +z superior of the
  *    patient.

@@ -2,13 +2,13 @@
 #include "worker.h"
 
 #include <errno.h>
-#include <fenv.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "floats.h"
 #include "openmp.h"
 #include "watch.h"
 
@@ -73,12 +73,12 @@ static bool threads_available(int count)
 /* OpenMP's settings are per thread; its helpers inherit this thread's floating-point environment when they start. */
 static void prepare_thread(int threads)
 {
-    fesetenv(FE_DFL_ENV);
+    dtp_floats_default();
     omp_set_dynamic(0);
     omp_set_num_threads(threads);
 #pragma omp parallel
     {
-        fesetenv(FE_DFL_ENV);
+        dtp_floats_default();
     }
 }
 
@@ -170,8 +170,10 @@ deeptepp_status dtp_worker_start(dtp_worker **out, int threads, deeptepp_error *
 
 void dtp_worker_stop(dtp_worker *worker)
 {
+    int cancelling;
     if (!worker)
         return;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelling);
     if (worker->process == getpid()) {
         pthread_mutex_lock(&worker->lock);
         atomic_store(&worker->job.cancelled, true);
@@ -184,6 +186,7 @@ void dtp_worker_stop(dtp_worker *worker)
         pthread_mutex_destroy(&worker->lock);
         pthread_cond_destroy(&worker->changed);
     }
+    pthread_setcancelstate(cancelling, NULL);
     free(worker);
 }
 

@@ -1,7 +1,5 @@
 #include "case.h"
 
-#include <math.h>
-
 deeptepp_status deeptepp_case_new(deeptepp_case **out, deeptepp_error *error)
 {
     if (!out)
@@ -94,10 +92,13 @@ deeptepp_status deeptepp_case_set_mask(deeptepp_case *patient, deeptepp_volume *
     return DEEPTEPP_OK;
 }
 
-/* R's missing integer arrives as this number once it is converted to double. */
+/* R's missing integer arrives as INT32_MIN once it is converted to double. By its bits: the host may trap NaNs. */
 static bool is_missing(double value)
 {
-    return !isfinite(value) || value == (double)INT32_MIN;
+    const double integer = INT32_MIN;
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return (bits >> 52 & 0x7ff) == 0x7ff || memcmp(&value, &integer, sizeof value) == 0;
 }
 
 deeptepp_status deeptepp_case_set_covariate(deeptepp_case *patient, const char *name, double value,

@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "../base/floats.h"
+#include "../base/call.h"
 #include "axes.h"
 #include "nifti.h"
 #include "voxels.h"
@@ -84,11 +84,8 @@ deeptepp_status dtp_volume_make(deeptepp_volume **out, const deeptepp_volume *dr
 {
     dtp_layout memory;
     double spacing[3];
-    fenv_t host;
     *out = NULL;
-    dtp_floats_enter(&host);
     deeptepp_status status = dtp_volume_check_affine(draft->affine, spacing, error);
-    dtp_floats_leave(&host);
     if (status == DEEPTEPP_OK)
         status = dtp_voxels_layout(draft, &memory, error);
     if (status == DEEPTEPP_OK)
@@ -101,9 +98,7 @@ deeptepp_status dtp_volume_make(deeptepp_volume **out, const deeptepp_volume *dr
     memcpy(volume, draft, sizeof *volume);
     atomic_init(&volume->references, 1);
     memcpy(volume->spacing, spacing, sizeof spacing);
-    dtp_floats_enter(&host);
     dtp_nifti_orientation(volume->affine, volume->orientation);
-    dtp_floats_leave(&host);
     *out = volume;
     return DEEPTEPP_OK;
 }
@@ -137,30 +132,36 @@ static deeptepp_status fill_strides(deeptepp_volume *draft, deeptepp_error *erro
     return DEEPTEPP_OK;
 }
 
-deeptepp_status deeptepp_volume_from_array(deeptepp_volume **out, const deeptepp_array *array, deeptepp_error *error)
+static deeptepp_status make_from_array(deeptepp_volume **out, const deeptepp_array *array, deeptepp_error *error)
 {
     dtp_layout memory;
-    deeptepp_status status = DEEPTEPP_OK;
-    deeptepp_volume draft = {.slope = 1, .number = 1};
+    deeptepp_volume draft = {.slope = 1, .number = 1, .type = array->type, .data = array->data};
+    if (!array->data)
+        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "array.data: NULL, wanted voxels");
+    memcpy(draft.dims, array->dims, sizeof draft.dims);
+    memcpy(draft.strides, array->strides, sizeof draft.strides);
+    memcpy(draft.affine, array->affine, sizeof draft.affine);
+    deeptepp_status status = fill_strides(&draft, error);
+    status = status ? status : dtp_voxels_layout(&draft, &memory, error);
+    status = status ? status : digest_array(&draft, error);
+    return status ? status : dtp_volume_make(out, &draft, NULL, error);
+}
+
+deeptepp_status deeptepp_volume_from_array(deeptepp_volume **out, const deeptepp_array *array, deeptepp_error *error)
+{
     deeptepp_array read;
+    dtp_call call;
     if (!out)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "out: NULL, wanted a place for the volume");
     *out = NULL;
     if (!array)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "array: NULL, wanted a deeptepp_array");
-    DTP_TRY(DTP_OPTIONS_READ(&read, deeptepp_array, affine, array, error));
-    if (!read.data)
-        DTP_FAIL(ARGUMENT, "array.data: NULL, wanted voxels");
-    draft.type = read.type;
-    draft.data = read.data;
-    memcpy(draft.dims, read.dims, sizeof draft.dims);
-    memcpy(draft.strides, read.strides, sizeof draft.strides);
-    memcpy(draft.affine, read.affine, sizeof draft.affine);
-    DTP_TRY(fill_strides(&draft, error));
-    DTP_TRY(dtp_voxels_layout(&draft, &memory, error));
-    DTP_TRY(digest_array(&draft, error));
-    DTP_TRY(dtp_volume_make(out, &draft, NULL, error));
-fail:
+    deeptepp_status status = DTP_OPTIONS_READ(&read, deeptepp_array, affine, array, error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    dtp_call_begin(&call, NULL);
+    status = make_from_array(out, &read, error);
+    dtp_call_end(&call);
     return status;
 }
 
@@ -240,17 +241,17 @@ deeptepp_status deeptepp_volume_copy_ras(const deeptepp_volume *volume, float *o
 {
     if (!volume)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "volume: NULL, wanted a volume");
-    fenv_t host;
+    dtp_call call;
     deeptepp_volume ras = as_ras(volume);
     const int64_t *n = ras.dims;
     size_t voxels = (size_t)(n[0] * n[1] * n[2]);
     if (out && count != voxels)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "count: %zu floats, wanted %zu", count, voxels);
-    dtp_floats_enter(&host);
+    dtp_call_begin(&call, NULL);
     for (int64_t k = 0; out && k < n[2]; k++)
         for (int64_t j = 0; j < n[1]; j++)
             copy_row(&ras, j, k, out + (k * n[1] + j) * n[0]);
-    dtp_floats_leave(&host);
+    dtp_call_end(&call);
     if (dims)
         memcpy(dims, ras.dims, sizeof ras.dims);
     if (spacing)

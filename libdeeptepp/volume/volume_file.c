@@ -1,7 +1,7 @@
 /* A volume from a file: header first, all of it checked, and only then memory for the voxels. */
 #include <math.h>
 
-#include "../base/floats.h"
+#include "../base/call.h"
 #include "../base/worker.h"
 #include "axes.h"
 #include "nifti.h"
@@ -207,17 +207,15 @@ static void describe(deeptepp_volume *draft, const dtp_nifti *h, const options *
 static deeptepp_status read_header(deeptepp_volume *draft, dtp_nifti *h, dtp_stream *stream, const options *o,
                                    size_t *size, uint64_t *begin, deeptepp_error *error)
 {
-    fenv_t host;
-    deeptepp_status status = DEEPTEPP_OK;
-    dtp_floats_enter(&host);
+    deeptepp_status status;
     DTP_TRY(dtp_nifti_read(h, stream, error));
     DTP_TRY(check_volume_number(h, o, error));
     DTP_TRY(check_extent(h, o, stream, size, begin, error));
     describe(draft, h, o);
     DTP_TRY(choose_affine(draft, h, o, error));
     DTP_TRY(check_geometry(draft, h, error));
+    return DEEPTEPP_OK;
 fail:
-    dtp_floats_leave(&host);
     return status;
 }
 
@@ -248,42 +246,46 @@ static uint64_t stream_limit(const options *o)
     return __builtin_add_overflow(o->max_bytes, (uint64_t)DTP_NIFTI_BEGIN_MAX, &limit) ? UINT64_MAX : limit;
 }
 
+/* path: NULL, or the file rather than `size` bytes. */
+static deeptepp_status open_source(deeptepp_volume **out, const char *path, const void *bytes, size_t size, options *o,
+                                   deeptepp_error *error)
+{
+    dtp_stream stream;
+    deeptepp_status status = path ? dtp_stream_open(&stream, path, stream_limit(o), error)
+                                  : dtp_stream_open_bytes(&stream, bytes, size, stream_limit(o), error);
+    if (status == DEEPTEPP_OK) {
+        status = load(out, &stream, o, error);
+        dtp_stream_close(&stream);
+    }
+    if (status != DEEPTEPP_OK && path)
+        dtp_name_file(error, path);
+    return status;
+}
+
+static deeptepp_status open_volume(deeptepp_volume **out, const char *path, const void *bytes, size_t size,
+                                   const deeptepp_volume_options *options_in, deeptepp_error *error)
+{
+    options o;
+    dtp_call call;
+    deeptepp_status status = read_options(&o, options_in, error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    dtp_call_begin(&call, &o.watch.callbacks);
+    o.watch.callbacks = call.callbacks;
+    status = open_source(out, path, bytes, size, &o, error);
+    dtp_call_end(&call);
+    return status;
+}
+
 deeptepp_status deeptepp_volume_from_bytes(deeptepp_volume **out, const void *bytes, size_t size,
                                            const deeptepp_volume_options *options_in, deeptepp_error *error)
 {
-    options o;
-    dtp_stream stream;
     if (!out)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "out: NULL, wanted a place for the volume");
     *out = NULL;
     if (!bytes && size)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "bytes: NULL, wanted %zu bytes", size);
-    deeptepp_status status = read_options(&o, options_in, error);
-    if (status == DEEPTEPP_OK)
-        status = dtp_stream_open_bytes(&stream, bytes, size, stream_limit(&o), error);
-    if (status != DEEPTEPP_OK)
-        return status;
-    status = load(out, &stream, &o, error);
-    dtp_stream_close(&stream);
-    return status;
-}
-
-static deeptepp_status open_path(deeptepp_volume **out, const char *path, const deeptepp_volume_options *options_in,
-                                 deeptepp_error *error)
-{
-    options o;
-    dtp_stream stream;
-    deeptepp_status status = read_options(&o, options_in, error);
-    if (status != DEEPTEPP_OK)
-        return status;
-    status = dtp_stream_open(&stream, path, stream_limit(&o), error);
-    if (status == DEEPTEPP_OK) {
-        status = load(out, &stream, &o, error);
-        dtp_stream_close(&stream);
-    }
-    if (status != DEEPTEPP_OK)
-        dtp_name_file(error, path);
-    return status;
+    return open_volume(out, NULL, bytes, size, options_in, error);
 }
 
 deeptepp_status deeptepp_volume_open(deeptepp_volume **out, const char *path, const deeptepp_volume_options *options_in,
@@ -294,5 +296,5 @@ deeptepp_status deeptepp_volume_open(deeptepp_volume **out, const char *path, co
     *out = NULL;
     if (!path)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "path: NULL, wanted a file");
-    return open_path(out, path, options_in, error);
+    return open_volume(out, path, NULL, 0, options_in, error);
 }

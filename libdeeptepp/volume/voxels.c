@@ -3,7 +3,6 @@
 #include <float.h>
 #include <math.h>
 
-#include "../base/floats.h"
 
 /* 2^53: up to here a double holds every integer. */
 #define EXACT_MAX 9007199254740992
@@ -220,7 +219,6 @@ typedef struct inspection {
     size_t bad;
     int64_t unasked; /* voxels since the watch was asked */
     dtp_watch *watch;
-    fenv_t host;
 } inspection;
 
 static size_t count_bad(const inspection *in, const uint8_t *at, int64_t n, int64_t step)
@@ -228,14 +226,10 @@ static size_t count_bad(const inspection *in, const uint8_t *at, int64_t n, int6
     return in->count(at, n, step, in->draft->slope, in->draft->inter);
 }
 
-/* In the host's own floating-point environment. */
 static deeptepp_status ask(inspection *in, deeptepp_error *error)
 {
     in->unasked = 0;
-    dtp_floats_leave(&in->host);
-    deeptepp_status status = dtp_watch_step(in->watch, in->watch->told, error);
-    dtp_floats_enter(&in->host);
-    return status;
+    return dtp_watch_step(in->watch, in->watch->told, error);
 }
 
 /* How many of `n` voxels, a PIECE at most, are bad. */
@@ -311,14 +305,12 @@ deeptepp_status dtp_voxels_check(const deeptepp_volume *draft, const dtp_layout 
 {
     inspection in = {.draft = draft, .count = counter(draft), .watch = watch};
     deeptepp_status status = DEEPTEPP_OK;
-    dtp_floats_enter(&in.host);
     for (int64_t c = 0; in.count && c < layout->count[2]; c++)
         for (int64_t b = 0; b < layout->count[1] && status == DEEPTEPP_OK; b++)
             status = inspect_run(&in, layout->start + c * layout->step[2] + b * layout->step[1], layout->count[0],
                                  layout->step[0], error);
     if (status == DEEPTEPP_OK && in.bad)
         status = fail_voxels(&in, error);
-    dtp_floats_leave(&in.host);
     return status;
 }
 
