@@ -89,6 +89,49 @@ static void a_path_and_its_bytes_give_the_same_volume(void **state)
     deeptepp_volume_free(from_bytes);
 }
 
+static int64_t count_in(const char *name)
+{
+    deeptepp_error error = {0};
+    int64_t count = -7;
+    if (deeptepp_volume_count_in_file(&count, path_of(name), &error) != DEEPTEPP_OK) {
+        assert_int_equal(count, -7);
+        assert_non_null(strstr(error.message, name));
+        return -(int64_t)error.status;
+    }
+    return count;
+}
+
+static void a_files_volumes_are_counted_from_its_header(void **state)
+{
+    (void)state;
+    nifti_file file = make_nifti(false, false), gz;
+    file.size = file.voxels; /* no voxel is looked at */
+    for (int along = 3; along <= 7; along++) {
+        put(&file, DIM, 0, along);
+        put(&file, DIM, along, along + 2);
+        write_file("a.nii", &file);
+        gz = gzipped(&file);
+        write_file("a.nii.gz", &gz);
+        assert_int_equal(count_in("a.nii"), along == 3 ? 1 : along + 2);
+        assert_int_equal(count_in("a.nii.gz"), along == 3 ? 1 : along + 2);
+        put(&file, DIM, along, 1);
+    }
+    file.size = 300;
+    write_file("a.nii", &file);
+    assert_int_equal(count_in("a.nii"), -DEEPTEPP_ERR_FILE_TRUNCATED);
+    assert_int_equal(count_in("a.img"), -DEEPTEPP_ERR_FILE_MISSING);
+}
+
+static void counting_wants_a_path_and_a_place(void **state)
+{
+    (void)state;
+    int64_t count = 5;
+    assert_int_equal(deeptepp_volume_count_in_file(&count, NULL, NULL), DEEPTEPP_ERR_ARGUMENT);
+    assert_int_equal(deeptepp_volume_count_in_file(NULL, "a.nii", NULL), DEEPTEPP_ERR_ARGUMENT);
+    assert_int_equal(count, 5);
+    assert_int_equal(deeptepp_volume_number(NULL), 0);
+}
+
 static void gzip_is_known_by_its_bytes_not_its_name(void **state)
 {
     (void)state;
@@ -269,6 +312,8 @@ static void nothing_is_printed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(a_files_volumes_are_counted_from_its_header, clear),
+        cmocka_unit_test(counting_wants_a_path_and_a_place),
         cmocka_unit_test_teardown(a_path_and_its_bytes_give_the_same_volume, clear),
         cmocka_unit_test_teardown(gzip_is_known_by_its_bytes_not_its_name, clear),
         cmocka_unit_test_teardown(a_missing_gz_is_not_replaced_by_its_nii, clear),

@@ -122,6 +122,8 @@ static void warnings_and_types_keep_their_numbers(void **state)
     (void)state;
     for (size_t i = 0; i < DTP_COUNT(warnings); i++)
         assert_int_equal(warnings[i], i + 1);
+    assert_int_equal(DEEPTEPP_WARN_FORM_UNUSABLE, 17);
+    assert_int_equal(DEEPTEPP_WARN_PIXDIM_IGNORED, 20);
     for (size_t i = 0; i < DTP_COUNT(types); i++)
         assert_int_equal(types[i], i + 1);
 }

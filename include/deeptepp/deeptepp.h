@@ -102,8 +102,8 @@ typedef enum deeptepp_status {
     DEEPTEPP_ERR_NIFTI_MAGIC = 40,       /* neither NIfTI-1 nor NIfTI-2 in one file */
     DEEPTEPP_ERR_NIFTI_PAIR = 41,        /* a header of a .hdr/.img pair */
     DEEPTEPP_ERR_NIFTI_ANALYZE = 42,     /* an ANALYZE 7.5 header */
-    DEEPTEPP_ERR_NIFTI_DIM = 43,         /* dim[0] outside 3..7; dim[1..4] outside 1..2^31-1; dim[5..7] not 1; or a
-                                            product in bytes beyond what memory can address */
+    DEEPTEPP_ERR_NIFTI_DIM = 43,         /* dim[0] outside 3..7; another outside 1..2^31-1; more than one of dim[4..7]
+                                            above 1; or a product in bytes beyond what memory can address */
     DEEPTEPP_ERR_NIFTI_4D = 44,          /* several volumes in the file and none was chosen, or one that is not there */
     DEEPTEPP_ERR_NIFTI_DATATYPE = 45,    /* a data type this library does not read */
     DEEPTEPP_ERR_NIFTI_BITPIX = 46,      /* bitpix disagrees with the data type */
@@ -112,7 +112,7 @@ typedef enum deeptepp_status {
     DEEPTEPP_ERR_NIFTI_UNITS = 49,       /* a spatial unit code that is not m, mm or um (unknown counts as mm) */
     DEEPTEPP_ERR_NIFTI_SCALING = 50,     /* scl_slope infinite, scl_inter not finite, or both take values up to 2^53
                                             (of a real type: 0) beyond float32 */
-    DEEPTEPP_ERR_NIFTI_ORIENTATION = 51, /* qform and sform codes are both 0: orientation unknown; or a code above 5 */
+    DEEPTEPP_ERR_NIFTI_ORIENTATION = 51, /* qform and sform codes are both 0: orientation unknown; or a code outside 0..5 */
 
     /* A volume, from a file or from memory. */
     DEEPTEPP_ERR_VOLUME_DIMS = 60,      /* a dimension that is not positive, or a product that overflows */
@@ -122,7 +122,8 @@ typedef enum deeptepp_status {
                                            1e-6..1e6 mm; determinant of the axes' unit vectors below 1e-6; or a qform
                                            whose b^2 + c^2 + d^2 is above 1 + 1e-5 */
     DEEPTEPP_ERR_VOLUME_SHEAR = 64,     /* a cosine above 1e-3 between two of the affine's axes: no right angle */
-    DEEPTEPP_ERR_VOLUME_SPACING = 65,   /* a pixdim more than 1e-3 of itself away from the affine's voxel edge */
+    DEEPTEPP_ERR_VOLUME_SPACING = 65,   /* a pixdim more than 1e-3 of itself away from the affine's voxel edge, but for a
+                                           sform that is alone beside a pixdim of exactly 1, 1, 1 */
     DEEPTEPP_ERR_VOLUME_NONFINITE = 66, /* voxels NaN, infinite or beyond float32: count and first index in the
                                            message */
     DEEPTEPP_ERR_VOLUME_INEXACT = 67,   /* 64-bit integers beyond 2^53, which no double holds exactly */
@@ -334,7 +335,7 @@ typedef enum deeptepp_type {
 typedef struct deeptepp_volume_options {
     size_t struct_size;      /* sizeof(deeptepp_volume_options) */
     const deeptepp_callbacks *callbacks; /* NULL: none. Used during the call only. */
-    int64_t volume_number;   /* which volume of a 4-D file, from 1; 0: the file must hold exactly one */
+    int64_t volume_number;   /* which of the file's volumes, from 1; 0: the file must hold exactly one */
     uint64_t max_bytes;      /* voxels of all the file's volumes, inflated, larger than this are refused; 0: 8 GiB */
     const char *orientation; /* for a file that states none: where its three axes run to, e.g. "RAS" or "LPS";
                                 NULL: such a file is refused. Ignored for a file that states its orientation.
@@ -343,8 +344,10 @@ typedef struct deeptepp_volume_options {
 } deeptepp_volume_options;
 
 /* A NIfTI-1 or NIfTI-2 file (.nii, gzip or not, known by its bytes). Opened once, read whole; every voxel checked.
- * sform is preferred to qform when its code is set. scl_slope and scl_inter are applied. The volume holds the voxels of
- * the one volume chosen, in the file's type; nothing larger is held while it is read. options: NULL for all defaults.
+ * sform is preferred to qform when its code is set, unless it is unusable (VOLUME_AFFINE) and the qform is not: the score
+ * then carries a warning. scl_slope and scl_inter are applied. The file's volumes are counted by dim[4], or by that of
+ * dim[5] to dim[7] that is above 1. The volume holds the voxels of the one that was chosen, in the file's type; nothing
+ * larger is held while it is read. options: NULL for all defaults.
  * Errors: ARGUMENT, STRUCT_SIZE, FILE_*, GZIP, NIFTI_*, VOLUME_*, MEMORY, CANCELLED. Any thread. */
 DEEPTEPP_API deeptepp_status deeptepp_volume_open(deeptepp_volume **out, const char *path,
                                                   const deeptepp_volume_options *options, deeptepp_error *error);
@@ -352,6 +355,10 @@ DEEPTEPP_API deeptepp_status deeptepp_volume_open(deeptepp_volume **out, const c
 /* The same for the bytes of such a file. `bytes` is not kept. Errors: the same, but for FILE_MISSING and FILE_READ. */
 DEEPTEPP_API deeptepp_status deeptepp_volume_from_bytes(deeptepp_volume **out, const void *bytes, size_t size,
                                                         const deeptepp_volume_options *options, deeptepp_error *error);
+
+/* How many volumes the file at `path` holds. Only its header is read and checked. Errors: ARGUMENT, FILE_*, GZIP,
+ * NIFTI_*, MEMORY. Any thread. */
+DEEPTEPP_API deeptepp_status deeptepp_volume_count_in_file(int64_t *count, const char *path, deeptepp_error *error);
 
 /* Voxels in the caller's memory, described. */
 typedef struct deeptepp_array {
@@ -377,6 +384,9 @@ DEEPTEPP_API void deeptepp_volume_free(deeptepp_volume *volume);
 DEEPTEPP_API void deeptepp_volume_dims(const deeptepp_volume *volume, int64_t dims[3]);
 DEEPTEPP_API void deeptepp_volume_spacing(const deeptepp_volume *volume, double spacing[3]);
 DEEPTEPP_API void deeptepp_volume_affine(const deeptepp_volume *volume, double affine[16]);
+
+/* Which volume of its file it is, from 1; 1 for an array. */
+DEEPTEPP_API int64_t deeptepp_volume_number(const deeptepp_volume *volume);
 
 /* Where i, j, k run to, nearest of R L A P S I each, e.g. "LPS". */
 DEEPTEPP_API const char *deeptepp_volume_orientation(const deeptepp_volume *volume);
@@ -543,6 +553,10 @@ typedef enum deeptepp_warning {
     DEEPTEPP_WARN_CONSTANT_SLICE = 12,     /* slices of one value only: their tiles are 0 */
     DEEPTEPP_WARN_MASK_FADED = 13,         /* a mask so thin that interpolation leaves nothing of it in some slices or
                                               views */
+    DEEPTEPP_WARN_FORM_UNUSABLE = 17,      /* sform and qform are both set and one of them says nothing: not finite, of
+                                              unthinkable lengths or not invertible; the other was used */
+    DEEPTEPP_WARN_PIXDIM_IGNORED = 20,     /* the sform is alone and pixdim was left at 1, 1, 1: the sform's voxel sizes
+                                              count */
     DEEPTEPP_WARNING_FORCE_INT32 = 0x7fffffff
 } deeptepp_warning;
 

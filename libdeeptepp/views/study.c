@@ -191,6 +191,12 @@ static void warn_of_headers(const deeptepp_volume *volume, const char *name,
     if (volume->affine_gap_mm > 0)
         dtp_warn(warnings, DEEPTEPP_WARN_AFFINES_DISAGREE,
                  "%s: sform and qform place a corner %.4g mm apart; the sform was used", name, volume->affine_gap_mm);
+    if (volume->form_unusable[0])
+        dtp_warn(warnings, DEEPTEPP_WARN_FORM_UNUSABLE, "%s: %s", name, volume->form_unusable);
+    if (volume->pixdim_ignored)
+        dtp_warn(warnings, DEEPTEPP_WARN_PIXDIM_IGNORED,
+                 "%s: pixdim was left at 1, 1, 1; the sform's voxels of %.6g x %.6g x %.6g mm were used", name,
+                 volume->spacing[0], volume->spacing[1], volume->spacing[2]);
     if (volume->orientation_assumed)
         dtp_warn(warnings, DEEPTEPP_WARN_ORIENTATION_ASSUMED,
                  "%s: the file states no orientation; \"%s\" was assumed at the caller's word", name,

@@ -117,21 +117,36 @@ static deeptepp_status parse(dtp_nifti *h, dtp_stream *stream, deeptepp_error *e
         parse_second(h, &bytes);
     else
         parse_first(h, &bytes);
+    return DEEPTEPP_OK;
 fail:
     return status;
 }
 
-static deeptepp_status check_dims(const dtp_nifti *h, deeptepp_error *error)
+/* Some writers put the volumes of a series into dim[5] and leave dim[4] at 1. */
+static deeptepp_status find_volumes(dtp_nifti *h, deeptepp_error *error)
+{
+    h->volume_dim = 4;
+    for (int d = 5; d <= h->dim[0]; d++) {
+        if (h->dim[d] == 1)
+            continue;
+        if (dtp_nifti_volumes(h) > 1)
+            return dtp_fail(error, DEEPTEPP_ERR_NIFTI_DIM,
+                            "dim[%d], dim[%d]: %lld, %lld, wanted one of dim[4] to dim[7] above 1 at most: the volumes",
+                            h->volume_dim, d, (long long)h->dim[h->volume_dim], (long long)h->dim[d]);
+        h->volume_dim = d;
+    }
+    return DEEPTEPP_OK;
+}
+
+static deeptepp_status check_dims(dtp_nifti *h, deeptepp_error *error)
 {
     if (h->dim[0] < 3 || h->dim[0] > 7)
         return dtp_fail(error, DEEPTEPP_ERR_NIFTI_DIM, "dim[0]: %lld, wanted 3 to 7", (long long)h->dim[0]);
-    for (int d = 1; d <= h->dim[0]; d++) {
-        int most = d <= 4 ? INT32_MAX : 1;
-        if (h->dim[d] < 1 || h->dim[d] > most)
+    for (int d = 1; d <= h->dim[0]; d++)
+        if (h->dim[d] < 1 || h->dim[d] > INT32_MAX)
             return dtp_fail(error, DEEPTEPP_ERR_NIFTI_DIM, "dim[%d]: %lld, wanted 1 to %d", d, (long long)h->dim[d],
-                            most);
-    }
-    return DEEPTEPP_OK;
+                            INT32_MAX);
+    return find_volumes(h, error);
 }
 
 static deeptepp_status check_datatype(dtp_nifti *h, deeptepp_error *error)
@@ -169,13 +184,14 @@ static deeptepp_status check_vox_offset(const dtp_nifti *h, deeptepp_error *erro
                     h->vox_offset, least, DTP_NIFTI_BEGIN_MAX);
 }
 
-static deeptepp_status check_pixdim(const dtp_nifti *h, deeptepp_error *error)
+static deeptepp_status check_pixdim(dtp_nifti *h, deeptepp_error *error)
 {
     static const double most = 1e9; /* in metres too: finite, and far beyond what an affine may say */
     for (int d = 1; d <= 3; d++)
         if (!(h->pixdim[d] > 0 && h->pixdim[d] <= most))
             return dtp_fail(error, DEEPTEPP_ERR_NIFTI_PIXDIM, "pixdim[%d]: %g, wanted a number above 0, at most %g", d,
                             h->pixdim[d], most);
+    h->pixdim_ones = h->pixdim[1] == 1 && h->pixdim[2] == 1 && h->pixdim[3] == 1;
     return DEEPTEPP_OK;
 }
 
@@ -220,20 +236,21 @@ static deeptepp_status check_scaling(dtp_nifti *h, deeptepp_error *error)
 
 static deeptepp_status check_code(const char *name, int32_t code, deeptepp_error *error)
 {
-    if (code <= NIFTI_XFORM_TEMPLATE_OTHER)
+    if (code >= NIFTI_XFORM_UNKNOWN && code <= NIFTI_XFORM_TEMPLATE_OTHER)
         return DEEPTEPP_OK;
     return dtp_fail(error, DEEPTEPP_ERR_NIFTI_ORIENTATION, "%s: %d, wanted 0 (none) to %d", name, code,
                     NIFTI_XFORM_TEMPLATE_OTHER);
 }
 
-static void make_sform(dtp_nifti *h)
+void dtp_nifti_sform(const dtp_nifti *h, double affine[16])
 {
-    memcpy(h->sform, h->srow, sizeof h->srow);
-    h->sform[15] = 1;
+    static const double last[4] = {0, 0, 0, 1};
+    memcpy(affine, h->srow, sizeof h->srow);
+    memcpy(affine + 12, last, sizeof last);
 }
 
 /* libnifti would make 0 of a NaN and a unit quaternion of any other. */
-static deeptepp_status make_qform(dtp_nifti *h, deeptepp_error *error)
+deeptepp_status dtp_nifti_qform(const dtp_nifti *h, double affine[16], deeptepp_error *error)
 {
     const double *q = h->quatern, *o = h->qoffset, *edge = h->pixdim + 1, qfac = h->pixdim[0];
     double norm = q[0] * q[0] + q[1] * q[1] + q[2] * q[2];
@@ -248,8 +265,13 @@ static deeptepp_status make_qform(dtp_nifti *h, deeptepp_error *error)
         return dtp_fail(error, DEEPTEPP_ERR_NIFTI_PIXDIM, "pixdim[0] (qfac): %g, wanted -1 or 1 (0 counts as 1)", qfac);
     nifti_dmat44 m = nifti_quatern_to_dmat44(q[0], q[1], q[2], o[0], o[1], o[2], edge[0], edge[1], edge[2],
                                              qfac < 0 ? -1 : 1);
-    memcpy(h->qform, m.m, sizeof h->qform);
+    memcpy(affine, m.m, sizeof m.m);
     return DEEPTEPP_OK;
+}
+
+int64_t dtp_nifti_volumes(const dtp_nifti *h)
+{
+    return h->volume_dim <= h->dim[0] ? h->dim[h->volume_dim] : 1;
 }
 
 deeptepp_status dtp_nifti_read(dtp_nifti *h, dtp_stream *stream, deeptepp_error *error)
@@ -265,10 +287,7 @@ deeptepp_status dtp_nifti_read(dtp_nifti *h, dtp_stream *stream, deeptepp_error 
     DTP_TRY(check_scaling(h, error));
     DTP_TRY(check_code("qform_code", h->qform_code, error));
     DTP_TRY(check_code("sform_code", h->sform_code, error));
-    if (h->sform_code > 0)
-        make_sform(h);
-    if (h->qform_code > 0)
-        DTP_TRY(make_qform(h, error));
+    return DEEPTEPP_OK;
 fail:
     return status;
 }

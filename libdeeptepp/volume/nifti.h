@@ -18,12 +18,21 @@ typedef struct dtp_nifti {
     double quatern[3], qoffset[3], srow[12];
 
     deeptepp_type type; /* This and the rest follow from the above. */
-    double sform[16], qform[16]; /* row-major, to RAS mm; all 0 when the code is not above 0 */
+    int volume_dim;     /* which dim counts the file's volumes: 4, or the one of 5 to 7 that is not 1 */
+    bool pixdim_ones;   /* pixdim[1..3] are exactly 1, as a header is made */
 } dtp_nifti;
 
-/* Reads a header and checks every field that is used; lengths are millimetres then, no scaling is slope 1.
- * Errors: those of dtp_stream_read, NIFTI_*, VOLUME_AFFINE. */
+/* Reads a header and checks every field that is used, but for the two forms; lengths are millimetres then, no scaling is
+ * slope 1. Errors: those of dtp_stream_read, NIFTI_*. */
 deeptepp_status dtp_nifti_read(dtp_nifti *h, dtp_stream *stream, deeptepp_error *error);
+
+/* How many volumes the file holds. */
+int64_t dtp_nifti_volumes(const dtp_nifti *h);
+
+/* What each form says, row-major 4x4, to RAS mm; of a sform nothing is checked. Errors: VOLUME_AFFINE, NIFTI_PIXDIM
+ * (qfac). */
+void dtp_nifti_sform(const dtp_nifti *h, double affine[16]);
+deeptepp_status dtp_nifti_qform(const dtp_nifti *h, double affine[16], deeptepp_error *error);
 
 /* Where the voxel axes of an affine (row-major 4x4, invertible) run to, as 3 letters and a NUL. */
 void dtp_nifti_orientation(const double affine[16], char letters[4]);

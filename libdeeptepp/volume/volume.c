@@ -37,7 +37,7 @@ static deeptepp_status check_finite(const double affine[16], deeptepp_error *err
 static deeptepp_status measure_axes(const double affine[16], double edge[3], double unit[3][3], deeptepp_error *error)
 {
     for (int a = 0; a < 3; a++) {
-        edge[a] = hypot(hypot(affine[a], affine[4 + a]), affine[8 + a]);
+        edge[a] = sqrt(affine[a] * affine[a] + affine[4 + a] * affine[4 + a] + affine[8 + a] * affine[8 + a]);
         if (!(edge[a] >= EDGE_MIN_MM && edge[a] <= EDGE_MAX_MM))
             return dtp_fail(error, DEEPTEPP_ERR_VOLUME_AFFINE, "affine, voxel edge along %c: %g mm, wanted %g to %g",
                             "ijk"[a], edge[a], EDGE_MIN_MM, EDGE_MAX_MM);
@@ -195,6 +195,11 @@ void deeptepp_volume_affine(const deeptepp_volume *volume, double affine[16])
 {
     if (volume && affine)
         memcpy(affine, volume->affine, sizeof volume->affine);
+}
+
+int64_t deeptepp_volume_number(const deeptepp_volume *volume)
+{
+    return volume ? volume->number : 0;
 }
 
 const char *deeptepp_volume_orientation(const deeptepp_volume *volume)

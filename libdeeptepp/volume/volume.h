@@ -23,6 +23,10 @@ struct deeptepp_volume {
     int64_t number;           /* which volume of its file, from 1 */
     bool orientation_assumed; /* from the caller's option, the file states none */
     double affine_gap_mm;     /* largest distance between sform's and qform's corners; 0 when they agree */
+    bool has_other_affine;    /* both forms are usable; the sform is `affine` */
+    double other_affine[16];  /* then the qform, else 0 */
+    bool pixdim_ignored;      /* the sform is alone, and pixdim was left at 1, 1, 1 */
+    char form_unusable[200];  /* which form could not be used, why, and that the other was; "": none */
 };
 
 /* Takes a reference; dtp_volume's own counterpart is deeptepp_volume_free. */

@@ -1,24 +1,17 @@
 /* A volume from a file: header first, all of it checked, and only then memory for the voxels. */
-#include <math.h>
-
 #include "../base/call.h"
 #include "../base/worker.h"
 #include "axes.h"
-#include "nifti.h"
+#include "forms.h"
 
 typedef unsigned long long ull;
 
 #define DEFAULT_MAX_BYTES ((uint64_t)8 << 30)
 
-/* float32 header fields carry 7 digits, DICOM's decimal strings often 4. */
-static const double PIXDIM_TOLERANCE = 1e-3, AFFINE_GAP_MM = 1e-3;
-
 typedef struct options {
     uint64_t volume_number, max_bytes;
     dtp_watch watch;
-    int world[3]; /* the world axis each voxel axis runs along */
-    int sign[3];
-    bool oriented; /* the two above are set */
+    char axes[4]; /* where the voxel axes run to, if the file does not say; "": unknown */
 } options;
 
 static deeptepp_status read_orientation(options *out, const char *letters, deeptepp_error *error)
@@ -26,9 +19,7 @@ static deeptepp_status read_orientation(options *out, const char *letters, deept
     if (!dtp_axes_valid(letters))
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT,
                         "options.orientation: \"%.20s\", wanted one letter of each of RL, AP and SI", letters);
-    for (int a = 0; a < 3; a++)
-        out->world[a] = dtp_axis_of(letters[a], &out->sign[a]);
-    out->oriented = true;
+    memcpy(out->axes, letters, sizeof out->axes);
     return DEEPTEPP_OK;
 }
 
@@ -52,11 +43,11 @@ static deeptepp_status read_options(options *out, const deeptepp_volume_options 
 
 static deeptepp_status check_volume_number(const dtp_nifti *h, const options *o, deeptepp_error *error)
 {
-    uint64_t volumes = h->dim[0] > 3 ? (uint64_t)h->dim[4] : 1;
+    uint64_t volumes = (uint64_t)dtp_nifti_volumes(h);
     if (o->volume_number == 0 && volumes > 1)
         return dtp_fail(error, DEEPTEPP_ERR_NIFTI_4D,
-                        "dim[4]: %llu volumes and none chosen, wanted volume_number 1 to %llu", (ull)volumes,
-                        (ull)volumes);
+                        "dim[%d]: %llu volumes and none chosen, wanted volume_number 1 to %llu", h->volume_dim,
+                        (ull)volumes, (ull)volumes);
     if (o->volume_number > volumes)
         return dtp_fail(error, DEEPTEPP_ERR_NIFTI_4D, "volume_number: %llu, wanted 1 to %llu", (ull)o->volume_number,
                         (ull)volumes);
@@ -68,7 +59,7 @@ static deeptepp_status check_extent(const dtp_nifti *h, const options *o, const 
                                     uint64_t *begin, deeptepp_error *error)
 {
     int64_t factors[5] = {(int64_t)dtp_type_size(h->type), h->dim[1], h->dim[2], h->dim[3],
-                          h->dim[0] > 3 ? h->dim[4] : 1};
+                          dtp_nifti_volumes(h)};
     uint64_t offset = (uint64_t)h->vox_offset;
     size_t all;
     if (!dtp_product(factors, 5, PTRDIFF_MAX, &all))
@@ -85,67 +76,6 @@ static deeptepp_status check_extent(const dtp_nifti *h, const options *o, const 
     *size = all / (size_t)factors[4];
     *begin = offset + *size * (o->volume_number ? o->volume_number - 1 : 0);
     return DEEPTEPP_OK;
-}
-
-/* How far apart two affines put the volume's corners, at most. */
-static double corner_gap(const double a[16], const double b[16], const int64_t dims[3])
-{
-    double most = 0;
-    for (int corner = 0; corner < 8; corner++) {
-        double at[4] = {0, 0, 0, 1}, gap = 0;
-        for (int d = 0; d < 3; d++)
-            at[d] = corner >> d & 1 ? (double)(dims[d] - 1) : 0;
-        for (int row = 0; row < 3; row++) {
-            double apart = 0;
-            for (int column = 0; column < 4; column++)
-                apart += (a[4 * row + column] - b[4 * row + column]) * at[column];
-            gap = hypot(gap, apart);
-        }
-        most = fmax(most, gap);
-    }
-    return most;
-}
-
-/* The caller's axes, the header's voxel sizes, and the volume's centre at 0. */
-static void assume_affine(deeptepp_volume *draft, const dtp_nifti *h, const options *o)
-{
-    for (int a = 0; a < 3; a++) {
-        double step = o->sign[a] * h->pixdim[a + 1];
-        draft->affine[4 * o->world[a] + a] = step;
-        draft->affine[4 * o->world[a] + 3] = -step * (double)(draft->dims[a] - 1) / 2;
-    }
-    draft->affine[15] = 1;
-    draft->orientation_assumed = true;
-}
-
-static deeptepp_status choose_affine(deeptepp_volume *draft, const dtp_nifti *h, const options *o,
-                                     deeptepp_error *error)
-{
-    bool sform = h->sform_code > 0, qform = h->qform_code > 0;
-    if (!sform && !qform && !o->oriented)
-        return dtp_fail(error, DEEPTEPP_ERR_NIFTI_ORIENTATION,
-                        "sform_code, qform_code: %d, %d, wanted one of them above 0: the file states no orientation",
-                        (int)h->sform_code, (int)h->qform_code);
-    if (!sform && !qform)
-        assume_affine(draft, h, o);
-    else
-        memcpy(draft->affine, sform ? h->sform : h->qform, sizeof draft->affine);
-    if (sform && qform) {
-        double gap = corner_gap(h->sform, h->qform, draft->dims);
-        draft->affine_gap_mm = gap > AFFINE_GAP_MM ? gap : 0;
-    }
-    return DEEPTEPP_OK;
-}
-
-static deeptepp_status check_geometry(const deeptepp_volume *draft, const dtp_nifti *h, deeptepp_error *error)
-{
-    double spacing[3];
-    deeptepp_status status = dtp_volume_check_affine(draft->affine, spacing, error);
-    for (int a = 0; status == DEEPTEPP_OK && a < 3; a++)
-        if (fabs(spacing[a] - h->pixdim[a + 1]) > PIXDIM_TOLERANCE * h->pixdim[a + 1])
-            status = dtp_fail(error, DEEPTEPP_ERR_VOLUME_SPACING, "pixdim[%d]: %.7g mm, wanted the affine's %.7g mm",
-                              a + 1, h->pixdim[a + 1], spacing[a]);
-    return status;
 }
 
 static void swap_voxels(void *voxels, size_t bytes, size_t size)
@@ -186,7 +116,7 @@ static deeptepp_status read_voxels(deeptepp_volume *draft, dtp_stream *stream, u
     if (!draft->owned)
         return dtp_fail_memory(error, "voxels", size);
     DTP_TRY(dtp_stream_read(stream, draft->owned, size, error));
-    DTP_TRY(dtp_stream_finish(stream, draft->sha256, error));
+    return dtp_stream_finish(stream, draft->sha256, error);
 fail:
     return status;
 }
@@ -212,9 +142,7 @@ static deeptepp_status read_header(deeptepp_volume *draft, dtp_nifti *h, dtp_str
     DTP_TRY(check_volume_number(h, o, error));
     DTP_TRY(check_extent(h, o, stream, size, begin, error));
     describe(draft, h, o);
-    DTP_TRY(choose_affine(draft, h, o, error));
-    DTP_TRY(check_geometry(draft, h, error));
-    return DEEPTEPP_OK;
+    return dtp_forms_choose(draft, h, o->axes, error);
 fail:
     return status;
 }
@@ -233,7 +161,7 @@ static deeptepp_status load(deeptepp_volume **out, dtp_stream *stream, options *
         DTP_TRY(to_native_order(&draft, size, &o->watch, error));
     DTP_TRY(dtp_volume_make(out, &draft, &o->watch, error));
     dtp_watch_finish(&o->watch);
-    return status;
+    return DEEPTEPP_OK;
 fail:
     free(draft.owned);
     return status;
@@ -297,4 +225,33 @@ deeptepp_status deeptepp_volume_open(deeptepp_volume **out, const char *path, co
     if (!path)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "path: NULL, wanted a file");
     return open_volume(out, path, NULL, 0, options_in, error);
+}
+
+static deeptepp_status count_volumes(int64_t *count, const char *path, deeptepp_error *error)
+{
+    dtp_stream stream;
+    dtp_nifti h;
+    const options o = {.max_bytes = DEFAULT_MAX_BYTES};
+    deeptepp_status status = dtp_stream_open(&stream, path, stream_limit(&o), error);
+    if (status == DEEPTEPP_OK) {
+        status = dtp_nifti_read(&h, &stream, error);
+        dtp_stream_close(&stream);
+    }
+    if (status == DEEPTEPP_OK)
+        *count = dtp_nifti_volumes(&h);
+    else
+        dtp_name_file(error, path);
+    return status;
+}
+
+deeptepp_status deeptepp_volume_count_in_file(int64_t *count, const char *path, deeptepp_error *error)
+{
+    dtp_call call;
+    if (!count || !path)
+        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "%s: NULL, wanted %s", count ? "path" : "count",
+                        count ? "a file" : "a place for the number");
+    dtp_call_begin(&call, NULL);
+    deeptepp_status status = count_volumes(count, path, error);
+    dtp_call_end(&call);
+    return status;
 }
