@@ -6,13 +6,15 @@ import pytest
 import deeptepp_c
 import make_model
 import reference_views
+from reference_lattice import read_case, write_case
 
 torch = pytest.importorskip("torch", reason="PyTorch is not here")
 pytest.importorskip("monai", reason="MONAI is not here")
 nibabel = pytest.importorskip("nibabel", reason="nibabel is not here")
 from monai.data import MetaTensor  # noqa: E402
 from monai.transforms import (  # noqa: E402
-    NormalizeIntensity, Orientation, ScaleIntensity, ScaleIntensityRangePercentiles, Spacing, SpatialCrop)
+    EnsureChannelFirst, LoadImage, NormalizeIntensity, Orientation, ScaleIntensity, ScaleIntensityRangePercentiles,
+    Spacing, SpatialCrop)
 
 pytestmark = pytest.mark.usefixtures("library")
 
@@ -109,6 +111,32 @@ def compare(folder, subject, size, spacing, axes="RAS"):
     assert np.abs(found[inside] - wanted).max() < 1e-4 * np.ptp(subject[0])
 
 
+# ---- Files ----
+
+
+def differences(folder, paths, spacing=(1, 1.3, 0.8), axes="RAS"):
+    """{lattice: the largest difference from MONAI's crop of the same files, as a share of the largest value}."""
+    image, mask, affine = read_case(paths)
+    frame = reference_views.Frame(mask.shape, affine, axes)
+    middle = frame.to_ras(sum(reference_views.tumour_box(mask, affine, frame)) / 2)
+    whole = Orientation(axcodes=axes, labels=None)(EnsureChannelFirst()(LoadImage()(paths[0])))
+    whole = Spacing(pixdim=spacing, mode="bilinear", padding_mode="border", dtype=torch.float64)(whole)
+    size = np.array((12, 10, 14))
+    at = np.linalg.solve(whole.affine.numpy(), [*middle, 1])[:3]
+    start = np.floor(at - (size - 1) / 2 + 0.5 + 1e-4).astype(int)
+    wanted = SpatialCrop(roi_start=start, roi_end=start + size)(whole).numpy()
+    assert wanted.shape[1:] == tuple(size), "the crop leaves the volume: nothing to compare"
+    result = {}
+    for lattice in ("first_voxel", "monai"):
+        model, tensors = recipe_of(size.tolist(), spacing, axes)
+        model["input"]["region"]["lattice"] = lattice
+        path = folder / "model.safetensors"
+        make_model.write_safetensors(path, tensors, model)
+        found = deeptepp_c.Session(path).preprocess(deeptepp_c.case(*paths))[0]
+        result[lattice] = np.abs(found - wanted).max() / np.abs(wanted).max()
+    return result
+
+
 # ---- Promises ----
 
 
@@ -160,3 +188,46 @@ def test_a_normalised_image_is_monais(tmp_path, subject):
     normal = NormalizeIntensity(dtype=np.float64)(image[None].astype(np.float64))[0]
     wanted, inside = by_monai(model["input"], (np.asarray(normal), mask, affine))
     assert np.abs(found[inside] - wanted).max() < 1e-4 * np.ptp(wanted)
+
+
+# ---- Files as nibabel writes them ----
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_oblique_files_have_monais_lattice(tmp_path, seed):
+    found = differences(tmp_path, write_case(tmp_path, seed, oblique=True))
+    assert found["monai"] < 1e-6
+
+
+def test_most_oblique_files_have_not_the_first_voxels(tmp_path):
+    """As docs/model-format.md says: why there are two."""
+    found = [differences(tmp_path, write_case(tmp_path, seed, oblique=True))["first_voxel"] for seed in range(10)]
+    assert sum(share > 0.05 for share in found) >= 5
+
+
+@pytest.mark.parametrize("seed", range(10, 20))
+def test_axis_aligned_files_have_both(tmp_path, seed):
+    found = differences(tmp_path, write_case(tmp_path, seed, oblique=False))
+    assert max(found.values()) < 1e-6 and found["monai"] == found["first_voxel"]
+
+
+@pytest.mark.parametrize("seed", range(20, 24))
+def test_oblique_files_of_a_quaternion_have_both(tmp_path, seed):
+    found = differences(tmp_path, write_case(tmp_path, seed, oblique=True, form="qform"))
+    assert max(found.values()) < 1e-6
+
+
+@pytest.mark.parametrize("axes", ["LPS", "SAR", "AIL"])
+@pytest.mark.parametrize("seed", [0, 13, 19, 24])
+def test_oblique_files_have_monais_lattice_in_every_order_of_axes(tmp_path, seed, axes):
+    found = differences(tmp_path, write_case(tmp_path, seed, oblique=True), axes=axes)
+    assert found["monai"] < 1e-6
+
+
+@pytest.mark.parametrize("oblique", [False, True])
+@pytest.mark.parametrize("edges, spacing", [
+    ((1.0004, 1.2996, 0.9), (1, 1.3, 2)), ((3, 3, 3), (3.0025, 3.0025, 3.0025)), ((3, 3, 3), (3.004, 3.004, 3.004)),
+    ((1, 1, 1), (1.0012, 1.0012, 1.0012)), ((2, 2, 2), (2.0008, 2.0015, 2.0015))], ids=str)
+def test_a_step_near_the_voxels_is_what_monai_makes_of_it(tmp_path, oblique, edges, spacing):
+    paths = write_case(tmp_path, 30, oblique, spacing=edges, shape=(38, 36, 40))
+    assert differences(tmp_path, paths, spacing)["monai"] < 1e-6

@@ -44,6 +44,7 @@ static void every_key_of_a_full_recipe_is_read(void **state)
     assert_numbers(r.angles_deg, (const double[]){36, -90, 0.5}, 3);
     assert_int_equal(r.rotation_axis, 2);
     assert_int_equal(r.region, DTP_REGION_FIXED);
+    assert_int_equal(r.lattice, DTP_LATTICE_FIRST_VOXEL);
     assert_numbers(r.spacing_mm, (const double[]){0.5, 1, 2}, 3);
     assert_true(r.outside_error);
     assert_false(r.fill_edge);
@@ -212,7 +213,8 @@ static void a_key_of_another_rule_is_refused(void **state)
     CHECK_ROWS(NULL, rows);
     static const change_row box[] = {{"region", "{'rule': 'box', 'margin_mm': 5, 'keep_aspect': true}", 0},
                                      {NULL, NULL, 0}};
-    CHECK_ROWS(box, ((const change_row[]){{"region.spacing_mm", "[1, 1, 1]", DEEPTEPP_ERR_MODEL_METADATA}}));
+    CHECK_ROWS(box, ((const change_row[]){{"region.spacing_mm", "[1, 1, 1]", DEEPTEPP_ERR_MODEL_METADATA},
+                                          {"region.lattice", "'monai'", DEEPTEPP_ERR_MODEL_METADATA}}));
 }
 
 static void a_value_of_the_wrong_kind_is_refused(void **state)
@@ -249,6 +251,10 @@ static void a_value_out_of_range_is_refused_and_the_ends_are_not(void **state)
         {"region.spacing_mm", "[0.049, 1, 1]", DEEPTEPP_ERR_MODEL_VALUE},
         {"region.spacing_mm", "[1, 1, 50.1]", DEEPTEPP_ERR_MODEL_VALUE},
         {"region.spacing_mm", "[0.05, 50, 1]", DEEPTEPP_OK},
+        {"region.lattice", "'first_voxel'", DEEPTEPP_OK},
+        {"region.lattice", "'monai'", DEEPTEPP_OK},
+        {"region.lattice", "'MONAI'", DEEPTEPP_ERR_MODEL_VALUE},
+        {"region.lattice", "true", DEEPTEPP_ERR_MODEL_VALUE},
         {"min_mask_voxels", "0", DEEPTEPP_ERR_MODEL_VALUE},
         {"min_mask_voxels", "-1", DEEPTEPP_ERR_MODEL_VALUE},
         {"min_mask_voxels", "1", DEEPTEPP_OK},

@@ -3,39 +3,45 @@
 #include <math.h>
 
 #include "../volume/axes.h"
+#include "lattice.h"
 
-/* Halves are common (a box of even size on the image's own lattice): rounding noise must not decide them. */
-static const double TIE = 1e-6;
+/* Halves are common (a box of even size on the image's own lattice, or one in the middle of an image that has MONAI's):
+ * rounding noise must not decide them, in the latter that of a float32 affine. */
+static const double TIE[] = {[DTP_LATTICE_FIRST_VOXEL] = 1e-6, [DTP_LATTICE_MONAI] = 1e-4};
 
-/* On the lattice of MONAI's Spacing, at the crop its SpatialCrop would start at. */
-static void place_fixed(dtp_cube *out, const dtp_study *study, int f)
+/* A crop of the lattice. */
+static void place_fixed(dtp_cube *out, const dtp_study *study)
 {
-    double size = (double)study->recipe->size[f];
-    double step = study->recipe->spacing_mm[f];
-    double middle = 0.5 * (double)(study->low[f] + study->high[f]) * study->mask_frame.spacing[f];
-    double start = floor(middle / step - 0.5 * (size - 1) + 0.5 + TIE);
-    out->step[f] = step;
-    out->centre[f] = (start + 0.5 * (size - 1)) * step;
+    const double tie = TIE[study->recipe->lattice];
+    dtp_lattice lattice;
+    dtp_lattice_of(&lattice, &study->frames[0], study->recipe);
+    for (int f = 0; f < 3; f++) {
+        double size = (double)study->recipe->size[f], step = lattice.step[f];
+        double middle = 0.5 * (double)(study->low[f] + study->high[f]) * study->mask_frame.spacing[f];
+        double start = floor((middle - lattice.origin[f]) / step - 0.5 * (size - 1) + 0.5 + tie);
+        out->step[f] = step;
+        out->centre[f] = lattice.origin[f] + (start + 0.5 * (size - 1)) * step;
+    }
 }
 
-static void place_box(dtp_cube *out, const dtp_study *study, int f)
+static void place_box(dtp_cube *out, const dtp_study *study)
 {
-    double spacing = study->mask_frame.spacing[f];
-    double extent = (double)(study->high[f] - study->low[f] + 1) * spacing + 2 * study->recipe->margin_mm;
-    out->centre[f] = 0.5 * (double)(study->low[f] + study->high[f]) * spacing;
-    out->step[f] = extent / (double)study->recipe->size[f];
+    for (int f = 0; f < 3; f++) {
+        double spacing = study->mask_frame.spacing[f];
+        double extent = (double)(study->high[f] - study->low[f] + 1) * spacing + 2 * study->recipe->margin_mm;
+        out->centre[f] = 0.5 * (double)(study->low[f] + study->high[f]) * spacing;
+        out->step[f] = extent / (double)study->recipe->size[f];
+    }
+    if (study->recipe->keep_aspect)
+        out->step[0] = out->step[1] = out->step[2] = fmax(out->step[0], fmax(out->step[1], out->step[2]));
 }
 
 void dtp_cube_place(dtp_cube *out, const dtp_study *study)
 {
-    for (int f = 0; f < 3; f++) {
-        if (study->recipe->region == DTP_REGION_FIXED)
-            place_fixed(out, study, f);
-        else
-            place_box(out, study, f);
-    }
-    if (study->recipe->region == DTP_REGION_BOX && study->recipe->keep_aspect)
-        out->step[0] = out->step[1] = out->step[2] = fmax(out->step[0], fmax(out->step[1], out->step[2]));
+    if (study->recipe->region == DTP_REGION_FIXED)
+        place_fixed(out, study);
+    else
+        place_box(out, study);
 }
 
 /* Quarter turns exactly, so that they map voxels onto voxels. */

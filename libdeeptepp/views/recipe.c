@@ -44,10 +44,12 @@ static void parse_axes(dtp_recipe *out, dtp_json *json)
 
 static void parse_region(dtp_recipe *out, dtp_json region)
 {
-    static const char *const rules[] = {"fixed", "box", NULL};
+    static const char *const rules[] = {"fixed", "box", NULL}, *const lattices[] = {"first_voxel", "monai", NULL};
     out->region = (dtp_region_rule)dtp_json_choice(&region, "rule", rules);
     if (out->region == DTP_REGION_FIXED) {
         dtp_json_numbers(&region, "spacing_mm", out->spacing_mm, 3, 3, 0.05, 50);
+        if (dtp_json_has(&region, "lattice"))
+            out->lattice = (dtp_lattice_rule)dtp_json_choice(&region, "lattice", lattices);
     } else {
         out->margin_mm = dtp_json_number(&region, "margin_mm", 0, 500);
         out->keep_aspect = dtp_json_bool(&region, "keep_aspect");

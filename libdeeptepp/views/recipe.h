@@ -8,6 +8,7 @@ enum { DTP_MAX_CHANNELS = 16, DTP_MAX_VIEWS = 64 };
 
 typedef enum dtp_recipe_kind { DTP_RECIPE_CUBE, DTP_RECIPE_MOSAIC, DTP_RECIPE_MOSAIC_CUBE } dtp_recipe_kind;
 typedef enum dtp_region_rule { DTP_REGION_FIXED, DTP_REGION_BOX } dtp_region_rule;
+typedef enum dtp_lattice_rule { DTP_LATTICE_FIRST_VOXEL, DTP_LATTICE_MONAI } dtp_lattice_rule;
 typedef enum dtp_intensity_rule {
     DTP_INTENSITY_NONE,
     DTP_INTENSITY_ZSCORE,
@@ -29,6 +30,7 @@ typedef struct dtp_recipe {
     int rotation_axis; /* of RAS: 0 right, 1 anterior, 2 superior */
     dtp_region_rule region;
     double spacing_mm[3]; /* fixed */
+    dtp_lattice_rule lattice; /* fixed */
     double margin_mm;     /* box */
     bool keep_aspect;     /* box */
     bool outside_error;   /* else a warning */
