@@ -61,6 +61,19 @@ static deeptepp_status refill(dtp_stream *stream, deeptepp_error *error)
     return DEEPTEPP_OK;
 }
 
+/* zlib's memory from the library's own allocator, as all that can be. */
+static void *inflater_alloc(void *opaque, uInt items, uInt size)
+{
+    (void)opaque;
+    return calloc(items, size);
+}
+
+static void inflater_free(void *opaque, void *memory)
+{
+    (void)opaque;
+    free(memory);
+}
+
 static deeptepp_status start(dtp_stream *stream, deeptepp_error *error)
 {
     if (stream->size > stream->limit)
@@ -69,6 +82,7 @@ static deeptepp_status start(dtp_stream *stream, deeptepp_error *error)
     deeptepp_status status = refill(stream, error);
     if (status != DEEPTEPP_OK || stream->left < 2 || stream->next[0] != 0x1f || stream->next[1] != 0x8b)
         return status;
+    stream->inflater = (z_stream){.zalloc = inflater_alloc, .zfree = inflater_free};
     if (inflateInit2(&stream->inflater, GZIP_WINDOW) != Z_OK)
         return dtp_fail_memory(error, "gzip's window", (size_t)1 << 15);
     stream->gzip = true;
