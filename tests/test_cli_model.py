@@ -328,6 +328,14 @@ def test_info_tells_levels_and_what_is_filled_in(folder):
         "status (class) 0: negative, adds -0.125 1: positive, adds 2 where it is missing: 0, with a warning")
 
 
+def test_info_tells_what_is_as_monai_has_it(folder):
+    path = folder / "monai.safetensors"
+    make_model(path, **TINY, self_test=False, stem_activation="elu", overrides={"input.region.lattice": "monai"})
+    text = answer("info", "--model", path)
+    assert labelled(text, "region") == "about the mask's middle, in steps of 1, 1, 1 mm where MONAI's Spacing puts them"
+    assert "; shortcut B; relu, stem elu" in text
+
+
 # What is true of a cube and of resnet3d only.
 CUBE_WORDS = ("region", "outside", "AP", "depth, height, width", "zscore")
 RESNET3D_WORDS = ("strides", "dilations", "shortcut")

@@ -1,5 +1,5 @@
-"""The host's locale reaches no number: with a decimal comma, and with a decimal point of several bytes, set before or after
-a model is opened, every text the library gives is the same to the last byte."""
+"""The host's locale reaches no number: with a decimal comma, and with a decimal point of several bytes, set before or
+after a model is opened, every text the library gives is the same to the last byte."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A model's properties against Python's own reading of the model's JSON: the same keys, the same order, the same values."""
+"""A model's properties against Python's own reading of the model's JSON: the same keys, order and values."""
 
 import json
 import random

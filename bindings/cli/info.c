@@ -37,15 +37,17 @@ static void tell_identity(const json_t *model, const char *path)
 static void tell_architecture(const json_t *network)
 {
     char strides[LIST], dilations[LIST];
+    const char *stem = json_string_value(json_object_get(network, "stem_activation"));
     if (is(network, "architecture", "pmg2d"))
         cli_text_paragraph("", "the published network: a 2-D ResNet of bottlenecks with progressive multi-granularity "
                            "heads, one on each of its maps of stride 8, 16 and 32 and one on all three; the four "
                            "heads' logits are added");
     if (is(network, "architecture", "resnet3d"))
-        cli_text_line("", "layer strides %s; dilations %s; shortcut %s; %s",
+        cli_text_line("", "layer strides %s; dilations %s; shortcut %s; %s%s%s",
                       cli_json_list(json_object_get(network, "layer_strides"), strides, sizeof strides),
                       cli_json_list(json_object_get(network, "layer_dilations"), dilations, sizeof dilations),
-                      cli_json_text(network, "shortcut"), cli_json_text(network, "activation"));
+                      cli_json_text(network, "shortcut"), cli_json_text(network, "activation"), stem ? ", stem " : "",
+                      stem ? stem : "");
 }
 
 static void tell_network(const json_t *model, const deeptepp_model *handle)
@@ -70,8 +72,9 @@ static void tell_region(const json_t *input)
     char spacing[LIST];
     const json_t *region = json_object_get(input, "region"), *outside = json_object_get(input, "outside");
     if (is(region, "rule", "fixed"))
-        cli_text_line("region", "about the mask's middle, in steps of %s mm",
-                      cli_json_list(json_object_get(region, "spacing_mm"), spacing, sizeof spacing));
+        cli_text_line("region", "about the mask's middle, in steps of %s mm%s",
+                      cli_json_list(json_object_get(region, "spacing_mm"), spacing, sizeof spacing),
+                      is(region, "lattice", "monai") ? " where MONAI's Spacing puts them" : "");
     else
         cli_text_line("region", "the mask's box and %.6g mm around it%s", cli_json_number(region, "margin_mm"),
                       json_is_true(json_object_get(region, "keep_aspect")) ? ", one step along all axes" : "");
