@@ -7,6 +7,8 @@ extern int omp_get_max_threads(void);
 extern int omp_get_thread_num(void);
 extern int omp_get_thread_limit(void);
 extern int omp_in_parallel(void);
+extern int omp_get_max_active_levels(void);
+extern void omp_set_max_active_levels(int levels);
 extern void omp_set_num_threads(int threads);
 extern void omp_set_dynamic(int dynamic);
 

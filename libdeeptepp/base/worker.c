@@ -70,11 +70,15 @@ static bool threads_available(int count)
     return started == count;
 }
 
-/* OpenMP's settings are per thread; its helpers inherit this thread's floating-point environment when they start. */
+/* OpenMP's settings are per thread; its helpers inherit this thread's floating-point environment when they start. The
+ * backend lays out work for as many threads as omp_get_max_threads says, and leaves out parts of it in a team of fewer:
+ * OMP_DYNAMIC and OMP_MAX_ACTIVE_LEVELS=0 must not make one. */
 static void prepare_thread(int threads)
 {
     dtp_floats_default();
     omp_set_dynamic(0);
+    if (omp_get_max_active_levels() < 1)
+        omp_set_max_active_levels(1);
     omp_set_num_threads(threads);
 #pragma omp parallel
     {
