@@ -55,8 +55,8 @@ typedef struct opening {
 static deeptepp_status read_file(void *argument, dtp_job *job)
 {
     opening *o = argument;
-    return o->path ? dtp_model_file_open(&o->file, o->path, o->max_bytes, job, &job->error)
-                   : dtp_model_file_from_bytes(&o->file, o->bytes, o->size, o->max_bytes, job, &job->error);
+    return o->path ? dtp_model_file_open(&o->file, o->path, o->max_bytes, &job->watch, &job->error)
+                   : dtp_model_file_from_bytes(&o->file, o->bytes, o->size, o->max_bytes, &job->watch, &job->error);
 }
 
 static deeptepp_status pack_layer(opening *o, int member, int layer, dtp_job *job)
@@ -64,8 +64,10 @@ static deeptepp_status pack_layer(opening *o, int member, int layer, dtp_job *jo
     float *weights, *bias;
     deeptepp_status status =
         dtp_arch_fold(&o->model->arch, &o->model->network, &o->file.file, member, layer, &weights, &bias, &job->error);
-    if (status == DEEPTEPP_OK && !atomic_load(&job->cancelled))
-        status = dtp_weights_set(o->model->members[member], layer, weights, bias, &job->cancelled, &job->error);
+    if (status == DEEPTEPP_OK)
+        status = dtp_watch_ask(&job->watch, &job->error);
+    if (status == DEEPTEPP_OK)
+        status = dtp_weights_set(o->model->members[member], layer, weights, bias, &job->watch, &job->error);
     free(weights);
     free(bias);
     return status;
@@ -77,12 +79,10 @@ static deeptepp_status pack_member(opening *o, int member, dtp_job *job)
     const dtp_graph *graph = &o->model->arch.graph;
     deeptepp_status status = DEEPTEPP_OK;
     for (int layer = 0; layer < graph->n_layers && status == DEEPTEPP_OK; layer++) {
-        if (atomic_load(&job->cancelled))
-            status = dtp_fail(&job->error, DEEPTEPP_ERR_CANCELLED, "cancelled");
-        else if (graph->layers[layer].op == DTP_CONVOLUTION)
+        int done = 1000 * (member * graph->n_layers + layer) / (o->model->network.n_members * graph->n_layers);
+        status = dtp_watch_step(&job->watch, done, &job->error);
+        if (status == DEEPTEPP_OK && graph->layers[layer].op == DTP_CONVOLUTION)
             status = pack_layer(o, member, layer, job);
-        atomic_store(&job->permille, 1000 * (member * graph->n_layers + layer + 1) /
-                                         (o->model->network.n_members * graph->n_layers));
     }
     return status;
 }
@@ -92,7 +92,7 @@ static deeptepp_status pack(void *argument, dtp_job *job)
     opening *o = argument;
     deeptepp_model *model = o->model;
     dtp_plan *plan;
-    deeptepp_status status = dtp_plan_new(&plan, &model->arch.graph, model->recipe.n_views, NULL, &job->cancelled,
+    deeptepp_status status = dtp_plan_new(&plan, &model->arch.graph, model->recipe.n_views, NULL, &job->watch,
                                           &job->error);
     if (status != DEEPTEPP_OK)
         return status;
@@ -156,19 +156,21 @@ static deeptepp_status check_digest(const char *found, const char *expected, dee
                     expected);
 }
 
-static deeptepp_status make(deeptepp_model *model, opening *o, dtp_worker *worker, const deeptepp_callbacks *callbacks,
+static deeptepp_status make(deeptepp_model *model, opening *o, dtp_worker *worker, dtp_watch *watch,
                             deeptepp_error *error)
 {
     deeptepp_status status;
-    DTP_TRY(dtp_worker_run_part(worker, read_file, o, callbacks, 0, READING, error));
+    dtp_watch_part(watch, 0, READING);
+    DTP_TRY(dtp_worker_run(worker, read_file, o, watch, error));
     DTP_TRY(check_digest(o->file.sha256, o->expected_sha256, error));
     model->description = o->file.description;
     o->file.description = NULL;
     memcpy(model->sha256, o->file.sha256, sizeof model->sha256);
     DTP_TRY(parse_description(model, error));
-    DTP_TRY(build(model, &o->file.file, callbacks, error));
+    DTP_TRY(build(model, &o->file.file, &watch->callbacks, error));
     o->model = model;
-    DTP_TRY(dtp_worker_run_part(worker, pack, o, callbacks, READING, 1000, error));
+    dtp_watch_part(watch, READING, 1000);
+    DTP_TRY(dtp_worker_run(worker, pack, o, watch, error));
     DTP_TRY(describe(model, &o->file.file, error));
 fail:
     dtp_model_file_close(&o->file);
@@ -178,7 +180,7 @@ fail:
 }
 
 static deeptepp_status make_on_worker(deeptepp_model **out, opening *o, int threads,
-                                      const deeptepp_callbacks *callbacks, deeptepp_error *error)
+                                      dtp_watch *watch, deeptepp_error *error)
 {
     dtp_worker *worker;
     deeptepp_model *model = calloc(1, sizeof *model);
@@ -188,7 +190,7 @@ static deeptepp_status make_on_worker(deeptepp_model **out, opening *o, int thre
     deeptepp_status status = dtp_worker_start(&worker, threads, error);
     if (status == DEEPTEPP_OK) {
         model->threads = dtp_worker_threads(worker);
-        status = make(model, o, worker, callbacks, error);
+        status = make(model, o, worker, watch, error);
     }
     dtp_worker_stop(worker);
     if (status == DEEPTEPP_OK)
@@ -238,7 +240,7 @@ static deeptepp_status open_model(deeptepp_model **out, opening o, const deeptep
     o.max_bytes = read.max_file_bytes;
     o.expected_sha256 = read.expected_sha256;
     dtp_call_begin(&call, &callbacks);
-    status = make_on_worker(out, &o, read.threads, &call.callbacks, error);
+    status = make_on_worker(out, &o, read.threads, &call.watch, error);
     dtp_call_end(&call);
     return status;
 }

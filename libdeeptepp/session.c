@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "base/call.h"
+#include "base/worker.h"
 #include "result.h"
 
 /* What the compute thread works on lives here and not on the caller's stack: after a cancelled call it may still be
@@ -34,7 +35,7 @@ static deeptepp_status enter(deeptepp_session *session, deeptepp_error *error)
     if (atomic_flag_test_and_set(&session->busy))
         return dtp_fail(error, DEEPTEPP_ERR_BUSY, "session is in use by another thread: make one session a thread");
     dtp_call_begin(&session->call, &session->callbacks);
-    deeptepp_status status = dtp_worker_wait(session->worker, &session->call.callbacks, error);
+    deeptepp_status status = dtp_worker_wait(session->worker, &session->call.watch, error);
     if (status != DEEPTEPP_OK)
         leave(session);
     return status;
@@ -57,29 +58,28 @@ static deeptepp_status prepare_job(void *argument, dtp_job *job)
     const deeptepp_model *model = session->model;
     dtp_plan *plan;
     deeptepp_status status =
-        dtp_plan_new(&plan, &model->arch.graph, model->recipe.n_views, model->members[0], &job->cancelled, &job->error);
+        dtp_plan_new(&plan, &model->arch.graph, model->recipe.n_views, model->members[0], &job->watch, &job->error);
     if (status != DEEPTEPP_OK)
         return status;
-    status = dtp_net_new(&session->net, plan, job, &job->error);
+    status = dtp_net_new(&session->net, plan, &job->watch, &job->error);
     if (status != DEEPTEPP_OK)
         dtp_plan_free(plan);
     return status;
 }
 
-/* Progress goes to `to` thousandths. */
-static deeptepp_status make_views(deeptepp_session *session, dtp_job *job, int to)
+static deeptepp_status make_views(deeptepp_session *session, dtp_job *job)
 {
     deeptepp_status status = dtp_study_make(&session->study, session->patient, &session->model->recipe,
-                                            &session->warnings, &job->cancelled, &job->error);
+                                            &session->warnings, &job->watch, &job->error);
     if (status == DEEPTEPP_OK)
         status = dtp_preprocess(&session->study, dtp_net_input(session->net), &session->actions, &session->warnings,
-                                job, to, &job->error);
+                                &job->watch, &job->error);
     return status;
 }
 
 static deeptepp_status preprocess_job(void *argument, dtp_job *job)
 {
-    return make_views(argument, job, 1000);
+    return make_views(argument, job);
 }
 
 static deeptepp_status run_members(deeptepp_session *session, dtp_job *job)
@@ -88,16 +88,18 @@ static deeptepp_status run_members(deeptepp_session *session, dtp_job *job)
     int members = model->network.n_members, span = 1000 - VIEWS_PERMILLE;
     size_t each = dtp_model_logits(model) / (size_t)members;
     deeptepp_status status = DEEPTEPP_OK;
-    for (int m = 0; m < members && status == DEEPTEPP_OK; m++)
-        status =
-            dtp_net_run(session->net, model->members[m], session->logits + each * (size_t)m, job,
-                        VIEWS_PERMILLE + span * m / members, VIEWS_PERMILLE + span * (m + 1) / members, &job->error);
+    for (int m = 0; m < members && status == DEEPTEPP_OK; m++) {
+        dtp_watch_part(&job->watch, VIEWS_PERMILLE + span * m / members, VIEWS_PERMILLE + span * (m + 1) / members);
+        status = dtp_net_run(session->net, model->members[m], session->logits + each * (size_t)m, &job->watch,
+                             &job->error);
+    }
     return status;
 }
 
 static deeptepp_status score_job(void *argument, dtp_job *job)
 {
-    deeptepp_status status = make_views(argument, job, VIEWS_PERMILLE);
+    dtp_watch_part(&job->watch, 0, VIEWS_PERMILLE);
+    deeptepp_status status = make_views(argument, job);
     /* From here on only the session's own memory is read: a cancelled caller need not wait for the layer in hand. */
     atomic_store(&job->detached_ok, true);
     return status == DEEPTEPP_OK ? run_members(argument, job) : status;
@@ -158,7 +160,7 @@ static void log_start(const deeptepp_session *session)
     dtp_backend_version(backend, sizeof backend);
     dtp_format(line, sizeof line, "session: %d threads, %s, %s, %.0f MB with the model", session->model->threads,
                backend, dtp_backend_isa(), 1e-6 * (double)session->model->memory);
-    dtp_log(&session->call.callbacks, DEEPTEPP_LOG_INFO, line);
+    dtp_log(&session->call.watch.callbacks, DEEPTEPP_LOG_INFO, line);
 }
 
 static void log_slow_layers(const deeptepp_session *session)
@@ -167,7 +169,7 @@ static void log_slow_layers(const deeptepp_session *session)
     char line[200];
     for (int i = 0; session->callbacks.log && (layer = dtp_net_slow_layer(session->net, i, &implementation)); i++) {
         dtp_format(line, sizeof line, "layer %s runs on the backend's slow path %s", layer, implementation);
-        dtp_log(&session->call.callbacks, DEEPTEPP_LOG_INFO, line);
+        dtp_log(&session->call.watch.callbacks, DEEPTEPP_LOG_INFO, line);
     }
 }
 
@@ -179,7 +181,7 @@ static deeptepp_status prepare(deeptepp_session *session, deeptepp_error *error)
         return dtp_fail_memory(error, "logits", logits * sizeof *session->logits);
     deeptepp_status status = dtp_worker_start(&session->worker, session->model->threads, error);
     if (status == DEEPTEPP_OK)
-        status = dtp_worker_run(session->worker, prepare_job, session, &session->call.callbacks, error);
+        status = dtp_worker_run(session->worker, prepare_job, session, &session->call.watch, error);
     if (status != DEEPTEPP_OK)
         return status;
     log_start(session);
@@ -224,7 +226,7 @@ void deeptepp_session_free(deeptepp_session *session)
 static void log_warnings(const deeptepp_session *session)
 {
     for (int i = 0; i < session->warnings.count; i++)
-        dtp_log(&session->call.callbacks, DEEPTEPP_LOG_WARNING, session->warnings.items[i].message);
+        dtp_log(&session->call.watch.callbacks, DEEPTEPP_LOG_WARNING, session->warnings.items[i].message);
 }
 
 static deeptepp_status make_result(deeptepp_session *session, deeptepp_result **out, deeptepp_error *error)
@@ -248,7 +250,7 @@ static deeptepp_status score(deeptepp_session *session, deeptepp_result **out, d
     deeptepp_status status = dtp_risk_covariates(&session->model->risk, session->patient, session->covariates,
                                                  &session->warnings, error);
     if (status == DEEPTEPP_OK)
-        status = dtp_worker_run(session->worker, score_job, session, &session->call.callbacks, error);
+        status = dtp_worker_run(session->worker, score_job, session, &session->call.watch, error);
     if (status == DEEPTEPP_OK)
         status = make_result(session, out, error);
     if (status == DEEPTEPP_OK)
@@ -294,7 +296,7 @@ deeptepp_status deeptepp_session_preprocess(deeptepp_session *session, const dee
         return status;
     session->patient = patient;
     session->warnings.count = 0;
-    status = dtp_worker_run(session->worker, preprocess_job, session, &session->call.callbacks, error);
+    status = dtp_worker_run(session->worker, preprocess_job, session, &session->call.watch, error);
     if (status == DEEPTEPP_OK) {
         memcpy(out, dtp_net_input(session->net), count * sizeof *out);
         log_warnings(session);
@@ -338,7 +340,7 @@ deeptepp_status deeptepp_session_self_test(deeptepp_session *session, double *ex
     deeptepp_status status = enter(session, error);
     if (status != DEEPTEPP_OK)
         return status;
-    status = dtp_worker_run(session->worker, self_test_job, session, &session->call.callbacks, error);
+    status = dtp_worker_run(session->worker, self_test_job, session, &session->call.watch, error);
     if (status == DEEPTEPP_OK) {
         *expected = session->model->risk.self_test_score;
         *found = self_test_score(session);

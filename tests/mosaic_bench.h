@@ -109,18 +109,17 @@ static inline deeptepp_volume *make_volume(const picture *p, deeptepp_type type,
     return volume;
 }
 
-static inline deeptepp_status run_study(bench *b, const deeptepp_case *patient, dtp_job *job)
+static inline deeptepp_status run_study(bench *b, const deeptepp_case *patient, dtp_watch *watch)
 {
     dtp_study study;
-    atomic_bool never = false;
     b->warnings.count = 0;
-    deeptepp_status status = dtp_study_make(&study, patient, &b->recipe, &b->warnings, &never, &b->error);
-    return status == DEEPTEPP_OK ? dtp_preprocess(&study, b->tensor, &b->actions, &b->warnings, job, 1000, &b->error)
+    deeptepp_status status = dtp_study_make(&study, patient, &b->recipe, &b->warnings, watch, &b->error);
+    return status == DEEPTEPP_OK ? dtp_preprocess(&study, b->tensor, &b->actions, &b->warnings, watch, &b->error)
                                  : status;
 }
 
 /* spoil: NULL, or what is done to the image's voxels once they were checked. */
-static inline deeptepp_status run_spoiled(bench *b, dtp_job *job, void (*spoil)(void *voxels))
+static inline deeptepp_status run_spoiled(bench *b, dtp_watch *watch, void (*spoil)(void *voxels))
 {
     deeptepp_case *patient = NULL;
     void *image = store(&b->image, b->image_type), *mask = store(&b->mask, b->mask_type);
@@ -137,7 +136,7 @@ static inline deeptepp_status run_spoiled(bench *b, dtp_job *job, void (*spoil)(
     b->count = (size_t)b->recipe.n_views * DTP_TILES * DTP_TILE_SIZE;
     b->tensor = calloc(b->count, sizeof *b->tensor);
     assert_non_null(b->tensor);
-    deeptepp_status status = run_study(b, patient, job);
+    deeptepp_status status = run_study(b, patient, watch);
     deeptepp_case_free(patient);
     deeptepp_volume_free(volumes[0]);
     deeptepp_volume_free(volumes[1]);
@@ -148,8 +147,7 @@ static inline deeptepp_status run_spoiled(bench *b, dtp_job *job, void (*spoil)(
 
 static inline deeptepp_status run(bench *b)
 {
-    dtp_job job = {.cancelled = false};
-    return run_spoiled(b, &job, NULL);
+    return run_spoiled(b, NULL, NULL);
 }
 
 static inline void run_well(bench *b)

@@ -2,6 +2,7 @@
 #ifndef NET_RUNNER_H
 #define NET_RUNNER_H
 
+#include "../libdeeptepp/base/worker.h"
 #include "../libdeeptepp/nn/net.h"
 #include "../libdeeptepp/nn/weights.h"
 
@@ -43,7 +44,7 @@ static inline deeptepp_status net_runner_job(void *argument, dtp_job *job)
     DTP_TRY(dtp_net_new(&net, plan, NULL, &job->error));
     plan = NULL;
     memcpy(dtp_net_input(net), runner->input, net_runner_inputs(runner) * sizeof *runner->input);
-    DTP_TRY(dtp_net_run(net, weights, runner->output, job, 0, 1000, &job->error));
+    DTP_TRY(dtp_net_run(net, weights, runner->output, &job->watch, &job->error));
 fail:
     dtp_net_free(net);
     dtp_weights_free(weights);

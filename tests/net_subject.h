@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "../libdeeptepp/arch/arch.h"
+#include "../libdeeptepp/base/worker.h"
 #include "../libdeeptepp/nn/plan.h"
 #include "json_subject.h"
 #include "reference_net.h"
@@ -136,7 +137,7 @@ static inline void *cancel_later(void *argument)
     canceller *c = argument;
     const struct timespec time = {.tv_nsec = 1000 * c->us};
     nanosleep(&time, NULL);
-    atomic_store(&c->job->cancelled, true);
+    atomic_store(&c->job->watch.cancelled, true);
     return NULL;
 }
 
@@ -144,8 +145,8 @@ static inline deeptepp_status new_net(subject *s, dtp_job *job)
 {
     canceller c = {.job = job, .us = s->cancel_us};
     bool later = s->cancel_us > 0 && pthread_create(&c.thread, NULL, cancel_later, &c) == 0;
-    atomic_store(&job->cancelled, s->cancelled);
-    deeptepp_status status = dtp_net_new(&s->net, s->plan, job, &job->error);
+    atomic_store(&job->watch.cancelled, s->cancelled);
+    deeptepp_status status = dtp_net_new(&s->net, s->plan, &job->watch, &job->error);
     if (later)
         pthread_join(c.thread, NULL);
     return status;
@@ -169,8 +170,8 @@ static inline deeptepp_status run_job(void *argument, dtp_job *job)
 {
     subject *s = argument;
     memcpy(dtp_net_input(s->net), s->input, (size_t)s->batch * image_size(s) * sizeof *s->input);
-    atomic_store(&job->cancelled, s->cancelled);
-    return dtp_net_run(s->net, s->weights[s->member], s->logits, job, 0, 1000, &job->error);
+    atomic_store(&job->watch.cancelled, s->cancelled);
+    return dtp_net_run(s->net, s->weights[s->member], s->logits, &job->watch, &job->error);
 }
 
 static inline void make_net(subject *s, int64_t batch)

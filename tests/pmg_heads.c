@@ -2,6 +2,7 @@
  * view}. INPUT is raw float32 in C order of the model's input shape. */
 #include <stdio.h>
 
+#include "base/worker.h"
 #include "model.h"
 
 typedef struct run {
@@ -31,7 +32,7 @@ static deeptepp_status execute(void *argument, dtp_job *job)
         dtp_plan_new(&plan, &r->model->arch.graph, r->model->recipe.n_views, r->model->members[0], NULL, &job->error));
     DTP_TRY(dtp_net_new(&net, plan, NULL, &job->error));
     DTP_TRY(read_input(r, dtp_net_input(net), &job->error));
-    DTP_TRY(dtp_net_run(net, r->model->members[0], r->logits, job, 0, 1000, &job->error));
+    DTP_TRY(dtp_net_run(net, r->model->members[0], r->logits, &job->watch, &job->error));
 fail:
     dtp_net_free(net);
     return status;

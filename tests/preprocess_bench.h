@@ -81,7 +81,7 @@ static inline deeptepp_case *make_case(const bench *b)
     return patient;
 }
 
-static inline deeptepp_status run_job(bench *b, dtp_job *job)
+static inline deeptepp_status run_watched(bench *b, dtp_watch *watch)
 {
     const dtp_recipe *r = &b->recipe;
     dtp_study study;
@@ -91,18 +91,16 @@ static inline deeptepp_status run_job(bench *b, dtp_job *job)
     assert_non_null(b->tensor);
     b->warnings.count = 0;
     deeptepp_case *patient = make_case(b);
-    atomic_bool never = false;
-    deeptepp_status status = dtp_study_make(&study, patient, r, &b->warnings, &never, &b->error);
+    deeptepp_status status = dtp_study_make(&study, patient, r, &b->warnings, watch, &b->error);
     if (status == DEEPTEPP_OK)
-        status = dtp_preprocess(&study, b->tensor, &b->actions, &b->warnings, job, 1000, &b->error);
+        status = dtp_preprocess(&study, b->tensor, &b->actions, &b->warnings, watch, &b->error);
     deeptepp_case_free(patient);
     return status;
 }
 
 static inline deeptepp_status run(bench *b)
 {
-    dtp_job job = {.cancelled = false};
-    return run_job(b, &job);
+    return run_watched(b, NULL);
 }
 
 static inline void run_well(bench *b)

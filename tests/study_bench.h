@@ -57,8 +57,7 @@ static inline void free_bench(bench *b)
 
 static inline deeptepp_status make_study(bench *b, const deeptepp_case *patient)
 {
-    atomic_bool cancelled = false;
-    return dtp_study_make(&b->study, patient, &b->recipe, &b->warnings, &cancelled, &b->error);
+    return dtp_study_make(&b->study, patient, &b->recipe, &b->warnings, NULL, &b->error);
 }
 
 static inline deeptepp_case *make_case(void)

@@ -276,13 +276,12 @@ static void free_bench(bench *b)
 static void assert_image_mapping(const bench *b, int first, int last)
 {
     dtp_mapping mapping;
-    atomic_bool cancelled = false;
     double values[2 * 13 * 11 * 7];
     size_t count = 0;
     for (int c = first; c <= last; c++)
         for (size_t n = 0; n < picture_count(&b->pictures[c]); n++)
             values[count++] = b->pictures[c].values[n];
-    assert_int_equal(dtp_mapping_of_images(&mapping, &b->study, first, last, &cancelled, NULL), DEEPTEPP_OK);
+    assert_int_equal(dtp_mapping_of_images(&mapping, &b->study, first, last, NULL, NULL), DEEPTEPP_OK);
     float probes[] = {-500, 0, 100, 555.5f, 800, 2000};
     for (int i = 0; i < 6; i++) {
         double x = (double)probes[i], wanted = expected(&b->recipe, values, count, x);
@@ -312,7 +311,7 @@ static void the_order_of_values_costs_no_time(void **state)
 static void every_rule_can_be_cancelled(void **state)
 {
     (void)state;
-    atomic_bool cancelled = true;
+    dtp_watch cancelled = {.cancelled = true};
     const float values[] = {1, 2, 3};
     for (size_t rule = 1; rule < DTP_COUNT(RULES); rule++) {
         dtp_mapping mapping;
@@ -343,10 +342,9 @@ static void a_constant_image_is_named(void **state)
         bench *b = make_bench(RULES[rule], "'image'");
         dtp_mapping mapping;
         deeptepp_error error = {0};
-        atomic_bool cancelled = false;
         for (size_t n = 0; n < picture_count(&b->pictures[1]); n++)
             b->pictures[1].values[n] = 17;
-        assert_int_equal(dtp_mapping_of_images(&mapping, &b->study, 1, 1, &cancelled, &error),
+        assert_int_equal(dtp_mapping_of_images(&mapping, &b->study, 1, 1, NULL, &error),
                          DEEPTEPP_ERR_IMAGE_CONSTANT);
         assert_non_null(strstr(error.message, "\"post\""));
         free_bench(b);
@@ -359,7 +357,7 @@ static void a_cancelled_pass_over_an_image_says_so(void **state)
     for (size_t rule = 1; rule < 4; rule++) {
         bench *b = make_bench(RULES[rule], "'image'");
         dtp_mapping mapping;
-        atomic_bool cancelled = true;
+        dtp_watch cancelled = {.cancelled = true};
         assert_int_equal(dtp_mapping_of_images(&mapping, &b->study, 0, 1, &cancelled, NULL), DEEPTEPP_ERR_CANCELLED);
         free_bench(b);
     }
@@ -374,7 +372,7 @@ static void a_cancelled_pass_does_not_go_on_row_by_row(void **state)
     for (size_t rule = 1; rule < 4; rule++) {
         bench *b = make_bench(RULES[rule], "'image'");
         dtp_mapping mapping;
-        atomic_bool cancelled = true;
+        dtp_watch cancelled = {.cancelled = true};
         b->study.images[0] = &endless;
         assert_int_equal(dtp_mapping_of_images(&mapping, &b->study, 0, 0, &cancelled, NULL), DEEPTEPP_ERR_CANCELLED);
         free_bench(b);
@@ -386,11 +384,10 @@ static void a_huge_offset_of_an_image_costs_no_precision(void **state)
     (void)state;
     bench *b = make_bench("{'rule': 'zscore'}", "'image'");
     dtp_mapping mapping;
-    atomic_bool cancelled = false;
     double spread = sd_of(b->pictures[0].values, picture_count(&b->pictures[0]));
     for (size_t n = 0; n < picture_count(&b->pictures[0]); n++)
         b->pictures[0].values[n] += 1e9;
-    assert_int_equal(dtp_mapping_of_images(&mapping, &b->study, 0, 0, &cancelled, NULL), DEEPTEPP_OK);
+    assert_int_equal(dtp_mapping_of_images(&mapping, &b->study, 0, 0, NULL, NULL), DEEPTEPP_OK);
     assert_true(fabs(mapping.gain * spread - 1) < 1e-7);
     free_bench(b);
 }

@@ -173,7 +173,7 @@ static void a_cancelled_search_ends_whatever_the_size(void **state)
     for (int n = 0; n < 2; n++) {
         deeptepp_volume mask = {.type = DEEPTEPP_UINT8, .data = &nothing, .slope = 1};
         dtp_study study = {.mask = &mask};
-        atomic_bool cancelled = true;
+        dtp_watch cancelled = {.cancelled = true};
         memcpy(mask.dims, endless[n], sizeof mask.dims);
         assert_int_equal(dtp_mask_find(&study, 0, &cancelled, NULL), DEEPTEPP_ERR_CANCELLED);
     }

@@ -71,15 +71,15 @@ static void a_cancelled_reading_gives_nothing(void **state)
 {
     (void)state;
     dtp_model_file out;
-    dtp_job job = {.cancelled = true};
+    dtp_watch watch = {.cancelled = true, .to = 1000};
     file_bytes file = good_model();
     write_file(&file);
     memset(&out, 0xff, sizeof out);
-    check_failure(&out, dtp_model_file_open(&out, path, 0, &job, &error), DEEPTEPP_ERR_CANCELLED, "cancelled");
+    check_failure(&out, dtp_model_file_open(&out, path, 0, &watch, &error), DEEPTEPP_ERR_CANCELLED, "cancelled");
     memset(&out, 0xff, sizeof out);
-    check_failure(&out, dtp_model_file_from_bytes(&out, file.data, file.size, 0, &job, &error), DEEPTEPP_ERR_CANCELLED,
-                  "cancelled");
-    assert_int_equal(job.permille, 0);
+    check_failure(&out, dtp_model_file_from_bytes(&out, file.data, file.size, 0, &watch, &error),
+                  DEEPTEPP_ERR_CANCELLED, "cancelled");
+    assert_int_equal(watch.permille, 0);
     free(file.data);
 }
 
@@ -107,10 +107,11 @@ static void path_and_memory_give_the_same_model(void **state)
     check_good(&model, &file);
     dtp_model_file_close(&model);
     assert_empty(&model);
-    dtp_job job = {.cancelled = false};
-    assert_int_equal(dtp_model_file_from_bytes(&model, file.data, file.size, 0, &job, NULL), DEEPTEPP_OK);
+    dtp_watch watch;
+    dtp_watch_start(&watch, NULL);
+    assert_int_equal(dtp_model_file_from_bytes(&model, file.data, file.size, 0, &watch, NULL), DEEPTEPP_OK);
     check_good(&model, &file);
-    assert_int_equal(job.permille, 1000);
+    assert_int_equal(watch.permille, 1000);
     dtp_model_file_close(&model);
     dtp_model_file_close(NULL);
     free(file.data);

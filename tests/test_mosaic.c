@@ -270,8 +270,8 @@ static void cancelling_ends_it(void **state)
 {
     (void)state;
     bench *b = make_bench(PLAIN(VIEWS), VECTOR(40, 40, 40), VECTOR(5, 5, 5), VECTOR(35, 35, 35));
-    dtp_job job = {.cancelled = true};
-    assert_int_equal(run_spoiled(b, &job, NULL), DEEPTEPP_ERR_CANCELLED);
+    dtp_watch watch = {.cancelled = true};
+    assert_int_equal(run_spoiled(b, &watch, NULL), DEEPTEPP_ERR_CANCELLED);
     free_bench(b);
 }
 

@@ -75,7 +75,7 @@ static void a_cancelled_net_is_not_made_and_not_run(void **state)
     subject s;
     deeptepp_error error;
     dtp_plan *plan = (dtp_plan *)&s;
-    const atomic_bool yes = true;
+    dtp_watch yes = {.cancelled = true};
     (void)state;
     begin(&s, &staged, 1);
     assert_int_equal(dtp_plan_new(&plan, &s.arch.graph, 1, NULL, &yes, &error), DEEPTEPP_ERR_CANCELLED);

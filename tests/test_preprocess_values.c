@@ -166,11 +166,10 @@ static void voxels_that_became_nan_are_refused(void **state)
     bench *b = make_bench(RECIPE_WITH("size", "[8, 8, 8]"));
     deeptepp_case *patient = make_case(b);
     dtp_study study;
-    dtp_job job = {.cancelled = false};
     float tensor[512];
-    assert_int_equal(dtp_study_make(&study, patient, &b->recipe, &b->warnings, &job.cancelled, NULL), DEEPTEPP_OK);
+    assert_int_equal(dtp_study_make(&study, patient, &b->recipe, &b->warnings, NULL, NULL), DEEPTEPP_OK);
     *picture_at(&b->images[0], 16, 14, 10) = NAN;
-    assert_int_equal(dtp_preprocess(&study, tensor, &b->actions, &b->warnings, &job, 1000, &b->error),
+    assert_int_equal(dtp_preprocess(&study, tensor, &b->actions, &b->warnings, NULL, &b->error),
                      DEEPTEPP_ERR_VOLUME_NONFINITE);
     deeptepp_case_free(patient);
     free_bench(b);
@@ -201,8 +200,8 @@ static void a_cancelled_run_says_so(void **state)
     (void)state;
     for (size_t rule = 0; rule < DTP_COUNT(INTENSITIES); rule++) {
         bench *b = make_bench(RECIPE_WITH(LARGE, "channels", "['pre', 'post']", "intensity", INTENSITIES[rule]));
-        dtp_job job = {.cancelled = true};
-        assert_int_equal(run_job(b, &job), DEEPTEPP_ERR_CANCELLED);
+        dtp_watch watch = {.cancelled = true};
+        assert_int_equal(run_watched(b, &watch), DEEPTEPP_ERR_CANCELLED);
         run_well(b);
         free_bench(b);
     }
@@ -211,7 +210,7 @@ static void a_cancelled_run_says_so(void **state)
 /* Cancels as soon as a normalised value is seen, all of which are below 0; the image's are above. */
 typedef struct spoiler {
     const volatile float *value;
-    dtp_job job;
+    dtp_watch watch;
     atomic_bool over;
 } spoiler;
 
@@ -220,7 +219,7 @@ static void *wait_and_cancel(void *argument)
     spoiler *s = argument;
     while (!(*s->value < 0) && !atomic_load(&s->over))
         ;
-    atomic_store(&s->job.cancelled, true);
+    atomic_store(&s->watch.cancelled, true);
     return NULL;
 }
 
@@ -230,10 +229,10 @@ static deeptepp_status cancel_while_normalising(bench *b, float *tensor)
     pthread_t thread;
     spoiler s = {.value = tensor};
     deeptepp_case *patient = make_case(b);
-    assert_int_equal(dtp_study_make(&study, patient, &b->recipe, &b->warnings, &s.job.cancelled, NULL), DEEPTEPP_OK);
+    assert_int_equal(dtp_study_make(&study, patient, &b->recipe, &b->warnings, &s.watch, NULL), DEEPTEPP_OK);
     tensor[0] = 0;
     assert_int_equal(pthread_create(&thread, NULL, wait_and_cancel, &s), 0);
-    deeptepp_status status = dtp_preprocess(&study, tensor, &b->actions, &b->warnings, &s.job, 1000, &b->error);
+    deeptepp_status status = dtp_preprocess(&study, tensor, &b->actions, &b->warnings, &s.watch, &b->error);
     atomic_store(&s.over, true);
     pthread_join(thread, NULL);
     deeptepp_case_free(patient);

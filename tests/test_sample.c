@@ -14,8 +14,7 @@
 
 static int64_t sample(const deeptepp_volume *volume, const dtp_grid *grid, const dtp_recipe *recipe, float *out)
 {
-    atomic_bool cancelled = false;
-    return dtp_sample(volume, grid, recipe, &cancelled, out);
+    return dtp_sample(volume, grid, recipe, out, NULL);
 }
 
 static float *make_cube(const dtp_recipe *r)
@@ -284,9 +283,9 @@ static void a_cancelled_call_samples_nothing_more(void **state)
     dtp_recipe r = RECIPE_WITH("size", "[8, 8, 8]");
     picture p = make_picture(9, 7, 5);
     float cube[512] = {[100] = 42};
-    atomic_bool cancelled = true;
+    dtp_watch cancelled = {.cancelled = true};
     stored s = store_picture(&p, DEEPTEPP_UINT8, 0, 0, 1, 0);
-    dtp_sample(s.volume, &OBLIQUE, &r, &cancelled, cube);
+    dtp_sample(s.volume, &OBLIQUE, &r, cube, &cancelled);
     assert_true(cube[100] == 42);
     free_stored(&s);
     free(p.values);

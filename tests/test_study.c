@@ -145,7 +145,7 @@ static void a_cancelled_search_says_so(void **state)
     (void)state;
     bench *b = make_bench();
     deeptepp_case *patient = make_case();
-    atomic_bool cancelled = true;
+    dtp_watch cancelled = {.cancelled = true};
     add_image(patient, NULL, &b->image);
     add_mask(patient, &b->mask, 0);
     assert_int_equal(dtp_study_make(&b->study, patient, &b->recipe, &b->warnings, &cancelled, &b->error),

@@ -287,7 +287,7 @@ static void the_search_for_a_bad_voxel_can_be_cancelled(void **state)
 
 /* Its own flag is set at the third block. */
 typedef struct visitor {
-    atomic_bool cancelled;
+    dtp_watch watch;
     int blocks;
 } visitor;
 
@@ -296,7 +296,7 @@ static void visit(void *state, const double *block, int64_t n, const int64_t at[
     visitor *v = state;
     assert_true(n >= 1 && n <= DTP_BLOCK && at[0] + at[1] + at[2] >= v->blocks && block[n - 1] == 7);
     if (++v->blocks == 3)
-        atomic_store(&v->cancelled, true);
+        atomic_store(&v->watch.cancelled, true);
 }
 
 /* One voxel of memory, seen without end: in one row or in as many. */
@@ -308,7 +308,7 @@ static void a_visit_ends_within_a_row_and_between_rows(void **state)
         deeptepp_volume volume = {.type = DEEPTEPP_UINT8, .data = &(const uint8_t){7}, .slope = 1};
         visitor v = {.blocks = 0};
         memcpy(volume.dims, endless[n], sizeof volume.dims);
-        assert_false(dtp_volume_visit(&volume, &v.cancelled, visit, &v));
+        assert_false(dtp_volume_visit(&volume, visit, &v, &v.watch));
         assert_int_equal(v.blocks, 3);
     }
 }

@@ -38,12 +38,13 @@ static int hear_cancel(void *user)
     return 1;
 }
 
-static deeptepp_callbacks listen_to(listener *l, double cancel_after_s)
+static dtp_watch listen_to(listener *l, double cancel_after_s)
 {
     *l = (listener){.caller = pthread_self(), .last = -1, .asked_at = seconds_now()};
     l->cancel_after = cancel_after_s > 0 ? seconds_now() + cancel_after_s : 0;
-    return (deeptepp_callbacks){
-        .struct_size = sizeof(deeptepp_callbacks), .progress = hear_progress, .cancel = hear_cancel, .user = l};
+    dtp_watch watch;
+    dtp_watch_start(&watch, &(deeptepp_callbacks){.progress = hear_progress, .cancel = hear_cancel, .user = l});
+    return watch;
 }
 
 /* ---- jobs ---- */
@@ -66,9 +67,9 @@ static deeptepp_status work_job(void *argument, dtp_job *job)
     while (seconds_now() < end && status == DEEPTEPP_OK) {
         sleep_ms(1);
         int permille = (int)(1000 * (seconds_now() - start) / (end - start));
-        atomic_store(&job->permille, permille < 1000 ? permille : 1000);
-        if (w->obeys && atomic_load(&job->cancelled))
-            status = dtp_fail(&job->error, DEEPTEPP_ERR_CANCELLED, "cancelled");
+        dtp_watch_tell(&job->watch, permille < 1000 ? permille : 1000);
+        if (w->obeys)
+            status = dtp_watch_ask(&job->watch, &job->error);
     }
     atomic_fetch_add(&w->ended, 1);
     atomic_fetch_sub(&w->running, 1);
@@ -106,8 +107,8 @@ static void progress_rises_to_one_on_the_callers_thread(void **state)
     listener l;
     (void)state;
     dtp_worker *worker = start_worker(2);
-    deeptepp_callbacks callbacks = listen_to(&l, 0);
-    run_job(worker, work_job, &w, &callbacks);
+    dtp_watch watch = listen_to(&l, 0);
+    run_job(worker, work_job, &w, &watch);
     dtp_worker_stop(worker);
     assert_int_equal(l.strangers, 0);
     assert_int_equal(l.falls, 0);
@@ -122,8 +123,8 @@ static void a_short_jobs_progress_ends_at_one(void **state)
     dtp_worker *worker = start_worker(1);
     for (int i = 0; i < 100; i++) {
         listener l;
-        deeptepp_callbacks callbacks = listen_to(&l, 0);
-        run_job(worker, count_job, &count, &callbacks);
+        dtp_watch watch = listen_to(&l, 0);
+        run_job(worker, count_job, &count, &watch);
         assert_true(l.last == 1);
         assert_int_equal(l.falls, 0);
     }
@@ -136,8 +137,8 @@ static void a_failed_jobs_progress_does_not_end_at_one(void **state)
     listener l;
     (void)state;
     dtp_worker *worker = start_worker(1);
-    deeptepp_callbacks callbacks = listen_to(&l, 0);
-    assert_int_equal(dtp_worker_run(worker, failing_job, text, &callbacks, NULL), DEEPTEPP_ERR_MASK_EMPTY);
+    dtp_watch watch = listen_to(&l, 0);
+    assert_int_equal(dtp_worker_run(worker, failing_job, text, &watch, NULL), DEEPTEPP_ERR_MASK_EMPTY);
     assert_true(l.last < 1);
     dtp_worker_stop(worker);
 }
@@ -149,8 +150,8 @@ static void the_cancel_callback_is_asked_often(void **state)
     listener l;
     (void)state;
     dtp_worker *worker = start_worker(1);
-    deeptepp_callbacks callbacks = listen_to(&l, 0);
-    run_job(worker, work_job, &w, &callbacks);
+    dtp_watch watch = listen_to(&l, 0);
+    run_job(worker, work_job, &w, &watch);
     dtp_worker_stop(worker);
     assert_true(l.asked >= 20);
     assert_true(l.longest_gap < 0.2);
@@ -165,8 +166,8 @@ static void a_cancelled_call_returns_within_200_ms(void **state)
         deeptepp_error error;
         listener l;
         dtp_worker *worker = start_worker(1);
-        deeptepp_callbacks callbacks = listen_to(&l, 0.05);
-        assert_int_equal(dtp_worker_run(worker, work_job, &w, &callbacks, &error), DEEPTEPP_ERR_CANCELLED);
+        dtp_watch watch = listen_to(&l, 0.05);
+        assert_int_equal(dtp_worker_run(worker, work_job, &w, &watch, &error), DEEPTEPP_ERR_CANCELLED);
         assert_true(seconds_now() - l.cancelled_at < 0.2);
         assert_int_equal(error.status, DEEPTEPP_ERR_CANCELLED);
         assert_true(l.last < 1);
@@ -184,8 +185,8 @@ static void a_yes_counts_even_if_the_job_was_faster(void **state)
     listener l;
     (void)state;
     dtp_worker *worker = start_worker(1);
-    deeptepp_callbacks callbacks = listen_to(&l, 0.05);
-    assert_int_equal(dtp_worker_run(worker, work_job, &w, &callbacks, NULL), DEEPTEPP_ERR_CANCELLED);
+    dtp_watch watch = listen_to(&l, 0.05);
+    assert_int_equal(dtp_worker_run(worker, work_job, &w, &watch, NULL), DEEPTEPP_ERR_CANCELLED);
     assert_int_equal(atomic_load(&w.ended), 1);
     dtp_worker_stop(worker);
 }
@@ -197,9 +198,9 @@ static void a_detached_job_winds_down_alone(void **state)
     listener l;
     (void)state;
     dtp_worker *worker = start_worker(1);
-    deeptepp_callbacks callbacks = listen_to(&l, 0.03);
+    dtp_watch watch = listen_to(&l, 0.03);
     double start = seconds_now();
-    assert_int_equal(dtp_worker_run(worker, work_job, &w, &callbacks, NULL), DEEPTEPP_ERR_CANCELLED);
+    assert_int_equal(dtp_worker_run(worker, work_job, &w, &watch, NULL), DEEPTEPP_ERR_CANCELLED);
     assert_true(seconds_now() - start < 0.4);
     assert_int_equal(atomic_load(&w.ended), 0);
     run_job(worker, work_job, &next, NULL);
@@ -215,8 +216,8 @@ static void waiting_and_stopping_wait_for_a_detached_job(void **state)
         work w = {.ms = 300, .detaches = true};
         listener l;
         dtp_worker *worker = start_worker(1);
-        deeptepp_callbacks callbacks = listen_to(&l, 0.03);
-        assert_int_equal(dtp_worker_run(worker, work_job, &w, &callbacks, NULL), DEEPTEPP_ERR_CANCELLED);
+        dtp_watch watch = listen_to(&l, 0.03);
+        assert_int_equal(dtp_worker_run(worker, work_job, &w, &watch, NULL), DEEPTEPP_ERR_CANCELLED);
         if (stop) {
             dtp_worker_stop(worker);
             worker = NULL;
@@ -235,8 +236,8 @@ static void a_job_that_does_not_detach_is_waited_for(void **state)
     listener l;
     (void)state;
     dtp_worker *worker = start_worker(1);
-    deeptepp_callbacks callbacks = listen_to(&l, 0.02);
-    dtp_worker_run(worker, work_job, &w, &callbacks, NULL);
+    dtp_watch watch = listen_to(&l, 0.02);
+    dtp_worker_run(worker, work_job, &w, &watch, NULL);
     assert_int_equal(atomic_load(&w.ended), 1);
     dtp_worker_stop(worker);
 }
@@ -329,8 +330,8 @@ static void a_fork_while_a_job_winds_down_does_not_hang(void **state)
     listener l;
     (void)state;
     dtp_worker *worker = start_worker(2);
-    deeptepp_callbacks callbacks = listen_to(&l, 0.03);
-    assert_int_equal(dtp_worker_run(worker, work_job, &w, &callbacks, NULL), DEEPTEPP_ERR_CANCELLED);
+    dtp_watch watch = listen_to(&l, 0.03);
+    assert_int_equal(dtp_worker_run(worker, work_job, &w, &watch, NULL), DEEPTEPP_ERR_CANCELLED);
     in_child(use_and_stop, worker);
     in_child(stop_only, worker);
     assert_sums(worker, 2);

@@ -40,10 +40,10 @@ static inline dtp_worker *start_worker(int threads)
 }
 
 static inline void run_job(dtp_worker *worker, dtp_job_function function, void *argument,
-                           const deeptepp_callbacks *callbacks)
+                           dtp_watch *watch)
 {
     deeptepp_error error;
-    if (dtp_worker_run(worker, function, argument, callbacks, &error) != DEEPTEPP_OK)
+    if (dtp_worker_run(worker, function, argument, watch, &error) != DEEPTEPP_OK)
         fail_msg("%s", error.message);
 }
 

@@ -31,12 +31,15 @@ static int pass_cancel(void *user)
 
 void dtp_call_begin(dtp_call *call, const deeptepp_callbacks *callbacks)
 {
-    *call = (dtp_call){.callbacks = {.struct_size = sizeof call->callbacks, .user = call}};
-    if (callbacks)
-        call->host = *callbacks;
-    call->callbacks.log = call->host.log ? pass_log : NULL;
-    call->callbacks.progress = call->host.progress ? pass_progress : NULL;
-    call->callbacks.cancel = call->host.cancel ? pass_cancel : NULL;
+    call->host = callbacks ? *callbacks : (deeptepp_callbacks){0};
+    const deeptepp_callbacks passing = {
+        .struct_size = sizeof passing,
+        .log = call->host.log ? pass_log : NULL,
+        .progress = call->host.progress ? pass_progress : NULL,
+        .cancel = call->host.cancel ? pass_cancel : NULL,
+        .user = call,
+    };
+    dtp_watch_start(&call->watch, &passing);
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &call->cancelling);
     dtp_floats_enter(&call->floats);
 }

@@ -5,10 +5,10 @@
 
 #include <fenv.h>
 
-#include "base.h"
+#include "watch.h"
 
 typedef struct dtp_call {
-    deeptepp_callbacks callbacks; /* to be called inside: they pass on to the host's */
+    dtp_watch watch; /* to be told and asked inside: its callbacks pass on to the host's */
     deeptepp_callbacks host;
     fenv_t floats; /* the host's */
     int cancelling;

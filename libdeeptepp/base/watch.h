@@ -1,12 +1,18 @@
-/* A caller's callbacks during one call: progress that only rises, and cancelling. On the caller's thread. */
+/* One call's progress, which only rises, and its cancelling: the one thing that whatever takes long is handed down. On
+ * the caller's thread it has the caller's callbacks; a compute thread's has none, and the caller who waits for it looks
+ * at the one and sets the other (worker.c). NULL is a watch that nobody looks at and nobody cancels. */
 #ifndef DTP_WATCH_H
 #define DTP_WATCH_H
+
+#include <stdatomic.h>
 
 #include "base.h"
 
 typedef struct dtp_watch {
-    deeptepp_callbacks callbacks;
-    int told; /* thousandths that progress has been told of */
+    deeptepp_callbacks callbacks; /* none, or the caller's: for the thread that the call was made on */
+    atomic_bool cancelled;        /* for good: a callback that said so is not asked again */
+    atomic_int permille;          /* of the call: how much is done, and has been told */
+    int from, to;                 /* of the call: what the part in hand begins and ends with */
 } dtp_watch;
 
 /* A finished line for the caller's log, if there is one. */
@@ -16,23 +22,65 @@ static inline void dtp_log(const deeptepp_callbacks *callbacks, deeptepp_log_lev
         callbacks->log(callbacks->user, level, line);
 }
 
-/* Tells of progress where it has risen, and asks. Errors: CANCELLED. */
-static inline deeptepp_status dtp_watch_step(dtp_watch *watch, int permille, deeptepp_error *error)
+/* The beginning of a call, all of it in hand. callbacks: NULL for none. */
+static inline void dtp_watch_start(dtp_watch *watch, const deeptepp_callbacks *callbacks)
 {
-    const deeptepp_callbacks *c = &watch->callbacks;
-    if (c->progress && permille > watch->told)
-        c->progress(c->user, permille / 1000.0);
-    watch->told = permille > watch->told ? permille : watch->told;
-    if (c->cancel && c->cancel(c->user))
-        return dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled by the caller's callback");
-    return DEEPTEPP_OK;
+    watch->callbacks = callbacks ? *callbacks : (deeptepp_callbacks){0};
+    atomic_store(&watch->cancelled, false);
+    atomic_store(&watch->permille, 0);
+    watch->from = 0;
+    watch->to = 1000;
 }
 
-/* The end: all of it is done. */
+/* What comes next is the part of the call from `from` to `to` thousandths. */
+static inline void dtp_watch_part(dtp_watch *watch, int from, int to)
+{
+    if (!watch)
+        return;
+    watch->from = from;
+    watch->to = to;
+}
+
+/* Any thread, as often as it likes. */
+static inline bool dtp_watch_cancelled(const dtp_watch *watch)
+{
+    return watch && atomic_load_explicit(&watch->cancelled, memory_order_relaxed);
+}
+
+/* Errors: CANCELLED. */
+static inline deeptepp_status dtp_watch_ask(dtp_watch *watch, deeptepp_error *error)
+{
+    const deeptepp_callbacks *c = watch ? &watch->callbacks : NULL;
+    if (c && c->cancel && !dtp_watch_cancelled(watch) && c->cancel(c->user))
+        atomic_store(&watch->cancelled, true);
+    if (!dtp_watch_cancelled(watch))
+        return DEEPTEPP_OK;
+    return dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled by the caller's callback");
+}
+
+/* `permille` of the part in hand is done: tells of it where that is more than before. */
+static inline void dtp_watch_tell(dtp_watch *watch, int permille)
+{
+    int done = watch ? watch->from + (watch->to - watch->from) * permille / 1000 : 0;
+    if (!watch || done <= atomic_load_explicit(&watch->permille, memory_order_relaxed))
+        return;
+    atomic_store_explicit(&watch->permille, done, memory_order_relaxed);
+    if (watch->callbacks.progress)
+        watch->callbacks.progress(watch->callbacks.user, done / 1000.0);
+}
+
+/* Tells, then asks; once cancelled it tells no more. Errors: CANCELLED. */
+static inline deeptepp_status dtp_watch_step(dtp_watch *watch, int permille, deeptepp_error *error)
+{
+    if (!dtp_watch_cancelled(watch))
+        dtp_watch_tell(watch, permille);
+    return dtp_watch_ask(watch, error);
+}
+
+/* The part in hand is done. */
 static inline void dtp_watch_finish(dtp_watch *watch)
 {
-    if (watch->callbacks.progress && watch->told < 1000)
-        watch->callbacks.progress(watch->callbacks.user, 1.0);
+    dtp_watch_tell(watch, 1000);
 }
 
 #endif

@@ -10,7 +10,6 @@
 
 #include "floats.h"
 #include "openmp.h"
-#include "watch.h"
 
 enum { MAX_THREADS = 256, POLL_MS = 20 };
 
@@ -180,7 +179,7 @@ void dtp_worker_stop(dtp_worker *worker)
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelling);
     if (worker->process == getpid()) {
         pthread_mutex_lock(&worker->lock);
-        atomic_store(&worker->job.cancelled, true);
+        atomic_store(&worker->job.watch.cancelled, true);
         while (worker->function)
             pthread_cond_wait(&worker->changed, &worker->lock);
         worker->quit = true;
@@ -212,86 +211,72 @@ static void wait_a_moment(dtp_worker *worker)
     pthread_cond_timedwait(&worker->changed, &worker->lock, &until);
 }
 
-/* Calls the callbacks, without the lock. */
-static void poll_callbacks(dtp_worker *worker, dtp_watch *watch, int from, int to)
+/* Tells and asks, without the lock. */
+static void poll_watch(dtp_worker *worker, dtp_watch *watch)
 {
-    if (atomic_load(&worker->job.cancelled))
-        return; /* one yes is enough: its giver may be gone */
+    dtp_watch *inner = &worker->job.watch;
     pthread_mutex_unlock(&worker->lock);
-    int permille = from + (to - from) * atomic_load(&worker->job.permille) / 1000;
-    if (dtp_watch_step(watch, permille, NULL) != DEEPTEPP_OK)
-        atomic_store(&worker->job.cancelled, true);
+    if (dtp_watch_step(watch, atomic_load(&inner->permille), NULL) != DEEPTEPP_OK)
+        atomic_store(&inner->cancelled, true);
     pthread_mutex_lock(&worker->lock);
 }
 
 static deeptepp_status finish(dtp_worker *worker, deeptepp_error *error)
 {
     /* Also when the job was faster: a caller who said yes is told nothing else. */
-    if (worker->function || atomic_load(&worker->job.cancelled))
-        return dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled by the caller's callback");
+    if (worker->function || dtp_watch_cancelled(&worker->job.watch))
+        return dtp_watch_ask(&worker->job.watch, error);
     if (worker->status != DEEPTEPP_OK && error)
         *error = worker->job.error;
     return worker->status;
 }
 
-static dtp_watch watch_of(const deeptepp_callbacks *callbacks)
-{
-    dtp_watch watch = {.told = 0};
-    if (callbacks)
-        watch.callbacks = *callbacks;
-    return watch;
-}
-
-deeptepp_status dtp_worker_wait(dtp_worker *worker, const deeptepp_callbacks *callbacks, deeptepp_error *error)
+deeptepp_status dtp_worker_wait(dtp_worker *worker, dtp_watch *watch, deeptepp_error *error)
 {
     deeptepp_status status = DEEPTEPP_OK;
-    dtp_watch watch = watch_of(callbacks);
     if (worker->process != getpid())
         return DEEPTEPP_OK;
     pthread_mutex_lock(&worker->lock);
     while (worker->function && status == DEEPTEPP_OK) {
         wait_a_moment(worker);
         pthread_mutex_unlock(&worker->lock);
-        status = dtp_watch_step(&watch, 0, error);
+        status = dtp_watch_ask(watch, error);
         pthread_mutex_lock(&worker->lock);
     }
     pthread_mutex_unlock(&worker->lock);
     return status;
 }
 
-deeptepp_status dtp_worker_run(dtp_worker *worker, dtp_job_function function, void *argument,
-                               const deeptepp_callbacks *callbacks, deeptepp_error *error)
+/* The lock is held. */
+static void begin_job(dtp_worker *worker, dtp_job_function function, void *argument)
 {
-    return dtp_worker_run_part(worker, function, argument, callbacks, 0, 1000, error);
+    dtp_watch_start(&worker->job.watch, NULL);
+    atomic_store(&worker->job.detached_ok, false);
+    worker->argument = argument;
+    worker->function = function;
+    pthread_cond_broadcast(&worker->changed);
 }
 
-deeptepp_status dtp_worker_run_part(dtp_worker *worker, dtp_job_function function, void *argument,
-                                    const deeptepp_callbacks *callbacks, int from, int to, deeptepp_error *error)
+deeptepp_status dtp_worker_run(dtp_worker *worker, dtp_job_function function, void *argument, dtp_watch *watch,
+                               deeptepp_error *error)
 {
-    dtp_watch watch = watch_of(callbacks);
-    watch.told = from;
-    deeptepp_status status = dtp_worker_wait(worker, callbacks, error);
+    deeptepp_status status = dtp_worker_wait(worker, watch, error);
     /* After fork() the thread is not here and the lock may be held by a ghost: both are made anew. */
     if (status == DEEPTEPP_OK && worker->process != getpid())
         status = launch(worker, error);
     if (status != DEEPTEPP_OK)
         return status;
     pthread_mutex_lock(&worker->lock);
-    atomic_store(&worker->job.cancelled, false);
-    atomic_store(&worker->job.detached_ok, false);
-    atomic_store(&worker->job.permille, 0);
-    worker->argument = argument;
-    worker->function = function;
-    pthread_cond_broadcast(&worker->changed);
+    begin_job(worker, function, argument);
     while (worker->function) {
         wait_a_moment(worker);
-        poll_callbacks(worker, &watch, from, to);
-        if (atomic_load(&worker->job.cancelled) && atomic_load(&worker->job.detached_ok))
+        poll_watch(worker, watch);
+        if (dtp_watch_cancelled(&worker->job.watch) && atomic_load(&worker->job.detached_ok))
             break;
     }
     status = finish(worker, error);
     pthread_mutex_unlock(&worker->lock);
-    if (status == DEEPTEPP_OK && to == 1000)
-        dtp_watch_finish(&watch);
+    if (status == DEEPTEPP_OK)
+        dtp_watch_finish(watch);
     return status;
 }

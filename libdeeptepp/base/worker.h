@@ -4,18 +4,16 @@
 #define DTP_WORKER_H
 
 #include <pthread.h>
-#include <stdatomic.h>
 
-#include "base.h"
+#include "watch.h"
 
 typedef struct dtp_worker dtp_worker;
 
 /* What a running job and its waiting caller share. */
 typedef struct dtp_job {
-    atomic_bool cancelled;  /* set by the caller; the job returns DEEPTEPP_ERR_CANCELLED soon after */
+    dtp_watch watch;         /* cancelled by the caller: the job returns DEEPTEPP_ERR_CANCELLED soon after */
     atomic_bool detached_ok; /* set by the job once it no longer reads the caller's memory */
-    atomic_int permille;    /* work done, 0 to 1000 */
-    deeptepp_error error;   /* the job's own message; copied to the caller's afterwards */
+    deeptepp_error error;    /* the job's own message; copied to the caller's afterwards */
 } dtp_job;
 
 typedef deeptepp_status (*dtp_job_function)(void *argument, dtp_job *job);
@@ -30,19 +28,15 @@ void dtp_worker_stop(dtp_worker *worker);
 /* The threads it really has. */
 int dtp_worker_threads(const dtp_worker *worker);
 
-/* Runs a job and waits for it, polling the callbacks (NULL: none). When it is cancelled and the job allows it, returns
- * while the job is still winding down: `argument` must then stay valid until the next call on this worker, which waits
- * for it. In a child of fork() a new thread is started first. */
-deeptepp_status dtp_worker_run(dtp_worker *worker, dtp_job_function function, void *argument,
-                               const deeptepp_callbacks *callbacks, deeptepp_error *error);
-
-/* The same for a job that is a part of a call: its progress goes from `from` to `to` thousandths of it. */
-deeptepp_status dtp_worker_run_part(dtp_worker *worker, dtp_job_function function, void *argument,
-                                    const deeptepp_callbacks *callbacks, int from, int to, deeptepp_error *error);
+/* Runs a job, which is the part in hand of the caller's watch, and waits for it, telling and asking meanwhile. When it
+ * is cancelled and the job allows it, returns while the job is still winding down: `argument` must then stay valid
+ * until the next call on this worker, which waits for it. In a child of fork() a new thread is started first. */
+deeptepp_status dtp_worker_run(dtp_worker *worker, dtp_job_function function, void *argument, dtp_watch *watch,
+                               deeptepp_error *error);
 
 /* Waits until no job is winding down, after which what it used may be changed. Nothing to wait for after fork().
- * Errors: CANCELLED, at the callbacks' word (NULL: none). */
-deeptepp_status dtp_worker_wait(dtp_worker *worker, const deeptepp_callbacks *callbacks, deeptepp_error *error);
+ * Errors: CANCELLED, at the watch's word. */
+deeptepp_status dtp_worker_wait(dtp_worker *worker, dtp_watch *watch, deeptepp_error *error);
 
 /* pthread_create with the host's signals blocked: they are for the host's threads. */
 int dtp_thread_start(pthread_t *thread, void *(*function)(void *), void *argument);

@@ -72,10 +72,10 @@ fail:
 }
 
 deeptepp_status dtp_model_file_open(dtp_model_file *out, const char *path, uint64_t max_bytes,
-                                    dtp_job *job, deeptepp_error *error)
+                                    dtp_watch *watch, deeptepp_error *error)
 {
     uint64_t size = 0;
-    dtp_source source = {.job = job};
+    dtp_source source = {.watch = watch};
     *out = (dtp_model_file){0};
     deeptepp_status status = dtp_file_open(&source.fd, &size, path, error);
     if (status == DEEPTEPP_OK)
@@ -89,9 +89,9 @@ deeptepp_status dtp_model_file_open(dtp_model_file *out, const char *path, uint6
 }
 
 deeptepp_status dtp_model_file_from_bytes(dtp_model_file *out, const void *bytes, size_t size, uint64_t max_bytes,
-                                          dtp_job *job, deeptepp_error *error)
+                                          dtp_watch *watch, deeptepp_error *error)
 {
-    dtp_source source = {.bytes = bytes, .fd = -1, .size = size, .job = job};
+    dtp_source source = {.bytes = bytes, .fd = -1, .size = size, .watch = watch};
     *out = (dtp_model_file){0};
     deeptepp_status status = check_size(size, max_bytes, error);
     return status == DEEPTEPP_OK ? read_source(out, &source, error) : status;

@@ -15,12 +15,11 @@ typedef struct dtp_model_file {
 } dtp_model_file;
 
 /* Opens `path`, reads it once and checks container and schema version. max_bytes: a larger file is refused; 0: 4 GiB.
- * job: NULL, or asked while reading whether it was cancelled, and told of the progress. On failure `out` is empty.
- * Errors: FILE_*, MODEL_*, MEMORY, CANCELLED. */
+ * On failure `out` is empty. Errors: FILE_*, MODEL_*, MEMORY, CANCELLED. */
 deeptepp_status dtp_model_file_open(dtp_model_file *out, const char *path, uint64_t max_bytes,
-                                    dtp_job *job, deeptepp_error *error);
+                                    dtp_watch *watch, deeptepp_error *error);
 deeptepp_status dtp_model_file_from_bytes(dtp_model_file *out, const void *bytes, size_t size, uint64_t max_bytes,
-                                          dtp_job *job, deeptepp_error *error);
+                                          dtp_watch *watch, deeptepp_error *error);
 void dtp_model_file_close(dtp_model_file *file);
 
 #endif

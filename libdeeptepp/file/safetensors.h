@@ -4,7 +4,7 @@
 
 #include "../base/digest.h"
 #include "../base/json_tree.h"
-#include "../base/worker.h"
+#include "../base/watch.h"
 
 enum { DTP_TENSOR_MAX_RANK = 5 };
 
@@ -34,7 +34,7 @@ typedef struct dtp_source {
     const uint8_t *bytes; /* NULL: read from fd */
     int fd;
     size_t size, at;
-    dtp_job *job; /* NULL, or asked between pieces whether it was cancelled, and told of the progress */
+    dtp_watch *watch; /* asked and told between pieces */
     dtp_digest digest; /* of everything read so far; initialised by the source's maker */
 } dtp_source;
 

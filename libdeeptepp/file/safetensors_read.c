@@ -24,16 +24,9 @@ static deeptepp_status read_fd(int fd, uint8_t *out, size_t size, deeptepp_error
     return status;
 }
 
-static deeptepp_status check_cancelled(const dtp_source *source, deeptepp_error *error)
-{
-    if (source->job && atomic_load_explicit(&source->job->cancelled, memory_order_relaxed))
-        return dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled while the model file was read");
-    return DEEPTEPP_OK;
-}
-
 static deeptepp_status read_piece(dtp_source *source, uint8_t *out, size_t size, deeptepp_error *error)
 {
-    deeptepp_status status = check_cancelled(source, error);
+    deeptepp_status status = dtp_watch_ask(source->watch, error);
     if (status != DEEPTEPP_OK)
         return status;
     if (source->bytes)
@@ -41,8 +34,7 @@ static deeptepp_status read_piece(dtp_source *source, uint8_t *out, size_t size,
     else
         status = read_fd(source->fd, out, size, error);
     source->at += size;
-    if (source->job)
-        atomic_store(&source->job->permille, (int)(1000.0 * (double)source->at / (double)source->size));
+    dtp_watch_tell(source->watch, (int)(1000.0 * (double)source->at / (double)source->size));
     return status;
 }
 
@@ -62,7 +54,7 @@ deeptepp_status dtp_source_read(dtp_source *source, void *out, size_t size, deep
     deeptepp_status status = read_bytes(source, out, size, error);
     for (size_t at = 0; at < size && status == DEEPTEPP_OK; at += PIECE) {
         dtp_digest_add(&source->digest, (const uint8_t *)out + at, size - at < PIECE ? size - at : PIECE);
-        status = check_cancelled(source, error);
+        status = dtp_watch_ask(source->watch, error);
     }
     return status;
 }
@@ -136,8 +128,7 @@ static deeptepp_status read_tensors(dtp_safetensors *out, dtp_source *source, de
 {
     deeptepp_status status = DEEPTEPP_OK;
     dtp_tensor_hash hash;
-    dtp_tensor_hash_start(&hash, out->tensors, source->size - source->at, &source->digest,
-                          source->job ? &source->job->cancelled : NULL);
+    dtp_tensor_hash_start(&hash, out->tensors, source->size - source->at, &source->digest, source->watch);
     for (size_t i = 0; i < out->count && status == DEEPTEPP_OK; i++) {
         status = read_tensor(&out->tensors[i], source, error);
         if (status == DEEPTEPP_OK)
@@ -145,7 +136,7 @@ static deeptepp_status read_tensors(dtp_safetensors *out, dtp_source *source, de
     }
     dtp_tensor_hash_finish(&hash, status == DEEPTEPP_OK);
     if (status == DEEPTEPP_OK)
-        status = check_cancelled(source, error);
+        status = dtp_watch_ask(source->watch, error);
     for (size_t i = 0; i < out->count && status == DEEPTEPP_OK; i++)
         to_native_order(&out->tensors[i]);
     return status;

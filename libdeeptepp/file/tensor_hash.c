@@ -11,7 +11,7 @@ static void hash_one(dtp_tensor_hash *hash, size_t index)
     const uint8_t *data = tensor->data;
     const size_t size = tensor->end - tensor->begin;
     for (size_t at = 0; at < size; at += PIECE)
-        if (!hash->cancelled || !atomic_load_explicit(hash->cancelled, memory_order_relaxed))
+        if (!dtp_watch_cancelled(hash->watch))
             dtp_digest_add(hash->digest, data + at, size - at < PIECE ? size - at : PIECE);
 }
 
@@ -35,9 +35,9 @@ static void *hash_main(void *argument)
 }
 
 void dtp_tensor_hash_start(dtp_tensor_hash *hash, const dtp_tensor *tensors, size_t bytes, dtp_digest *digest,
-                           const atomic_bool *cancelled)
+                           const dtp_watch *watch)
 {
-    *hash = (dtp_tensor_hash){.tensors = tensors, .digest = digest, .cancelled = cancelled};
+    *hash = (dtp_tensor_hash){.tensors = tensors, .digest = digest, .watch = watch};
     if (bytes < WORTH_A_THREAD)
         return;
     pthread_mutex_init(&hash->lock, NULL);

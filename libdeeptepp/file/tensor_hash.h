@@ -10,7 +10,7 @@
 typedef struct dtp_tensor_hash {
     const dtp_tensor *tensors;
     dtp_digest *digest;
-    const atomic_bool *cancelled;
+    const dtp_watch *watch;
     size_t ready, done;
     bool threaded, stop;
     pthread_t thread;
@@ -18,10 +18,10 @@ typedef struct dtp_tensor_hash {
     pthread_cond_t changed;
 } dtp_tensor_hash;
 
-/* Begins. Small files, and systems that refuse a thread, are hashed in dtp_tensor_hash_next itself. Once *cancelled
- * (NULL: never) the digest is left as it is. */
+/* Begins. Small files, and systems that refuse a thread, are hashed in dtp_tensor_hash_next itself. Once cancelled
+ * the digest is left as it is. */
 void dtp_tensor_hash_start(dtp_tensor_hash *hash, const dtp_tensor *tensors, size_t bytes, dtp_digest *digest,
-                           const atomic_bool *cancelled);
+                           const dtp_watch *watch);
 
 /* One more tensor's data is there; it must not change or go before dtp_tensor_hash_finish. */
 void dtp_tensor_hash_next(dtp_tensor_hash *hash);

@@ -166,20 +166,19 @@ static void release(dtp_net *net)
 }
 
 /* All primitives; *s is the backend's word. */
-static deeptepp_status make_primitives(dtp_net *net, dtp_job *job, dnnl_status_t *s, deeptepp_error *error)
+static deeptepp_status make_primitives(dtp_net *net, dnnl_status_t *s, dtp_watch *watch, deeptepp_error *error)
 {
     int nodes = net->plan->n_nodes;
     for (int i = 0; i < nodes && !*s; i++) {
-        if (job && atomic_load(&job->cancelled))
-            return dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled while the network was prepared");
+        deeptepp_status status = dtp_watch_step(watch, 1000 * i / nodes, error);
+        if (status != DEEPTEPP_OK)
+            return status;
         *s = make_primitive(net, i);
-        if (job)
-            atomic_store(&job->permille, 1000 * (i + 1) / nodes);
     }
     return DEEPTEPP_OK;
 }
 
-deeptepp_status dtp_net_new(dtp_net **out, dtp_plan *plan, dtp_job *job, deeptepp_error *error)
+deeptepp_status dtp_net_new(dtp_net **out, dtp_plan *plan, dtp_watch *watch, deeptepp_error *error)
 {
     *out = NULL;
     dtp_net *net = calloc(1, sizeof *net);
@@ -189,7 +188,7 @@ deeptepp_status dtp_net_new(dtp_net **out, dtp_plan *plan, dtp_job *job, deeptep
     deeptepp_status status = allocate(net, error);
     dnnl_status_t s = dnnl_success;
     if (status == DEEPTEPP_OK)
-        status = make_primitives(net, job, &s, error);
+        status = make_primitives(net, &s, watch, error);
     if (status == DEEPTEPP_OK && !s)
         s = dnnl_stream_create(&net->stream, plan->engine, dnnl_stream_default_flags);
     if (status == DEEPTEPP_OK && !s)
@@ -290,23 +289,22 @@ static deeptepp_status check_reach(dtp_net *net, const dtp_weights *weights, con
     return DEEPTEPP_OK;
 }
 
-deeptepp_status dtp_net_run(dtp_net *net, const dtp_weights *weights, float *out, dtp_job *job, int from, int to,
+deeptepp_status dtp_net_run(dtp_net *net, const dtp_weights *weights, float *out, dtp_watch *watch,
                             deeptepp_error *error)
 {
     const dtp_plan *plan = net->plan;
     double done = 0;
     net->bounds[0] = largest(dtp_net_input(net), (size_t)plan->batch * dtp_shape_size(plan->graph->values[0]));
     for (int i = 0; i < net->n_steps; i++) {
-        if (atomic_load_explicit(&job->cancelled, memory_order_relaxed))
-            return dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled");
-        deeptepp_status status = check_reach(net, weights, &net->steps[i], error);
+        deeptepp_status status = dtp_watch_step(watch, (int)(1000 * done / net->macs), error);
+        if (status == DEEPTEPP_OK)
+            status = check_reach(net, weights, &net->steps[i], error);
         if (status != DEEPTEPP_OK)
             return status;
         dnnl_status_t s = execute(net, weights, i);
         if (s)
             return dtp_backend_fail(error, s, "running a layer");
         done += step_macs(net, &net->steps[i]);
-        atomic_store_explicit(&job->permille, from + (int)((to - from) * done / net->macs), memory_order_relaxed);
     }
     dnnl_status_t s = dnnl_stream_wait(net->stream);
     if (s)

@@ -3,7 +3,7 @@
 #ifndef DTP_NET_H
 #define DTP_NET_H
 
-#include "../base/worker.h"
+#include "../base/watch.h"
 #include "graph.h"
 
 typedef struct dtp_plan dtp_plan;
@@ -11,10 +11,10 @@ typedef struct dtp_weights dtp_weights;
 typedef struct dtp_net dtp_net;
 
 /* Decides layouts, batch sizes and the arena for `batch` images. weights: NULL lets the backend choose the weights'
- * layouts; otherwise theirs are kept. The graph is kept by reference. cancelled: NULL, or asked before each layer.
+ * layouts; otherwise theirs are kept. The graph is kept by reference. The watch is asked before each layer.
  * Errors: CANCELLED, BACKEND, MEMORY. */
 deeptepp_status dtp_plan_new(dtp_plan **out, const dtp_graph *graph, int64_t batch, const dtp_weights *weights,
-                             const atomic_bool *cancelled, deeptepp_error *error);
+                             dtp_watch *watch, deeptepp_error *error);
 void dtp_plan_free(dtp_plan *plan);
 
 /* Bytes a net of this plan allocates: input, arena, scratchpad. */
@@ -25,22 +25,22 @@ deeptepp_status dtp_weights_new(dtp_weights **out, const dtp_plan *plan, deeptep
 void dtp_weights_free(dtp_weights *weights);
 size_t dtp_weights_bytes(const dtp_weights *weights);
 
-/* Packs one convolution's weights (oc, ic, kd, kh, kw) and bias (oc). Once *cancelled (NULL: never) it stops early: OK,
- * but the weights are arbitrary. Errors: MODEL_NONFINITE when one is not finite, MEMORY, BACKEND. */
+/* Packs one convolution's weights (oc, ic, kd, kh, kw) and bias (oc). Once cancelled it stops early: OK, but the
+ * weights are arbitrary. Errors: MODEL_NONFINITE when one is not finite, MEMORY, BACKEND. */
 deeptepp_status dtp_weights_set(dtp_weights *weights, int layer, const float *plain, const float *bias,
-                                const atomic_bool *cancelled, deeptepp_error *error);
+                                dtp_watch *watch, deeptepp_error *error);
 
-/* Takes over the plan on success. job: NULL, or asked before each primitive whether it was cancelled and told of the
- * progress. Errors: CANCELLED, BACKEND, MEMORY. */
-deeptepp_status dtp_net_new(dtp_net **out, dtp_plan *plan, dtp_job *job, deeptepp_error *error);
+/* Takes over the plan on success. The watch is asked and told before each primitive. Errors: CANCELLED, BACKEND,
+ * MEMORY. */
+deeptepp_status dtp_net_new(dtp_net **out, dtp_plan *plan, dtp_watch *watch, deeptepp_error *error);
 void dtp_net_free(dtp_net *net);
 
 /* The input: (batch, c, d, h, w), plain, to be filled before each run, which leaves it as it is. */
 float *dtp_net_input(dtp_net *net);
 
-/* Runs all images with these weights; out gets (batch, classes), all finite. Work done is added to job->permille: from
- * `from` to `to`. Errors: CANCELLED, BACKEND, SCORE_NONFINITE. */
-deeptepp_status dtp_net_run(dtp_net *net, const dtp_weights *weights, float *out, dtp_job *job, int from, int to,
+/* Runs all images with these weights; out gets (batch, classes), all finite. The watch is asked and told before each
+ * layer. Errors: CANCELLED, BACKEND, SCORE_NONFINITE. */
+deeptepp_status dtp_net_run(dtp_net *net, const dtp_weights *weights, float *out, dtp_watch *watch,
                             deeptepp_error *error);
 
 /* For benchmarks: the steps of a run, each timed on its own (best of `repeats`). */

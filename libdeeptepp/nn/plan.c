@@ -129,20 +129,20 @@ fail:
     return status;
 }
 
-static deeptepp_status plan_layers(dtp_plan *plan, const dtp_weights *weights, const atomic_bool *cancelled,
+static deeptepp_status plan_layers(dtp_plan *plan, const dtp_weights *weights, dtp_watch *watch,
                                    deeptepp_error *error)
 {
     deeptepp_status status = set_tensor(plan, 0, 0, dnnl_abcde, error);
     for (int i = 0; i < plan->graph->n_layers && status == DEEPTEPP_OK; i++) {
-        if (cancelled && atomic_load(cancelled))
-            return dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled while the network was planned");
-        status = plan_layer(plan, i, weights, error);
+        status = dtp_watch_ask(watch, error);
+        if (status == DEEPTEPP_OK)
+            status = plan_layer(plan, i, weights, error);
     }
     return status == DEEPTEPP_OK ? in_layout(plan, plan->graph->n_layers, dnnl_abcde, &plan->output, error) : status;
 }
 
 deeptepp_status dtp_plan_new(dtp_plan **out, const dtp_graph *graph, int64_t batch, const dtp_weights *weights,
-                             const atomic_bool *cancelled, deeptepp_error *error)
+                             dtp_watch *watch, deeptepp_error *error)
 {
     deeptepp_status status = DEEPTEPP_OK;
     *out = NULL;
@@ -156,7 +156,7 @@ deeptepp_status dtp_plan_new(dtp_plan **out, const dtp_graph *graph, int64_t bat
     if (s)
         status = dtp_backend_fail(error, s, "CPU engine");
     if (status == DEEPTEPP_OK)
-        status = plan_layers(plan, weights, cancelled, error);
+        status = plan_layers(plan, weights, watch, error);
     if (status != DEEPTEPP_OK) {
         dtp_plan_free(plan);
         return status;

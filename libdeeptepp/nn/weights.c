@@ -195,7 +195,7 @@ static dnnl_status_t part_channels(int64_t *out, const packed *p, int64_t points
 
 /* Part by part where the layout allows it, so that the transformed weights do not stand there twice. */
 static deeptepp_status pack_form(const dtp_weights *weights, int layer, const float *plain,
-                                 const atomic_bool *cancelled, deeptepp_error *error)
+                                 dtp_watch *watch, deeptepp_error *error)
 {
     const dtp_graph *graph = weights->graph;
     const dtp_form_kind *kind = weights->layers[layer].form;
@@ -206,9 +206,9 @@ static deeptepp_status pack_form(const dtp_weights *weights, int layer, const fl
     float *part = dtp_alloc_aligned(bytes);
     if (!part)
         return dtp_fail_memory(error, graph->layers[layer].name, bytes);
-    for (int64_t first = 0; first < oc && !s && !(cancelled && atomic_load(cancelled)); first += most) {
+    for (int64_t first = 0; first < oc && !s && !dtp_watch_cancelled(watch); first += most) {
         int64_t count = dtp_min_i64(most, oc - first);
-        kind->transform(graph, layer, plain, first, count, part, cancelled);
+        kind->transform(graph, layer, plain, first, count, part, watch);
         s = pack_part(weights, layer, points, first, count, part);
     }
     free(part);
@@ -244,7 +244,7 @@ static void measure(packed *p, const float *plain, const float *bias, int64_t ch
 }
 
 deeptepp_status dtp_weights_set(dtp_weights *weights, int layer, const float *plain, const float *bias,
-                                const atomic_bool *cancelled, deeptepp_error *error)
+                                dtp_watch *watch, deeptepp_error *error)
 {
     const dtp_graph *graph = weights->graph;
     packed *p = &weights->layers[layer];
@@ -256,5 +256,5 @@ deeptepp_status dtp_weights_set(dtp_weights *weights, int layer, const float *pl
             "layer %s: its %s infinite or NaN once the BatchNorm beside it is folded in, wanted finite ones",
             graph->layers[layer].name, isfinite(p->gain) ? "biases are" : "weights are");
     memcpy(p->bias_data, bias, (size_t)graph->values[layer + 1].c * sizeof *bias);
-    return p->form ? pack_form(weights, layer, plain, cancelled, error) : pack_plain(weights, layer, plain, error);
+    return p->form ? pack_form(weights, layer, plain, watch, error) : pack_plain(weights, layer, plain, error);
 }

@@ -9,7 +9,7 @@ typedef struct values {
     size_t count;
     const dtp_study *study;
     int first, last;
-    const atomic_bool *cancelled; /* NULL: never */
+    dtp_watch *watch;
 } values;
 
 static bool visit_floats(const values *v, dtp_visit visit, void *state)
@@ -17,7 +17,7 @@ static bool visit_floats(const values *v, dtp_visit visit, void *state)
     double block[DTP_BLOCK];
     for (size_t at = 0; at < v->count; at += DTP_BLOCK) {
         int64_t n = dtp_min_i64(DTP_BLOCK, (int64_t)(v->count - at));
-        if (v->cancelled && atomic_load_explicit(v->cancelled, memory_order_relaxed))
+        if (dtp_watch_cancelled(v->watch))
             return false;
         for (int64_t i = 0; i < n; i++)
             block[i] = (double)v->floats[at + (size_t)i];
@@ -31,8 +31,8 @@ static deeptepp_status visit_all(const values *v, dtp_visit visit, void *state, 
 {
     bool done = v->floats ? visit_floats(v, visit, state) : true;
     for (int c = v->first; !v->floats && done && c <= v->last; c++)
-        done = dtp_volume_visit(v->study->images[c], v->cancelled, visit, state);
-    return done ? DEEPTEPP_OK : dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled");
+        done = dtp_volume_visit(v->study->images[c], visit, state, v->watch);
+    return done ? DEEPTEPP_OK : dtp_watch_ask(v->watch, error);
 }
 
 /* ---- Moments ---- */
@@ -215,19 +215,19 @@ static deeptepp_status mapping_of(dtp_mapping *out, const dtp_recipe *recipe, co
 }
 
 deeptepp_status dtp_mapping_of_values(dtp_mapping *out, const dtp_recipe *recipe, const float *floats, size_t count,
-                                      const char *what, const atomic_bool *cancelled, deeptepp_error *error)
+                                      const char *what, dtp_watch *watch, deeptepp_error *error)
 {
-    const values v = {.floats = floats, .count = count, .cancelled = cancelled};
+    const values v = {.floats = floats, .count = count, .watch = watch};
     return mapping_of(out, recipe, &v, what, error);
 }
 
 deeptepp_status dtp_mapping_of_images(dtp_mapping *out, const dtp_study *study, int first, int last,
-                                      const atomic_bool *cancelled, deeptepp_error *error)
+                                      dtp_watch *watch, deeptepp_error *error)
 {
     char what[160];
     const int64_t *dims = study->images[first]->dims; /* all lie on one grid */
     const values v = {.count = (size_t)(last - first + 1) * (size_t)(dims[0] * dims[1] * dims[2]), .study = study,
-                      .first = first, .last = last, .cancelled = cancelled};
+                      .first = first, .last = last, .watch = watch};
     dtp_format(what, sizeof what, "image \"%.100s\"%s", study->recipe->channels[first],
                last > first ? " and the others" : "");
     return mapping_of(out, study->recipe, &v, what, error);

@@ -10,14 +10,14 @@ typedef struct dtp_mapping {
     double shift, gain, base;
 } dtp_mapping;
 
-/* The mapping that the recipe's rule gives for these values. what: for the message; cancelled: NULL, or asked
- * meanwhile. Errors: IMAGE_CONSTANT, CANCELLED, MEMORY. */
+/* The mapping that the recipe's rule gives for these values. what: for the message.
+ * Errors: IMAGE_CONSTANT, CANCELLED, MEMORY. */
 deeptepp_status dtp_mapping_of_values(dtp_mapping *out, const dtp_recipe *recipe, const float *values, size_t count,
-                                      const char *what, const atomic_bool *cancelled, deeptepp_error *error);
+                                      const char *what, dtp_watch *watch, deeptepp_error *error);
 
 /* The same over all voxels of images first to last of a study. */
 deeptepp_status dtp_mapping_of_images(dtp_mapping *out, const dtp_study *study, int first, int last,
-                                      const atomic_bool *cancelled, deeptepp_error *error);
+                                      dtp_watch *watch, deeptepp_error *error);
 
 void dtp_mapping_apply(const dtp_mapping *mapping, float *values, size_t count);
 

@@ -42,7 +42,7 @@ static void copy_mask_row(const dtp_layer *mask, const uint8_t *at, int64_t n, d
     }
 }
 
-static void copy_mask(const dtp_layer *box, const dtp_layer *mask, double label, const atomic_bool *cancelled)
+static void copy_mask(const dtp_layer *box, const dtp_layer *mask, double label, const dtp_watch *watch)
 {
     int64_t rows = box->dims[1] * box->dims[2];
     uint8_t *out = box->owned;
@@ -50,12 +50,12 @@ static void copy_mask(const dtp_layer *box, const dtp_layer *mask, double label,
     for (int64_t row = 0; row < rows; row++) {
         int64_t y = box->first[1] + row % box->dims[1], z = box->first[2] + row / box->dims[1];
         const uint8_t *at = mask->data + box->first[0] * mask->stride[0] + y * mask->stride[1] + z * mask->stride[2];
-        if (!atomic_load_explicit(cancelled, memory_order_relaxed))
+        if (!dtp_watch_cancelled(watch))
             copy_mask_row(mask, at, box->dims[0], label, out + row * box->dims[0]);
     }
 }
 
-deeptepp_status dtp_layer_of_mask(dtp_layer *out, const dtp_study *study, const atomic_bool *cancelled,
+deeptepp_status dtp_layer_of_mask(dtp_layer *out, const dtp_study *study, dtp_watch *watch,
                                   deeptepp_error *error)
 {
     dtp_layer mask;
@@ -70,8 +70,8 @@ deeptepp_status dtp_layer_of_mask(dtp_layer *out, const dtp_study *study, const 
     if (!dtp_product(out->dims, 3, PTRDIFF_MAX, &size) || !(out->owned = malloc(size)))
         return dtp_fail_memory(error, "the mask's box", size);
     out->data = out->owned;
-    copy_mask(out, &mask, (double)study->label, cancelled);
-    return atomic_load(cancelled) ? dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled") : DEEPTEPP_OK;
+    copy_mask(out, &mask, (double)study->label, watch);
+    return dtp_watch_ask(watch, error);
 }
 
 void dtp_layer_free(dtp_layer *layer)

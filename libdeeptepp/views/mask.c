@@ -94,13 +94,13 @@ static deeptepp_status judge(const survey *s, int64_t label, deeptepp_error *err
     return DEEPTEPP_OK;
 }
 
-deeptepp_status dtp_mask_find(dtp_study *study, int64_t label, const atomic_bool *cancelled,
-                              deeptepp_error *error)
+deeptepp_status dtp_mask_find(dtp_study *study, int64_t label, dtp_watch *watch, deeptepp_error *error)
 {
     survey s = {.wanted = label, .low = {INT64_MAX, INT64_MAX, INT64_MAX}, .high = {-1, -1, -1}};
-    if (!dtp_volume_visit(study->mask, cancelled, visit_block, &s))
-        return dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled");
-    deeptepp_status status = judge(&s, label, error);
+    dtp_volume_visit(study->mask, visit_block, &s, watch);
+    deeptepp_status status = dtp_watch_ask(watch, error);
+    if (status == DEEPTEPP_OK)
+        status = judge(&s, label, error);
     if (status != DEEPTEPP_OK)
         return status;
     study->label = label ? label : (int64_t)s.labels[0];

@@ -14,7 +14,7 @@ typedef struct touched {
 typedef struct view {
     const dtp_study *study;
     const dtp_layer *image, *mask;
-    const atomic_bool *cancelled;
+    dtp_watch *watch;
     dtp_canvas canvas;
     touched *slices;
     int64_t n_slices;
@@ -22,22 +22,12 @@ typedef struct view {
     bool constant[DTP_TILES], finite[DTP_TILES], memory[DTP_TILES];
 } view;
 
-static bool is_cancelled(const view *v)
-{
-    return atomic_load_explicit(v->cancelled, memory_order_relaxed);
-}
-
-static deeptepp_status cancelled(deeptepp_error *error)
-{
-    return dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled");
-}
-
 /* ---- Which slices, and where in them ---- */
 
 static void find_crop(const view *v, const dtp_layer *mask, bool any_weight, touched *out)
 {
     dtp_slice slice;
-    out->memory = dtp_slice_make(&slice, mask, &v->canvas, out->column, v->study->mask_frame.dims[1], v->cancelled);
+    out->memory = dtp_slice_make(&slice, mask, &v->canvas, out->column, v->study->mask_frame.dims[1], v->watch);
     if (!out->memory)
         return;
     out->found = dtp_slice_crop(&out->crop, &slice, any_weight);
@@ -74,11 +64,11 @@ static deeptepp_status find_slices(view *v, bool any_weight, int64_t *faded, dee
 #pragma omp parallel for schedule(dynamic)
     for (int64_t i = 0; i < count; i++) {
         v->slices[i] = (touched){.column = first + i, .memory = true};
-        if (!is_cancelled(v))
+        if (!dtp_watch_cancelled(v->watch))
             find_crop(v, &mask, any_weight, &v->slices[i]);
     }
-    if (is_cancelled(v))
-        return cancelled(error);
+    if (dtp_watch_cancelled(v->watch))
+        return dtp_watch_ask(v->watch, error);
     return keep_found(v, count, faded) ? DEEPTEPP_OK : dtp_fail_memory(error, "a slice of the mask", 0);
 }
 
@@ -114,7 +104,7 @@ static void make_tile(view *v, int64_t tile)
     dtp_slice slice;
     const touched *from = slice_of_tile(v, tile);
     v->memory[tile] =
-        dtp_slice_make(&slice, v->image, &v->canvas, from->column, v->study->frames[0].dims[1], v->cancelled);
+        dtp_slice_make(&slice, v->image, &v->canvas, from->column, v->study->frames[0].dims[1], v->watch);
     if (!v->memory[tile])
         return;
     v->finite[tile] = dtp_slice_tile(&slice, &from->crop, v->tiles + tile * DTP_TILE_SIZE);
@@ -127,10 +117,10 @@ static deeptepp_status make_tiles(view *v, int64_t count, int64_t *constant, dee
     bool memory = true, finite = true;
 #pragma omp parallel for schedule(dynamic)
     for (int64_t tile = 0; tile < count; tile++)
-        if (!is_cancelled(v))
+        if (!dtp_watch_cancelled(v->watch))
             make_tile(v, tile);
-    if (is_cancelled(v))
-        return cancelled(error);
+    if (dtp_watch_cancelled(v->watch))
+        return dtp_watch_ask(v->watch, error);
     for (int64_t tile = 0; tile < count; tile++) {
         memory &= v->memory[tile];
         finite &= v->finite[tile];
@@ -234,21 +224,21 @@ static void warn(const dtp_recipe *recipe, const dtp_mosaic_counts *counts, dtp_
 }
 
 deeptepp_status dtp_mosaic_make(const dtp_study *study, float *out, dtp_mosaic_counts *counts, dtp_warnings *warnings,
-                                dtp_job *job, int to, deeptepp_error *error)
+                                dtp_watch *watch, deeptepp_error *error)
 {
     deeptepp_status status;
     dtp_layer image, mask = {.owned = NULL};
-    view v = {.study = study, .image = &image, .mask = &mask, .cancelled = &job->cancelled};
+    view v = {.study = study, .image = &image, .mask = &mask, .watch = watch};
     *counts = (dtp_mosaic_counts){.slices = {0}};
     dtp_layer_of_image(&image, study->images[0], &study->frames[0]);
-    DTP_TRY(dtp_layer_of_mask(&mask, study, &job->cancelled, error));
+    DTP_TRY(dtp_layer_of_mask(&mask, study, watch, error));
     if (!(v.tiles = malloc((size_t)DTP_TILES * DTP_TILE_SIZE))) {
         status = dtp_fail_memory(error, "tiles", (size_t)DTP_TILES * DTP_TILE_SIZE);
         goto fail;
     }
     for (int index = 0; index < study->recipe->n_views; index++) {
         DTP_TRY(make_view(&v, index, out + (size_t)index * DTP_TILES * DTP_TILE_SIZE, counts, error));
-        atomic_store(&job->permille, to * (index + 1) / study->recipe->n_views);
+        DTP_TRY(dtp_watch_step(watch, 1000 * (index + 1) / study->recipe->n_views, error));
     }
     warn(study->recipe, counts, warnings);
 fail:

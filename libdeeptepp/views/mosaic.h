@@ -3,7 +3,6 @@
 #ifndef DTP_MOSAIC_H
 #define DTP_MOSAIC_H
 
-#include "../base/worker.h"
 #include "study.h"
 
 enum { DTP_TILES = 64 };
@@ -17,9 +16,9 @@ typedef struct dtp_mosaic_counts {
     bool vanished[DTP_MAX_VIEWS];    /* so in all slices: cells of any weight were taken */
 } dtp_mosaic_counts;
 
-/* Fills out[views][512][512], or [views][64][64][64] for a mosaic's cube. job->permille rises to `to`.
+/* Fills out[views][512][512], or [views][64][64][64] for a mosaic's cube.
  * Errors: MASK_SMALL, VOLUME_NONFINITE, MEMORY, CANCELLED. */
 deeptepp_status dtp_mosaic_make(const dtp_study *study, float *out, dtp_mosaic_counts *counts, dtp_warnings *warnings,
-                                dtp_job *job, int to, deeptepp_error *error);
+                                dtp_watch *watch, deeptepp_error *error);
 
 #endif

@@ -5,20 +5,15 @@
 #include "intensity.h"
 #include "sample.h"
 
-/* Hundredths of making views: sampling; after it, the passes over whole images; the rest is normalising. */
-enum { SAMPLING = 60, SURVEYED = 80 };
+/* Thousandths of making views: sampling; after it, the passes over whole images; the rest is normalising. */
+enum { SAMPLING = 600, SURVEYED = 800 };
 
 static size_t cube_size(const dtp_recipe *recipe)
 {
     return (size_t)(recipe->size[0] * recipe->size[1] * recipe->size[2]);
 }
 
-static deeptepp_status cancelled(deeptepp_error *error)
-{
-    return dtp_fail(error, DEEPTEPP_ERR_CANCELLED, "cancelled");
-}
-
-static deeptepp_status sample_views(const dtp_study *study, float *out, dtp_actions *actions, dtp_job *job, int to,
+static deeptepp_status sample_views(const dtp_study *study, float *out, dtp_actions *actions, dtp_watch *watch,
                                     deeptepp_error *error)
 {
     const dtp_recipe *recipe = study->recipe;
@@ -27,11 +22,12 @@ static deeptepp_status sample_views(const dtp_study *study, float *out, dtp_acti
             dtp_grid grid;
             dtp_grid_make(&grid, &actions->cube, recipe, v, &study->frames[c]);
             float *cube = out + cube_size(recipe) * (size_t)(v * recipe->n_channels + c);
-            actions->outside[v] = dtp_sample(study->images[c], &grid, recipe, &job->cancelled, cube);
-            if (atomic_load(&job->cancelled))
-                return cancelled(error);
+            actions->outside[v] = dtp_sample(study->images[c], &grid, recipe, cube, watch);
+            deeptepp_status status = dtp_watch_ask(watch, error);
+            if (status != DEEPTEPP_OK)
+                return status;
         }
-        atomic_store(&job->permille, to * SAMPLING * (v + 1) / (100 * recipe->n_views));
+        dtp_watch_tell(watch, SAMPLING * (v + 1) / recipe->n_views);
     }
     return DEEPTEPP_OK;
 }
@@ -60,18 +56,18 @@ static deeptepp_status judge_outside(const dtp_study *study, const dtp_actions *
 }
 
 /* Mappings over whole images are the same for every view: made once. */
-static deeptepp_status image_mappings(const dtp_study *study, dtp_mapping *mappings, dtp_job *job,
+static deeptepp_status image_mappings(const dtp_study *study, dtp_mapping *mappings, dtp_watch *watch,
                                       deeptepp_error *error)
 {
     int last = study->recipe->n_channels - 1;
     if (study->recipe->over == DTP_OVER_IMAGES_TOGETHER) {
-        deeptepp_status status = dtp_mapping_of_images(&mappings[0], study, 0, last, &job->cancelled, error);
+        deeptepp_status status = dtp_mapping_of_images(&mappings[0], study, 0, last, watch, error);
         for (int c = 1; c <= last; c++)
             mappings[c] = mappings[0];
         return dtp_about(status, study->numbers[0], DEEPTEPP_NO_VOLUME, error);
     }
     for (int c = 0; c <= last; c++) {
-        deeptepp_status status = dtp_mapping_of_images(&mappings[c], study, c, c, &job->cancelled, error);
+        deeptepp_status status = dtp_mapping_of_images(&mappings[c], study, c, c, watch, error);
         if (status != DEEPTEPP_OK)
             return dtp_about(status, study->numbers[c], DEEPTEPP_NO_VOLUME, error);
     }
@@ -79,7 +75,7 @@ static deeptepp_status image_mappings(const dtp_study *study, dtp_mapping *mappi
 }
 
 static deeptepp_status view_mappings(const dtp_study *study, const float *view, int index, dtp_mapping *mappings,
-                                     const atomic_bool *cancel, deeptepp_error *error)
+                                     dtp_watch *watch, deeptepp_error *error)
 {
     const dtp_recipe *recipe = study->recipe;
     size_t size = cube_size(recipe);
@@ -90,7 +86,7 @@ static deeptepp_status view_mappings(const dtp_study *study, const float *view, 
             char what[160];
             dtp_format(what, sizeof what, "crop of channel \"%.100s\", view %d", recipe->channels[c], index + 1);
             deeptepp_status status = dtp_mapping_of_values(&mappings[c], recipe, view + (size_t)c * size,
-                                                           together * size, what, cancel, error);
+                                                           together * size, what, watch, error);
             if (status != DEEPTEPP_OK)
                 return dtp_about(status, study->numbers[c], DEEPTEPP_NO_VOLUME, error);
         } else if (own) {
@@ -124,24 +120,25 @@ static deeptepp_status check_range(const float *values, size_t first, size_t las
 }
 
 static deeptepp_status normalise_view(const dtp_study *study, float *view, int index, dtp_mapping *mappings,
-                                      const atomic_bool *cancel, deeptepp_error *error)
+                                      dtp_watch *watch, deeptepp_error *error)
 {
     enum { SLAB = 1 << 16 };
     const dtp_recipe *recipe = study->recipe;
     size_t size = cube_size(recipe), count = size * (size_t)recipe->n_channels;
-    deeptepp_status status = view_mappings(study, view, index, mappings, cancel, error);
+    deeptepp_status status = view_mappings(study, view, index, mappings, watch, error);
     for (size_t at = 0, end; at < count && status == DEEPTEPP_OK; at = end) {
         size_t channel = at / size, rest = (channel + 1) * size - at;
         end = at + (rest < SLAB ? rest : SLAB);
-        if (atomic_load_explicit(cancel, memory_order_relaxed))
-            return cancelled(error);
+        if (dtp_watch_cancelled(watch))
+            return dtp_watch_ask(watch, error);
         dtp_mapping_apply(&mappings[channel], view + at, end - at);
-        status = dtp_about(check_range(view, at, end, count, error), study->numbers[channel], DEEPTEPP_NO_VOLUME, error);
+        status = check_range(view, at, end, count, error);
+        status = dtp_about(status, study->numbers[channel], DEEPTEPP_NO_VOLUME, error);
     }
     return status;
 }
 
-static deeptepp_status normalise(const dtp_study *study, float *out, dtp_job *job, int to, deeptepp_error *error)
+static deeptepp_status normalise(const dtp_study *study, float *out, dtp_watch *watch, deeptepp_error *error)
 {
     const dtp_recipe *recipe = study->recipe;
     size_t view = cube_size(recipe) * (size_t)recipe->n_channels;
@@ -151,12 +148,12 @@ static deeptepp_status normalise(const dtp_study *study, float *out, dtp_job *jo
     if (!errors)
         return dtp_fail_memory(error, "messages", (size_t)recipe->n_views * sizeof *errors);
     if (recipe->intensity != DTP_INTENSITY_NONE && recipe->over >= DTP_OVER_IMAGE)
-        status = image_mappings(study, mappings, job, error);
-    atomic_store(&job->permille, to * SURVEYED / 100);
+        status = image_mappings(study, mappings, watch, error);
+    dtp_watch_tell(watch, SURVEYED);
     if (status == DEEPTEPP_OK) {
 #pragma omp parallel for firstprivate(mappings) schedule(static)
         for (int v = 0; v < recipe->n_views; v++)
-            results[v] = normalise_view(study, out + view * (size_t)v, v, mappings, &job->cancelled, &errors[v]);
+            results[v] = normalise_view(study, out + view * (size_t)v, v, mappings, watch, &errors[v]);
     }
     for (int v = 0; v < recipe->n_views && status == DEEPTEPP_OK; v++) {
         status = results[v];
@@ -164,28 +161,28 @@ static deeptepp_status normalise(const dtp_study *study, float *out, dtp_job *jo
             *error = errors[v];
     }
     free(errors);
-    atomic_store(&job->permille, to);
+    dtp_watch_tell(watch, 1000);
     return status;
 }
 
 static deeptepp_status make_cubes(const dtp_study *study, float *out, dtp_actions *actions, dtp_warnings *warnings,
-                                  dtp_job *job, int to, deeptepp_error *error)
+                                  dtp_watch *watch, deeptepp_error *error)
 {
     deeptepp_status status;
     dtp_cube_place(&actions->cube, study);
     dtp_frame_to_ras(&study->mask_frame, actions->cube.centre, actions->centre_ras);
-    DTP_TRY(sample_views(study, out, actions, job, to, error));
+    DTP_TRY(sample_views(study, out, actions, watch, error));
     DTP_TRY(judge_outside(study, actions, warnings, error));
-    DTP_TRY(normalise(study, out, job, to, error));
+    DTP_TRY(normalise(study, out, watch, error));
 fail:
     return status;
 }
 
 deeptepp_status dtp_preprocess(const dtp_study *study, float *out, dtp_actions *actions, dtp_warnings *warnings,
-                               dtp_job *job, int to, deeptepp_error *error)
+                               dtp_watch *watch, deeptepp_error *error)
 {
     *actions = (dtp_actions){0};
     if (study->recipe->kind == DTP_RECIPE_CUBE)
-        return make_cubes(study, out, actions, warnings, job, to, error);
-    return dtp_mosaic_make(study, out, &actions->mosaic, warnings, job, to, error);
+        return make_cubes(study, out, actions, warnings, watch, error);
+    return dtp_mosaic_make(study, out, &actions->mosaic, warnings, watch, error);
 }

@@ -2,7 +2,6 @@
 #ifndef DTP_PREPROCESS_H
 #define DTP_PREPROCESS_H
 
-#include "../base/worker.h"
 #include "mosaic.h"
 #include "cube.h"
 
@@ -15,9 +14,8 @@ typedef struct dtp_actions {
 } dtp_actions;
 
 /* Fills out[views][channels][d][h][w]. Runs on a compute thread; the last reader of the caller's voxels.
- * job->permille rises to `to`. Errors: REGION_OUTSIDE, IMAGE_CONSTANT, MASK_SMALL, VOLUME_NONFINITE, MEMORY,
- * CANCELLED. */
+ * Errors: REGION_OUTSIDE, IMAGE_CONSTANT, MASK_SMALL, VOLUME_NONFINITE, MEMORY, CANCELLED. */
 deeptepp_status dtp_preprocess(const dtp_study *study, float *out, dtp_actions *actions, dtp_warnings *warnings,
-                               dtp_job *job, int to, deeptepp_error *error);
+                               dtp_watch *watch, deeptepp_error *error);
 
 #endif

@@ -195,14 +195,14 @@ static int64_t sample_row(const row *r, blend_function blend, const dtp_recipe *
 }
 
 int64_t dtp_sample(const deeptepp_volume *volume, const dtp_grid *grid, const dtp_recipe *recipe,
-                   const atomic_bool *cancelled, float *out)
+                   float *out, const dtp_watch *watch)
 {
     blend_function blend = blend_of(volume->type);
     int64_t rows = recipe->size[0] * recipe->size[1], outside = 0;
 #pragma omp parallel for reduction(+ : outside) schedule(static)
     for (int64_t n = 0; n < rows; n++) {
         const row r = make_row(volume, grid, n / recipe->size[1], n % recipe->size[1]);
-        if (!atomic_load_explicit(cancelled, memory_order_relaxed))
+        if (!dtp_watch_cancelled(watch))
             outside += sample_row(&r, blend, recipe, out + n * recipe->size[2]);
     }
     return outside;

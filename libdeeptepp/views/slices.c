@@ -176,12 +176,12 @@ static void find_range(dtp_slice *slice)
  * ---- */
 
 /* Rows and planes that are not 0 before resizing; false when there are none. */
-static bool find_extent(workshop *w, const atomic_bool *cancelled, int64_t low[2], int64_t high[2])
+static bool find_extent(workshop *w, int64_t low[2], int64_t high[2], const dtp_watch *watch)
 {
     const int64_t first = w->layer->first[1], end = first + w->layer->dims[1];
     low[0] = low[1] = INT64_MAX;
     high[0] = high[1] = -1;
-    for (int64_t y = first; y < end && !atomic_load_explicit(cancelled, memory_order_relaxed); y++) {
+    for (int64_t y = first; y < end && !dtp_watch_cancelled(watch); y++) {
         const float *plane = load_plane(w, y);
         for (int64_t r = w->begin; r < w->end; r++) {
             if (plane[r] == 0)
@@ -220,10 +220,10 @@ static void find_cells(int64_t from, int64_t *low, int64_t *high)
     }
 }
 
-static void find_touched(dtp_slice *slice, workshop *w, int64_t rows, int64_t y_dim, const atomic_bool *cancelled)
+static void find_touched(dtp_slice *slice, workshop *w, int64_t rows, int64_t y_dim, const dtp_watch *watch)
 {
     slice->touched = slice->low != 0 || slice->high != 0;
-    if (slice->touched || !find_extent(w, cancelled, slice->near_low, slice->near_high))
+    if (slice->touched || !find_extent(w, slice->near_low, slice->near_high, watch))
         return;
     slice->touched = true;
     find_cells(rows, &slice->near_low[0], &slice->near_high[0]);
@@ -246,7 +246,7 @@ static bool allocate(dtp_slice *slice, workshop *w, int64_t rows)
 }
 
 bool dtp_slice_make(dtp_slice *out, const dtp_layer *layer, const dtp_canvas *canvas, int64_t column, int64_t y_dim,
-                    const atomic_bool *cancelled)
+                    const dtp_watch *watch)
 {
     workshop w = {.layer = layer, .held = {-1, -1}};
     *out = (dtp_slice){.memory = NULL};
@@ -258,12 +258,12 @@ bool dtp_slice_make(dtp_slice *out, const dtp_layer *layer, const dtp_canvas *ca
     for (int64_t i = 0; i < DTP_SLICE_EDGE; i++)
         w.pairs[i] = make_pair(i, canvas->rows, DTP_SLICE_EDGE, false);
     for (int64_t c = out->begin[1]; c < out->end[1] && out->end[0] > out->begin[0]; c++) {
-        if (atomic_load_explicit(cancelled, memory_order_relaxed))
+        if (dtp_watch_cancelled(watch))
             break;
         make_column(&w, y_dim, c, out);
     }
     find_range(out);
-    find_touched(out, &w, canvas->rows, y_dim, cancelled);
+    find_touched(out, &w, canvas->rows, y_dim, watch);
     return true;
 }
 

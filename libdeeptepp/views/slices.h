@@ -30,9 +30,9 @@ typedef struct dtp_slice {
     void *memory;
 } dtp_slice;
 
-/* y_dim: of the frame along axis 1. Stops early, with any values, once *cancelled. False without memory. */
+/* y_dim: of the frame along axis 1. Stops early, with any values, once cancelled. False without memory. */
 bool dtp_slice_make(dtp_slice *out, const dtp_layer *layer, const dtp_canvas *canvas, int64_t column, int64_t y_dim,
-                    const atomic_bool *cancelled);
+                    const dtp_watch *watch);
 void dtp_slice_free(dtp_slice *slice);
 
 /* A rectangle of a slice; ends exclusive. */

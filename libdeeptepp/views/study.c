@@ -229,9 +229,9 @@ static bool touched_borders(const dtp_study *study, char borders[32])
 }
 
 static deeptepp_status check_mask(dtp_study *study, int64_t label, dtp_warnings *warnings,
-                                  const atomic_bool *cancelled, deeptepp_error *error)
+                                  dtp_watch *watch, deeptepp_error *error)
 {
-    deeptepp_status status = dtp_mask_find(study, label, cancelled, error);
+    deeptepp_status status = dtp_mask_find(study, label, watch, error);
     if (status != DEEPTEPP_OK)
         return status;
     if (study->mask_voxels < study->recipe->min_mask_voxels)
@@ -249,7 +249,7 @@ static deeptepp_status check_mask(dtp_study *study, int64_t label, dtp_warnings 
 }
 
 deeptepp_status dtp_study_make(dtp_study *out, const deeptepp_case *patient, const dtp_recipe *recipe,
-                               dtp_warnings *warnings, const atomic_bool *cancelled, deeptepp_error *error)
+                               dtp_warnings *warnings, dtp_watch *watch, deeptepp_error *error)
 {
     deeptepp_status status;
     *out = (dtp_study){.recipe = recipe};
@@ -260,7 +260,7 @@ deeptepp_status dtp_study_make(dtp_study *out, const deeptepp_case *patient, con
         warn_of_headers(out->images[c], recipe->channels[c], warnings);
     warn_of_headers(out->mask, "mask", warnings);
     warn_of_order(out, warnings);
-    DTP_TRY(dtp_about(check_mask(out, patient->mask_options.label, warnings, cancelled, error), DEEPTEPP_MASK_VOLUME,
+    DTP_TRY(dtp_about(check_mask(out, patient->mask_options.label, warnings, watch, error), DEEPTEPP_MASK_VOLUME,
                       DEEPTEPP_NO_VOLUME, error));
 fail:
     return status;

@@ -21,10 +21,9 @@ typedef struct dtp_study {
 
 /* Errors: CHANNEL_*, MASK_*, GEOMETRY_*, SPACING_RANGE, REGION_OUTSIDE, CANCELLED. */
 deeptepp_status dtp_study_make(dtp_study *out, const deeptepp_case *patient, const dtp_recipe *recipe,
-                               dtp_warnings *warnings, const atomic_bool *cancelled, deeptepp_error *error);
+                               dtp_warnings *warnings, dtp_watch *watch, deeptepp_error *error);
 
 /* Finds the tumour in the mask: label (0: the only one), count, box. Part of dtp_study_make. */
-deeptepp_status dtp_mask_find(dtp_study *study, int64_t label, const atomic_bool *cancelled,
-                              deeptepp_error *error);
+deeptepp_status dtp_mask_find(dtp_study *study, int64_t label, dtp_watch *watch, deeptepp_error *error);
 
 #endif

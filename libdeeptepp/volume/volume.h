@@ -40,8 +40,8 @@ size_t dtp_type_size(deeptepp_type type);
 deeptepp_status dtp_volume_check_affine(const double affine[16], double spacing[3], deeptepp_error *error);
 
 /* Checks everything and makes a volume of `draft` (type, dims, strides, data, owned, slope, inter, affine, digest and
- * flags filled in); derives spacing and orientation. Takes over draft->owned on success only. watch: NULL, or asked
- * meanwhile. Errors: VOLUME_*, MEMORY, CANCELLED. */
+ * flags filled in); derives spacing and orientation. Takes over draft->owned on success only. Errors: VOLUME_*,
+ * MEMORY, CANCELLED. */
 deeptepp_status dtp_volume_make(deeptepp_volume **out, const deeptepp_volume *draft, dtp_watch *watch,
                                 deeptepp_error *error);
 
@@ -51,10 +51,9 @@ double dtp_volume_stored(const deeptepp_volume *volume, int64_t i, int64_t j, in
 /* `n` consecutive voxels along i from (i, j, k), scaled. */
 void dtp_volume_row(const deeptepp_volume *volume, int64_t i, int64_t j, int64_t k, int64_t n, double *out);
 
-/* All voxels, scaled, in blocks along i of DTP_BLOCK at most, from voxel `at` each; false once *cancelled (NULL:
- * never). */
+/* All voxels, scaled, in blocks along i of DTP_BLOCK at most, from voxel `at` each; false once cancelled. */
 enum { DTP_BLOCK = 512 };
 typedef void (*dtp_visit)(void *state, const double *block, int64_t n, const int64_t at[3]);
-bool dtp_volume_visit(const deeptepp_volume *volume, const atomic_bool *cancelled, dtp_visit visit, void *state);
+bool dtp_volume_visit(const deeptepp_volume *volume, dtp_visit visit, void *state, const dtp_watch *watch);
 
 #endif

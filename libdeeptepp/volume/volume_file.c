@@ -10,7 +10,8 @@ typedef unsigned long long ull;
 
 typedef struct options {
     uint64_t volume_number, max_bytes;
-    dtp_watch watch;
+    deeptepp_callbacks callbacks; /* the host's */
+    dtp_watch *watch;
     char axes[4]; /* where the voxel axes run to, if the file does not say; "": unknown */
 } options;
 
@@ -29,7 +30,7 @@ static deeptepp_status read_options(options *out, const deeptepp_volume_options 
     *out = (options){.max_bytes = DEFAULT_MAX_BYTES};
     deeptepp_status status = DTP_OPTIONS_READ(&read, deeptepp_volume_options, orientation, in, error);
     if (status == DEEPTEPP_OK)
-        status = dtp_callbacks_copy(&out->watch.callbacks, read.callbacks, error);
+        status = dtp_callbacks_copy(&out->callbacks, read.callbacks, error);
     if (status != DEEPTEPP_OK)
         return status;
     if (read.volume_number < 0)
@@ -99,7 +100,7 @@ static deeptepp_status to_native_order(const deeptepp_volume *draft, size_t size
     deeptepp_status status = DEEPTEPP_OK;
     for (size_t at = 0; at < size && status == DEEPTEPP_OK; at += PIECE) {
         swap_voxels((uint8_t *)draft->owned + at, size - at < PIECE ? size - at : PIECE, dtp_type_size(draft->type));
-        status = dtp_watch_step(watch, watch->told, error);
+        status = dtp_watch_ask(watch, error);
     }
     return status;
 }
@@ -155,12 +156,12 @@ static deeptepp_status load(deeptepp_volume **out, dtp_stream *stream, options *
     size_t size = 0;
     uint64_t begin = 0;
     DTP_TRY(read_header(&draft, &h, stream, o, &size, &begin, error));
-    stream->watch = &o->watch;
+    stream->watch = o->watch;
     DTP_TRY(read_voxels(&draft, stream, begin, size, error));
     if (h.swapped)
-        DTP_TRY(to_native_order(&draft, size, &o->watch, error));
-    DTP_TRY(dtp_volume_make(out, &draft, &o->watch, error));
-    dtp_watch_finish(&o->watch);
+        DTP_TRY(to_native_order(&draft, size, o->watch, error));
+    DTP_TRY(dtp_volume_make(out, &draft, o->watch, error));
+    dtp_watch_finish(o->watch);
     return DEEPTEPP_OK;
 fail:
     free(draft.owned);
@@ -198,8 +199,8 @@ static deeptepp_status open_volume(deeptepp_volume **out, const char *path, cons
     deeptepp_status status = read_options(&o, options_in, error);
     if (status != DEEPTEPP_OK)
         return status;
-    dtp_call_begin(&call, &o.watch.callbacks);
-    o.watch.callbacks = call.callbacks;
+    dtp_call_begin(&call, &o.callbacks);
+    o.watch = &call.watch;
     status = open_source(out, path, bytes, size, &o, error);
     dtp_call_end(&call);
     return status;

@@ -104,14 +104,14 @@ void dtp_volume_row(const deeptepp_volume *volume, int64_t i, int64_t j, int64_t
                     out);
 }
 
-bool dtp_volume_visit(const deeptepp_volume *volume, const atomic_bool *cancelled, dtp_visit visit, void *state)
+bool dtp_volume_visit(const deeptepp_volume *volume, dtp_visit visit, void *state, const dtp_watch *watch)
 {
     double block[DTP_BLOCK];
     const int64_t *dims = volume->dims;
     for (int64_t jk = 0; jk < dims[1] * dims[2]; jk++)
         for (int64_t i = 0; i < dims[0]; i += DTP_BLOCK) {
             int64_t n = dtp_min_i64(DTP_BLOCK, dims[0] - i), at[3] = {i, jk % dims[1], jk / dims[1]};
-            if (cancelled && atomic_load_explicit(cancelled, memory_order_relaxed))
+            if (dtp_watch_cancelled(watch))
                 return false;
             dtp_volume_row(volume, at[0], at[1], at[2], n, block);
             visit(state, block, n, at);
@@ -229,7 +229,7 @@ static size_t count_bad(const inspection *in, const uint8_t *at, int64_t n, int6
 static deeptepp_status ask(inspection *in, deeptepp_error *error)
 {
     in->unasked = 0;
-    return dtp_watch_step(in->watch, in->watch->told, error);
+    return dtp_watch_ask(in->watch, error);
 }
 
 /* How many of `n` voxels, a PIECE at most, are bad. */

@@ -14,7 +14,7 @@ typedef struct dtp_layout {
 /* Checks type, dims and strides. Errors: VOLUME_TYPE, VOLUME_DIMS, VOLUME_STRIDES. */
 deeptepp_status dtp_voxels_layout(const deeptepp_volume *draft, dtp_layout *out, deeptepp_error *error);
 
-/* Every voxel finite, 64-bit integers exact. watch: NULL, or asked meanwhile. Errors: VOLUME_NONFINITE, VOLUME_INEXACT,
+/* Every voxel finite, 64-bit integers exact. Errors: VOLUME_NONFINITE, VOLUME_INEXACT,
  * CANCELLED. */
 deeptepp_status dtp_voxels_check(const deeptepp_volume *draft, const dtp_layout *in, dtp_watch *watch,
                                  deeptepp_error *error);

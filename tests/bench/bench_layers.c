@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/worker.h"
 #include "model.h"
 
 typedef struct bench {
@@ -26,7 +27,7 @@ static deeptepp_status time_runs(bench *b, dtp_net *net, dtp_job *job)
     b->run = 1e9;
     for (int r = 0; r <= b->repeats && status == DEEPTEPP_OK; r++) {
         double start = now();
-        status = dtp_net_run(net, b->model->members[0], out, job, 0, 1000, &job->error);
+        status = dtp_net_run(net, b->model->members[0], out, &job->watch, &job->error);
         double seconds = now() - start;
         b->run = r && seconds < b->run ? seconds : b->run;
     }

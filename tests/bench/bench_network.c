@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/worker.h"
 #include "file/model_file.h"
 #include "model.h"
 
@@ -116,7 +117,7 @@ fail:
 static deeptepp_status run(bench *b, dtp_job *job, double *seconds)
 {
     double start = now();
-    deeptepp_status status = dtp_net_run(b->net, b->weights, b->logits, job, 0, 1000, &job->error);
+    deeptepp_status status = dtp_net_run(b->net, b->weights, b->logits, &job->watch, &job->error);
     *seconds = now() - start;
     return status;
 }

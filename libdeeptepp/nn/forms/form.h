@@ -3,8 +3,7 @@
 #ifndef DTP_FORM_H
 #define DTP_FORM_H
 
-#include <stdatomic.h>
-
+#include "../../base/watch.h"
 #include "../ops.h"
 
 typedef struct dtp_form dtp_form;
@@ -37,10 +36,10 @@ typedef struct dtp_form_kind {
     dnnl_status_t (*run)(dtp_form *form, const dtp_form_run *run);
 
     /* How many matrices; output channels first to first + count - 1 of weights (oc, ic, kd, kh, kw) as (points, ic,
-     * count). Once *cancelled (NULL: never) it stops early, and what stands there is arbitrary. */
+     * count). Once cancelled it stops early, and what stands there is arbitrary. */
     int64_t (*points)(const dtp_graph *graph, int layer);
     void (*transform)(const dtp_graph *graph, int layer, const float *plain, int64_t first, int64_t count, float *out,
-                      const atomic_bool *cancelled);
+                      const dtp_watch *watch);
 } dtp_form_kind;
 
 /* What every form begins with. */

@@ -126,7 +126,7 @@ static int64_t points(const dtp_graph *graph, int layer)
 }
 
 static void transform(const dtp_graph *graph, int layer, const float *plain, int64_t first, int64_t count, float *out,
-                      const atomic_bool *cancelled)
+                      const dtp_watch *watch)
 {
     const dtp_layer *l = &graph->layers[layer];
     int64_t ic = graph->values[l->src].c, cells = l->kernel[0] * l->kernel[1] * l->kernel[2];
@@ -134,7 +134,7 @@ static void transform(const dtp_graph *graph, int layer, const float *plain, int
     make_table(&t, l, graph->values[l->src], graph->values[layer + 1]);
 #pragma omp parallel for schedule(static)
     for (int64_t c = 0; c < ic; c++) {
-        if (cancelled && atomic_load_explicit(cancelled, memory_order_relaxed))
+        if (dtp_watch_cancelled(watch))
             continue;
         for (int64_t o = 0; o < count; o++)
             for (int i = 0; i < t.taps; i++)

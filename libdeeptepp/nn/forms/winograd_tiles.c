@@ -254,7 +254,7 @@ static void transform_filter(const dtp_tiling *t, const int64_t kernel[3], const
 }
 
 void dtp_tiles_weights(const dtp_graph *graph, int layer, const float *plain, int64_t first, int64_t count, float *out,
-                       const atomic_bool *cancelled)
+                       const dtp_watch *watch)
 {
     dtp_tiling tiling, *t = &tiling;
     const int64_t *kernel = graph->layers[layer].kernel, cells = kernel[0] * kernel[1] * kernel[2];
@@ -264,7 +264,7 @@ void dtp_tiles_weights(const dtp_graph *graph, int layer, const float *plain, in
         for (int64_t oc = 0; oc < count; oc++) {
             double x[6][6][6];
             float *to = out + ic * count + oc;
-            if (cancelled && atomic_load_explicit(cancelled, memory_order_relaxed))
+            if (dtp_watch_cancelled(watch))
                 continue;
             transform_filter(t, kernel, plain + ((first + oc) * t->ic + ic) * cells, x);
             for (int64_t d = 0; d < t->axis[0].alpha; d++)

@@ -3,8 +3,7 @@
 #ifndef DTP_WINOGRAD_TILES_H
 #define DTP_WINOGRAD_TILES_H
 
-#include <stdatomic.h>
-
+#include "../../base/watch.h"
 #include "../graph.h"
 
 /* Channels transformed together. */
@@ -35,6 +34,6 @@ void dtp_tiles_scatter(const dtp_tiling *tiling, const float *m, int64_t first, 
 
 /* dtp_form_kind's transform. */
 void dtp_tiles_weights(const dtp_graph *graph, int layer, const float *plain, int64_t first, int64_t count, float *out,
-                       const atomic_bool *cancelled);
+                       const dtp_watch *watch);
 
 #endif
