@@ -1,5 +1,5 @@
-/* The core's own allocations, made to fail one by one: the linker's --wrap (tests/meson.build) brings every call of this
- * program and of the static core here, and none of the libraries below. One file a program includes it. */
+/* The core's own allocations, made to fail one by one: the linker's --wrap (tests/meson.build) brings every call of
+ * this program and of the static core here, and none of the libraries below. One file a program includes it. */
 #ifndef FAILING_ALLOCATIONS_H
 #define FAILING_ALLOCATIONS_H
 
