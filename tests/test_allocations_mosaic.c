@@ -19,8 +19,7 @@ typedef struct context {
 static deeptepp_status make_mosaic(void *given, char *text, deeptepp_error *error)
 {
     context *c = given;
-    dtp_job job = {.permille = 0};
-    deeptepp_status status = run_study(c->bench, c->patient, &job);
+    deeptepp_status status = run_study(c->bench, c->patient, NULL);
     allocations_disarm();
     *error = c->bench->error;
     say_bytes(text, c->bench->tensor, c->bench->count * sizeof *c->bench->tensor);
