@@ -62,6 +62,7 @@ def load():
         "model_input_shape": (None, [c_void_p, POINTER(c_int64)]),
         "volume_open": (c_int, [POINTER(c_void_p), c_char_p, POINTER(VolumeOptions), POINTER(CError)]),
         "volume_from_array": (c_int, [POINTER(c_void_p), POINTER(Array), POINTER(CError)]),
+        "volume_count_in_file": (c_int, [POINTER(c_int64), c_char_p, POINTER(CError)]),
         "volume_free": (None, [c_void_p]),
         "volume_orientation": (c_char_p, [c_void_p]),
         "case_new": (c_int, [POINTER(c_void_p), POINTER(CError)]),
@@ -114,6 +115,12 @@ def volume(image, orientation=None, number=0):
     handle = Handle("volume", "volume_from_array", byref(array))
     handle.voxels = voxels  # the library does not copy them
     return handle
+
+
+def volumes_in(path):
+    count = c_int64()
+    call("volume_count_in_file", byref(count), os.fsencode(path))
+    return count.value
 
 
 def orientation(image):

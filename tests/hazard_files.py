@@ -106,5 +106,11 @@ def sheared():
     return result
 
 
+def link(path, target):
+    if not path.is_symlink():
+        path.symlink_to(target)
+    return path
+
+
 def compressed(data):
     return gzip.compress(data, mtime=0)

@@ -203,6 +203,45 @@ static void what_is_no_regular_file_is_refused(void **state)
     refuse_path("a.nii/b.nii", NULL, DEEPTEPP_ERR_FILE_MISSING);
 }
 
+static void refuse_path_with(const char *name, deeptepp_status wanted, const char *text)
+{
+    deeptepp_error error = {0};
+    deeptepp_volume *volume = NULL;
+    assert_int_equal(deeptepp_volume_open(&volume, path_of(name), NULL, &error), wanted);
+    if (!strstr(error.message, text))
+        fail_msg("\"%s\" does not speak of \"%s\"", error.message, text);
+}
+
+static void a_folder_is_called_that(void **state)
+{
+    (void)state;
+    refuse_path_with("", DEEPTEPP_ERR_FILE_READ, "is a folder");
+    refuse_path_with("", DEEPTEPP_ERR_FILE_READ, "dcm2niix");
+}
+
+static void a_link_is_followed_or_said_to_lead_nowhere(void **state)
+{
+    (void)state;
+    nifti_file file = make_nifti(false, false);
+    assert_int_equal(symlink("a.img", path_of("a.nii")), 0);
+    refuse_path_with("a.nii", DEEPTEPP_ERR_FILE_MISSING, "a link that leads nowhere, to \"a.img\"");
+    write_file("a.img", &file);
+    deeptepp_volume_free(accept_path("a.nii"));
+    unlink(path_of("a.nii"));
+    assert_int_equal(symlink("a.nii", path_of("a.nii")), 0);
+    refuse_path_with("a.nii", DEEPTEPP_ERR_FILE_READ, "cannot be read");
+    refuse_path_with("a.hdr", DEEPTEPP_ERR_FILE_MISSING, "does not exist");
+}
+
+static void a_link_into_an_annex_is_called_that(void **state)
+{
+    (void)state;
+    assert_int_equal(symlink("../.git/annex/objects/Xq/0F/MD5E-s9--0/MD5E-s9--0.nii.gz", path_of("a.nii.gz")), 0);
+    refuse_path_with("a.nii.gz", DEEPTEPP_ERR_FILE_POINTER, "git annex get");
+    int64_t count;
+    assert_int_equal(deeptepp_volume_count_in_file(&count, path_of("a.nii.gz"), NULL), DEEPTEPP_ERR_FILE_POINTER);
+}
+
 static void an_unreadable_file_is_refused(void **state)
 {
     (void)state;
@@ -321,6 +360,9 @@ int main(void)
         cmocka_unit_test_teardown(voxels_never_come_from_a_sibling, clear),
         cmocka_unit_test_teardown(a_pair_is_refused_whichever_half_is_named, clear),
         cmocka_unit_test_teardown(what_is_no_regular_file_is_refused, clear),
+        cmocka_unit_test(a_folder_is_called_that),
+        cmocka_unit_test_teardown(a_link_is_followed_or_said_to_lead_nowhere, clear),
+        cmocka_unit_test_teardown(a_link_into_an_annex_is_called_that, clear),
         cmocka_unit_test_teardown(an_unreadable_file_is_refused, clear),
         cmocka_unit_test_teardown(a_file_beyond_the_cap_is_refused, clear),
         cmocka_unit_test_teardown(empty_and_header_only_files_are_truncated, clear),

@@ -135,15 +135,37 @@ static void files_under_8_bytes_are_truncated(void **state)
     }
 }
 
-static void a_git_lfs_pointer_is_told_from_a_broken_file(void **state)
+static void another_kind_of_file_is_named(void **state)
 {
     (void)state;
-    uint8_t pointer[] = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
-    uint8_t other[] = "version https://elsewhere.example/spec";
-    file_bytes file = {pointer, sizeof pointer - 1}, cut = {pointer, 20}, not_lfs = {other, sizeof other - 1};
-    assert_refused(&file, DEEPTEPP_ERR_MODEL_LFS_POINTER, "git lfs pull");
-    assert_refused(&cut, DEEPTEPP_ERR_MODEL_HEADER_LENGTH, "no safetensors file");
-    assert_refused(&not_lfs, DEEPTEPP_ERR_MODEL_HEADER_LENGTH, "no safetensors file");
+    static const struct {
+        const char *bytes;
+        size_t size;
+        deeptepp_status status;
+        const char *text;
+    } kinds[] = {
+#define KIND(bytes, status, text) {bytes, sizeof(bytes) - 1, DEEPTEPP_ERR_##status, text}
+        KIND("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", FILE_POINTER, "git lfs pull"),
+        KIND("/annex/objects/SHA256E-s12--00.safetensors\n", FILE_POINTER, "git annex get"),
+        KIND("<!DOCTYPE html>\n<html lang=en>", FILE_FORMAT, "web page"),
+        KIND("PK\3\4\24\0\0\0\10\10archive/data.pkl", FILE_FORMAT, "ZIP archive, as PyTorch's"),
+        KIND("\x80\2\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19.", FILE_FORMAT, "pickle"),
+        KIND("\x89HDF\r\n\x1a\n\0\0\0\0", FILE_FORMAT, "HDF5"),
+        KIND("{\"data\":{\"error\":\"Not Found\"}}", FILE_FORMAT, "JSON"),
+        KIND("404: Not Found", FILE_FORMAT, "text"),
+        KIND("\4\0\0\0\0\0\0\0    ", MODEL_JSON, ""), /* white space is no other kind */
+        KIND("\x1f\x8b\10\0\0\0\0\0\2\3abc", FILE_FORMAT, "gunzip"),
+        KIND("\xff\xff\xff\xff\xff\xff\xff\xff{}", MODEL_HEADER_LENGTH, "no safetensors file"),
+        KIND("\x00\x10\0\0\0\0\0\0{\"a\":1", MODEL_HEADER_LENGTH, "cut short"),
+#undef KIND
+    };
+    for (size_t k = 0; k < DTP_COUNT(kinds); k++) {
+        uint8_t *exact = malloc(kinds[k].size);
+        memcpy(exact, kinds[k].bytes, kinds[k].size);
+        file_bytes file = {exact, kinds[k].size};
+        assert_refused(&file, kinds[k].status, kinds[k].text);
+        free(exact);
+    }
 }
 
 /* ---- Damage ---- */
@@ -228,7 +250,7 @@ int main(void)
         cmocka_unit_test(header_lengths_out_of_range_are_refused),
         cmocka_unit_test(a_header_over_the_cap_is_refused_though_the_file_has_it),
         cmocka_unit_test(files_under_8_bytes_are_truncated),
-        cmocka_unit_test(a_git_lfs_pointer_is_told_from_a_broken_file),
+        cmocka_unit_test(another_kind_of_file_is_named),
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(every_damaged_byte_is_survived),
     };

@@ -90,7 +90,7 @@ typedef enum deeptepp_status {
     DEEPTEPP_ERR_INTERNAL = 9,     /* a fault of this library: please report it */
 
     /* Reading a file. */
-    DEEPTEPP_ERR_FILE_MISSING = 20,   /* nothing exists at that path */
+    DEEPTEPP_ERR_FILE_MISSING = 20,   /* nothing exists at that path, or a link that leads nowhere */
     DEEPTEPP_ERR_FILE_READ = 21,      /* it exists and cannot be read: permission, a folder, an I/O error */
     DEEPTEPP_ERR_FILE_TOO_LARGE = 22, /* larger than the cap */
     DEEPTEPP_ERR_FILE_TRUNCATED = 23, /* it ends too soon: empty, less data than its header promises, or gzip cut
@@ -98,8 +98,14 @@ typedef enum deeptepp_status {
     DEEPTEPP_ERR_GZIP = 24,           /* gzip data that is corrupt, has a wrong checksum, or is followed by something
                                          else (gzip data that only ends too soon: FILE_TRUNCATED) */
 
+    DEEPTEPP_ERR_FILE_FORMAT = 25,    /* a file of another kind, which the message names with what to do: DICOM, NRRD,
+                                         MetaImage, MGH, MINC, HDF5, gzip within gzip, an archive, a picture, a web page,
+                                         text, a macOS shadow file, a PyTorch checkpoint, ... */
+    DEEPTEPP_ERR_FILE_POINTER = 26,   /* in the file's place stands the pointer that Git-LFS or git-annex leaves while the
+                                         content is not there */
+
     /* NIfTI. */
-    DEEPTEPP_ERR_NIFTI_MAGIC = 40,       /* neither NIfTI-1 nor NIfTI-2 in one file */
+    DEEPTEPP_ERR_NIFTI_MAGIC = 40,       /* neither NIfTI-1 nor NIfTI-2 in one file, nor one of FILE_FORMAT */
     DEEPTEPP_ERR_NIFTI_PAIR = 41,        /* a header of a .hdr/.img pair */
     DEEPTEPP_ERR_NIFTI_ANALYZE = 42,     /* an ANALYZE 7.5 header */
     DEEPTEPP_ERR_NIFTI_DIM = 43,         /* dim[0] outside 3..7; another outside 1..2^31-1; more than one of dim[4..7]
@@ -112,7 +118,7 @@ typedef enum deeptepp_status {
     DEEPTEPP_ERR_NIFTI_UNITS = 49,       /* a spatial unit code that is not m, mm or um (unknown counts as mm) */
     DEEPTEPP_ERR_NIFTI_SCALING = 50,     /* scl_slope infinite, scl_inter not finite, or both take values up to 2^53
                                             (of a real type: 0) beyond float32 */
-    DEEPTEPP_ERR_NIFTI_ORIENTATION = 51, /* qform and sform codes are both 0: orientation unknown; or a code outside 0..5 */
+    DEEPTEPP_ERR_NIFTI_ORIENTATION = 51, /* qform and sform codes are both 0: orientation unknown; or one is not 0..5 */
 
     /* A volume, from a file or from memory. */
     DEEPTEPP_ERR_VOLUME_DIMS = 60,      /* a dimension that is not positive, or a product that overflows */
@@ -122,14 +128,13 @@ typedef enum deeptepp_status {
                                            1e-6..1e6 mm; determinant of the axes' unit vectors below 1e-6; or a qform
                                            whose b^2 + c^2 + d^2 is above 1 + 1e-5 */
     DEEPTEPP_ERR_VOLUME_SHEAR = 64,     /* a cosine above 1e-3 between two of the affine's axes: no right angle */
-    DEEPTEPP_ERR_VOLUME_SPACING = 65,   /* a pixdim more than 1e-3 of itself away from the affine's voxel edge, but for a
-                                           sform that is alone beside a pixdim of exactly 1, 1, 1 */
+    DEEPTEPP_ERR_VOLUME_SPACING = 65,   /* a pixdim more than 1e-3 of itself away from the affine's voxel edge, unless
+                                           the sform is alone and pixdim exactly 1, 1, 1 */
     DEEPTEPP_ERR_VOLUME_NONFINITE = 66, /* voxels NaN, infinite or beyond float32: count and first index in the
                                            message */
     DEEPTEPP_ERR_VOLUME_INEXACT = 67,   /* 64-bit integers beyond 2^53, which no double holds exactly */
 
-    /* A model file. */
-    DEEPTEPP_ERR_MODEL_LFS_POINTER = 80,     /* a Git-LFS pointer instead of the file */
+    /* A model file. (80 is unused.) */
     DEEPTEPP_ERR_MODEL_HEADER_LENGTH = 81,   /* safetensors header length below 2, over the cap or past the end */
     DEEPTEPP_ERR_MODEL_JSON = 82,            /* header or metadata is not strict JSON (duplicate keys included) */
     DEEPTEPP_ERR_MODEL_TENSOR_ENTRY = 83,    /* a tensor without exactly dtype, shape, data_offsets; a bad shape */
@@ -344,9 +349,9 @@ typedef struct deeptepp_volume_options {
 } deeptepp_volume_options;
 
 /* A NIfTI-1 or NIfTI-2 file (.nii, gzip or not, known by its bytes). Opened once, read whole; every voxel checked.
- * sform is preferred to qform when its code is set, unless it is unusable (VOLUME_AFFINE) and the qform is not: the score
- * then carries a warning. scl_slope and scl_inter are applied. The file's volumes are counted by dim[4], or by that of
- * dim[5] to dim[7] that is above 1. The volume holds the voxels of the one that was chosen, in the file's type; nothing
+ * sform is preferred to qform when its code is set, unless it is unusable (VOLUME_AFFINE) and the qform is not: the
+ * score then carries a warning. scl_slope and scl_inter are applied. The file's volumes are counted by dim[4], or by
+ * that of dim[5] to dim[7] that is above 1. The volume holds the voxels of the one that was chosen, in the file's type; nothing
  * larger is held while it is read. options: NULL for all defaults.
  * Errors: ARGUMENT, STRUCT_SIZE, FILE_*, GZIP, NIFTI_*, VOLUME_*, MEMORY, CANCELLED. Any thread. */
 DEEPTEPP_API deeptepp_status deeptepp_volume_open(deeptepp_volume **out, const char *path,

@@ -8,10 +8,22 @@
 static deeptepp_status fail_system(int number, deeptepp_error *error)
 {
     char reason[128];
-    if (number == ENOENT || number == ENOTDIR)
-        return dtp_fail(error, DEEPTEPP_ERR_FILE_MISSING, "does not exist, wanted a file");
     dtp_system_error(number, reason, sizeof reason);
     return dtp_fail(error, DEEPTEPP_ERR_FILE_READ, "cannot be read: %s, wanted a readable file", reason);
+}
+
+/* Whoever sees the link in a listing does not believe that nothing is there. */
+static deeptepp_status fail_missing(const char *path, deeptepp_error *error)
+{
+    char target[512];
+    ssize_t length = readlink(path, target, sizeof target - 1);
+    if (length < 0)
+        return dtp_fail(error, DEEPTEPP_ERR_FILE_MISSING, "does not exist, wanted a file");
+    target[length] = '\0';
+    if (strstr(target, "/annex/objects/"))
+        return dtp_fail(error, DEEPTEPP_ERR_FILE_POINTER,
+                        "a link of git-annex to content that is not here, wanted the file: run `git annex get`");
+    return dtp_fail(error, DEEPTEPP_ERR_FILE_MISSING, "is a link that leads nowhere, to \"%s\", wanted a file", target);
 }
 
 static deeptepp_status check_kind(int fd, uint64_t *size, deeptepp_error *error)
@@ -22,8 +34,11 @@ static deeptepp_status check_kind(int fd, uint64_t *size, deeptepp_error *error)
     *size = (uint64_t)about.st_size;
     if (S_ISREG(about.st_mode))
         return DEEPTEPP_OK;
-    return dtp_fail(error, DEEPTEPP_ERR_FILE_READ, "is %s, wanted a regular file",
-                    S_ISDIR(about.st_mode) ? "a folder" : "a pipe, socket or device");
+    if (S_ISDIR(about.st_mode))
+        return dtp_fail(error, DEEPTEPP_ERR_FILE_READ,
+                        "is a folder, wanted a regular file: name a file in it (if it holds DICOM slices, convert them to "
+                        "NIfTI first, e.g. with dcm2niix)");
+    return dtp_fail(error, DEEPTEPP_ERR_FILE_READ, "is a pipe, socket or device, wanted a regular file");
 }
 
 /* O_NONBLOCK: opening a pipe that nobody writes to would wait for ever; a regular file does not mind. */
@@ -33,7 +48,7 @@ deeptepp_status dtp_file_open(int *fd, uint64_t *size, const char *path, deeptep
         *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     while (*fd < 0 && errno == EINTR);
     if (*fd < 0)
-        return fail_system(errno, error);
+        return errno == ENOENT || errno == ENOTDIR ? fail_missing(path, error) : fail_system(errno, error);
     deeptepp_status status = check_kind(*fd, size, error);
     if (status != DEEPTEPP_OK) {
         close(*fd);

@@ -4,13 +4,13 @@
 
 #include "../base/bytes.h"
 #include "../base/file.h"
+#include "../base/kinds.h"
 #include "safetensors.h"
 #include "tensor_hash.h"
 
 enum { PIECE = 4 << 20 }; /* some milliseconds: how long a cancelled call may go on */
 
 static const size_t max_header = (size_t)100 << 20;
-static const char lfs_pointer[] = "version https://git-lfs";
 
 static deeptepp_status read_fd(int fd, uint8_t *out, size_t size, deeptepp_error *error)
 {
@@ -59,52 +59,59 @@ deeptepp_status dtp_source_read(dtp_source *source, void *out, size_t size, deep
     return status;
 }
 
-/* The pointer's first 8 bytes, read as a header length, are over every cap. */
-static deeptepp_status check_lfs_pointer(const uint8_t prefix[8], dtp_source *source, deeptepp_error *error)
+/* What is no safetensors file may be recognisably of another kind: by the length read from its first 8 bytes and what
+ * follows them. */
+static deeptepp_status refuse_kind(uint64_t length, const void *after, size_t size, deeptepp_error *error)
 {
-    char rest[sizeof lfs_pointer - 9];
-    if (memcmp(prefix, lfs_pointer, 8) != 0 || source->size - source->at < sizeof rest)
-        return DEEPTEPP_OK;
-    deeptepp_status status = dtp_source_read(source, rest, sizeof rest, error);
-    if (status == DEEPTEPP_OK && memcmp(rest, lfs_pointer + 8, sizeof rest) == 0)
-        status =
-            dtp_fail(error, DEEPTEPP_ERR_MODEL_LFS_POINTER,
-                     "model file: a Git-LFS pointer of %zu bytes, wanted the file it stands for: run `git lfs pull`",
-                     source->size);
-    return status;
+    uint8_t first[DTP_KIND_BYTES];
+    size = size < sizeof first - 8 ? size : sizeof first - 8;
+    for (int i = 0; i < 8; i++)
+        first[i] = (uint8_t)(length >> 8 * i);
+    memcpy(first + 8, after, size);
+    return dtp_kinds_refuse(first, size + 8, DTP_WANTED_MODEL, error);
 }
 
-static deeptepp_status read_header_size(size_t *out, dtp_source *source, deeptepp_error *error)
+static deeptepp_status fail_length(uint64_t length, dtp_source *source, deeptepp_error *error)
+{
+    uint8_t after[DTP_KIND_BYTES];
+    size_t rest = source->size - source->at, size = rest < sizeof after ? rest : sizeof after;
+    deeptepp_status status = dtp_source_read(source, after, size, error);
+    const bool cut = length > rest && length <= max_header && (size == 0 || after[0] == '{');
+    if (status == DEEPTEPP_OK && !cut)
+        status = refuse_kind(length, after, size, error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    return dtp_fail(error, DEEPTEPP_ERR_MODEL_HEADER_LENGTH, "model file: header length is %llu, wanted 2 to %zu: %s",
+                    (unsigned long long)length, rest < max_header ? rest : max_header,
+                    cut ? "the file is cut short" : "this is no safetensors file");
+}
+
+static deeptepp_status read_length(uint64_t *length, dtp_source *source, deeptepp_error *error)
 {
     uint8_t prefix[8];
-    uint64_t size = 0;
-    deeptepp_status status;
     if (source->size < sizeof prefix)
-        DTP_FAIL(FILE_TRUNCATED, "model file: %zu bytes, wanted at least 8", source->size);
-    DTP_TRY(dtp_source_read(source, prefix, sizeof prefix, error));
+        return dtp_fail(error, DEEPTEPP_ERR_FILE_TRUNCATED, "model file: %zu bytes, wanted at least 8", source->size);
+    deeptepp_status status = dtp_source_read(source, prefix, sizeof prefix, error);
+    *length = 0;
     for (int i = 7; i >= 0; i--)
-        size = size << 8 | prefix[i];
-    size_t rest = source->size - source->at, most = rest < max_header ? rest : max_header;
-    if (size >= 2 && size <= most) {
-        *out = (size_t)size;
-        return DEEPTEPP_OK;
-    }
-    DTP_TRY(check_lfs_pointer(prefix, source, error));
-    DTP_FAIL(MODEL_HEADER_LENGTH, "model file: header length is %llu, wanted 2 to %zu: %s", (unsigned long long)size,
-             most, size > rest && size <= max_header ? "the file is cut short" : "this is no safetensors file");
-fail:
+        *length = *length << 8 | prefix[i];
     return status;
 }
 
 static deeptepp_status read_header(char **out, size_t *size, dtp_source *source, deeptepp_error *error)
 {
-    deeptepp_status status = read_header_size(size, source, error);
+    uint64_t length = 0;
+    deeptepp_status status = read_length(&length, source, error);
     if (status != DEEPTEPP_OK)
         return status;
+    if (length < 2 || length > source->size - source->at || length > max_header)
+        return fail_length(length, source, error);
+    *size = (size_t)length;
     *out = malloc(*size);
     if (!*out)
         return dtp_fail_memory(error, "the model header", *size);
-    return dtp_source_read(source, *out, *size, error);
+    status = dtp_source_read(source, *out, *size, error);
+    return status == DEEPTEPP_OK && **out != '{' ? refuse_kind(length, *out, *size, error) : status;
 }
 
 static deeptepp_status read_tensor(dtp_tensor *tensor, dtp_source *source, deeptepp_error *error)

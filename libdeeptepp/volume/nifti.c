@@ -9,6 +9,7 @@
 #include <nifti2_io.h>
 
 #include "../base/bytes.h"
+#include "../base/kinds.h"
 
 /* A unit quaternion in three float32 keeps b^2 + c^2 + d^2 within 4e-7 of 1 at most. */
 static const double QUATERNION_TOLERANCE = 1e-5;
@@ -68,7 +69,7 @@ static void parse_second(dtp_nifti *h, dtp_bytes *bytes)
 }
 
 /* Both versions begin with their own size, which also tells the byte order. */
-static deeptepp_status identify(dtp_nifti *h, const uint8_t first[4], deeptepp_error *error)
+static bool identify(dtp_nifti *h, const uint8_t first[4])
 {
     int32_t found, swapped;
     memcpy(&found, first, sizeof found);
@@ -76,10 +77,22 @@ static deeptepp_status identify(dtp_nifti *h, const uint8_t first[4], deeptepp_e
     h->swapped = swapped == (int32_t)sizeof(nifti_1_header) || swapped == (int32_t)sizeof(nifti_2_header);
     int32_t size = h->swapped ? swapped : found;
     h->second = size == (int32_t)sizeof(nifti_2_header);
-    if (h->second || size == (int32_t)sizeof(nifti_1_header))
-        return DEEPTEPP_OK;
+    return h->second || size == (int32_t)sizeof(nifti_1_header);
+}
+
+/* `size` first bytes, all there are or enough to tell. */
+static deeptepp_status fail_kind(const uint8_t *raw, size_t size, deeptepp_error *error)
+{
+    int32_t found;
+    deeptepp_status status = dtp_kinds_refuse(raw, size, DTP_WANTED_VOLUME, error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    if (size < sizeof found)
+        return dtp_fail(error, DEEPTEPP_ERR_FILE_TRUNCATED, "%s %zu bytes, wanted a NIfTI file: %zu bytes and voxels",
+                        size ? "the data end after" : "empty:", size, sizeof(nifti_1_header) + 4);
+    memcpy(&found, raw, sizeof found);
     return dtp_fail(error, DEEPTEPP_ERR_NIFTI_MAGIC,
-                    "not a NIfTI file: sizeof_hdr is %d, wanted %zu (NIfTI-1) or %zu (NIfTI-2)", (int)size,
+                    "not a NIfTI file: sizeof_hdr is %d, wanted %zu (NIfTI-1) or %zu (NIfTI-2)", (int)found,
                     sizeof(nifti_1_header), sizeof(nifti_2_header));
 }
 
@@ -103,20 +116,31 @@ static deeptepp_status check_magic(const dtp_nifti *h, const uint8_t *raw, deept
                     magic[0], magic[1], magic[2], magic[3], single);
 }
 
-static deeptepp_status parse(dtp_nifti *h, dtp_stream *stream, deeptepp_error *error)
+static void take_fields(dtp_nifti *h, const uint8_t *raw, size_t size)
 {
-    uint8_t raw[sizeof(nifti_2_header)];
-    deeptepp_status status = DEEPTEPP_OK;
-    DTP_TRY(dtp_stream_read(stream, raw, 4, error));
-    DTP_TRY(identify(h, raw, error));
-    size_t size = h->second ? sizeof(nifti_2_header) : sizeof(nifti_1_header);
-    DTP_TRY(dtp_stream_read(stream, raw + 4, size - 4, error));
-    DTP_TRY(check_magic(h, raw, error));
     dtp_bytes bytes = {.data = raw, .size = size, .swap = h->swapped};
     if (h->second)
         parse_second(h, &bytes);
     else
         parse_first(h, &bytes);
+}
+
+static deeptepp_status parse(dtp_nifti *h, dtp_stream *stream, deeptepp_error *error)
+{
+    uint8_t raw[sizeof(nifti_2_header)];
+    size_t size = sizeof(nifti_1_header), got, more;
+    deeptepp_status status = DEEPTEPP_OK;
+    DTP_TRY(dtp_stream_read_some(stream, raw, size, &got, error));
+    const bool known = got >= 4 && identify(h, raw);
+    size = !known ? DTP_KIND_BYTES : h->second ? sizeof raw : size;
+    DTP_TRY(dtp_stream_read_some(stream, raw + got, size - got, &more, error));
+    got += more;
+    if (!known)
+        return fail_kind(raw, got, error);
+    if (got < size)
+        DTP_FAIL(FILE_TRUNCATED, "the data end after %zu bytes, wanted a header of %zu", got, size);
+    DTP_TRY(check_magic(h, raw, error));
+    take_fields(h, raw, size);
     return DEEPTEPP_OK;
 fail:
     return status;

@@ -22,8 +22,8 @@ typedef struct dtp_nifti {
     bool pixdim_ones;   /* pixdim[1..3] are exactly 1, as a header is made */
 } dtp_nifti;
 
-/* Reads a header and checks every field that is used, but for the two forms; lengths are millimetres then, no scaling is
- * slope 1. Errors: those of dtp_stream_read, NIFTI_*. */
+/* Reads a header and checks every field that is used, but for the two forms; lengths are millimetres then, no scaling
+ * is slope 1. Errors: those of dtp_stream_read, FILE_FORMAT, FILE_POINTER, NIFTI_*. */
 deeptepp_status dtp_nifti_read(dtp_nifti *h, dtp_stream *stream, deeptepp_error *error);
 
 /* How many volumes the file holds. */

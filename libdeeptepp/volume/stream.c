@@ -211,18 +211,26 @@ static deeptepp_status take(dtp_stream *stream, void *out, size_t size, size_t *
     return status;
 }
 
+deeptepp_status dtp_stream_read_some(dtp_stream *stream, void *out, size_t size, size_t *got, deeptepp_error *error)
+{
+    *got = 0;
+    for (size_t step = 1; *got < size && step > 0; *got += step) {
+        deeptepp_status status = take(stream, (uint8_t *)out + *got, size - *got, &step, error);
+        if (status != DEEPTEPP_OK)
+            return status;
+    }
+    return DEEPTEPP_OK;
+}
+
 deeptepp_status dtp_stream_read(dtp_stream *stream, void *out, size_t size, deeptepp_error *error)
 {
     uint64_t wanted = stream->given + size;
-    for (size_t at = 0, got = 0; at < size; at += got) {
-        deeptepp_status status = take(stream, (uint8_t *)out + at, size - at, &got, error);
-        if (status != DEEPTEPP_OK)
-            return status;
-        if (got == 0)
-            return dtp_fail(error, DEEPTEPP_ERR_FILE_TRUNCATED, "the data end after %llu bytes, wanted %llu",
-                            (ull)stream->given, (ull)wanted);
-    }
-    return DEEPTEPP_OK;
+    size_t got;
+    deeptepp_status status = dtp_stream_read_some(stream, out, size, &got, error);
+    if (status == DEEPTEPP_OK && got < size)
+        return dtp_fail(error, DEEPTEPP_ERR_FILE_TRUNCATED, "the data end after %llu bytes, wanted %llu",
+                        (ull)stream->given, (ull)wanted);
+    return status;
 }
 
 deeptepp_status dtp_stream_skip(dtp_stream *stream, uint64_t size, deeptepp_error *error)

@@ -38,6 +38,9 @@ deeptepp_status dtp_stream_open_bytes(dtp_stream *stream, const void *bytes, siz
 deeptepp_status dtp_stream_read(dtp_stream *stream, void *out, size_t size, deeptepp_error *error);
 deeptepp_status dtp_stream_skip(dtp_stream *stream, uint64_t size, deeptepp_error *error);
 
+/* As many of the next `size` bytes as there are: *got of them. Errors: as dtp_stream_read. */
+deeptepp_status dtp_stream_read_some(dtp_stream *stream, void *out, size_t size, size_t *got, deeptepp_error *error);
+
 /* The most bytes, inflated, that a stream of this size can hold. */
 uint64_t dtp_stream_most(const dtp_stream *stream);
 
