@@ -53,7 +53,7 @@ static void *hold(void *lock)
     return NULL;
 }
 
-/* libgomp ends the process when the system refuses a thread: ask the system first, all at once. */
+/* libgomp ends the process when the system refuses it a thread or memory: ask the system first, all at once. */
 static bool threads_available(int count)
 {
     pthread_t threads[MAX_THREADS];
@@ -62,11 +62,12 @@ static bool threads_available(int count)
     int started = 0;
     while (started < count && pthread_create(&threads[started], NULL, hold, &lock) == 0)
         started++;
+    bool room = dtp_ask_room() != DTP_NO_ROOM;
     pthread_mutex_unlock(&lock);
     for (int i = 0; i < started; i++)
         pthread_join(threads[i], NULL);
     pthread_mutex_destroy(&lock);
-    return started == count;
+    return started == count && room;
 }
 
 /* OpenMP's settings are per thread; its helpers inherit this thread's floating-point environment when they start. The

@@ -149,7 +149,8 @@ deeptepp_status dtp_choose(dtp_choice *out, const dtp_plan *plan, int layer, con
     *out = (dtp_choice){0};
     if (list[0].form && l->add >= 0 && plan->tensors[l->add].tag != dnnl_acdeb)
         return dtp_fail(error, DEEPTEPP_ERR_INTERNAL, "layer %s: packed for another layout than this plan's", l->name);
-    dnnl_status_t s = choose(out, plan, layer, weights ? dtp_weights_md(weights, layer) : NULL, list, count);
+    dnnl_status_t s = dtp_backend_room();
+    s = s ? s : choose(out, plan, layer, weights ? dtp_weights_md(weights, layer) : NULL, list, count);
     if (s)
         dtp_choice_free(out);
     return s ? dtp_backend_fail(error, s, l->name) : DEEPTEPP_OK;

@@ -132,7 +132,7 @@ static dnnl_status_t make_primitive(dtp_net *net, int i)
     if (node->form)
         return node->form->kind->prepare(node->form, net->scratchpad);
     dtp_const_md scratchpad = dtp_pd_md(node->pd, dnnl_query_scratchpad_md);
-    dnnl_status_t s = dnnl_primitive_create(&net->primitives[i], node->pd);
+    dnnl_status_t s = dtp_primitive_new(&net->primitives[i], node->pd);
     return s ? s : dnnl_memory_create(&net->scratchpads[i], scratchpad, net->plan->engine, net->scratchpad);
 }
 
@@ -294,6 +294,9 @@ deeptepp_status dtp_net_run(dtp_net *net, const dtp_weights *weights, float *out
 {
     const dtp_plan *plan = net->plan;
     double done = 0;
+    dnnl_status_t s = dtp_backend_room();
+    if (s)
+        return dtp_backend_fail(error, s, "running the network");
     net->bounds[0] = largest(dtp_net_input(net), (size_t)plan->batch * dtp_shape_size(plan->graph->values[0]));
     for (int i = 0; i < net->n_steps; i++) {
         deeptepp_status status = dtp_watch_step(watch, (int)(1000 * done / net->macs), error);
@@ -301,12 +304,12 @@ deeptepp_status dtp_net_run(dtp_net *net, const dtp_weights *weights, float *out
             status = check_reach(net, weights, &net->steps[i], error);
         if (status != DEEPTEPP_OK)
             return status;
-        dnnl_status_t s = execute(net, weights, i);
+        s = execute(net, weights, i);
         if (s)
             return dtp_backend_fail(error, s, "running a layer");
         done += step_macs(net, &net->steps[i]);
     }
-    dnnl_status_t s = dnnl_stream_wait(net->stream);
+    s = dnnl_stream_wait(net->stream);
     if (s)
         return dtp_backend_fail(error, s, "waiting for the network");
     size_t classes = dtp_shape_size(plan->graph->values[plan->graph->n_layers]);

@@ -6,8 +6,28 @@ deeptepp_status dtp_backend_fail(deeptepp_error *error, dnnl_status_t status, co
 {
     if (status == dnnl_out_of_memory)
         return dtp_fail(error, DEEPTEPP_ERR_MEMORY, "out of memory in the backend: %s", what);
-    const char *hint = status == dnnl_runtime_error ? " (is executable memory forbidden here?)" : "";
+    const char *hint = status == dnnl_runtime_error
+                           ? ": the system forbids it executable memory, which its generated code needs"
+                           : "";
     return dtp_fail(error, DEEPTEPP_ERR_BACKEND, "oneDNN status %d: %s%s", (int)status, what, hint);
+}
+
+dnnl_status_t dtp_backend_room(void)
+{
+    dtp_room room = dtp_ask_room();
+    return room == DTP_ROOM ? dnnl_success : room == DTP_NO_ROOM ? dnnl_out_of_memory : dnnl_runtime_error;
+}
+
+dnnl_status_t dtp_engine_new(dnnl_engine_t *out)
+{
+    dnnl_status_t s = dtp_backend_room();
+    return s ? s : dnnl_engine_create(out, dnnl_cpu, 0);
+}
+
+dnnl_status_t dtp_primitive_new(dnnl_primitive_t *out, const_dnnl_primitive_desc_t pd)
+{
+    dnnl_status_t s = dtp_backend_room();
+    return s ? s : dnnl_primitive_create(out, pd);
 }
 
 void dtp_backend_version(char *out, size_t size)

@@ -8,6 +8,14 @@
 /* A oneDNN status as one of ours. */
 deeptepp_status dtp_backend_fail(deeptepp_error *error, dnnl_status_t status, const char *what);
 
+/* Whether the backend may go on: it ends the process where memory is lacking (docs/conventions.md), and runs generated
+ * code. dnnl_out_of_memory: no; dnnl_runtime_error: executable memory is forbidden. */
+dnnl_status_t dtp_backend_room(void);
+
+/* dnnl's own, with room asked for beforehand. */
+dnnl_status_t dtp_engine_new(dnnl_engine_t *out);
+dnnl_status_t dtp_primitive_new(dnnl_primitive_t *out, const_dnnl_primitive_desc_t pd);
+
 /* The descriptor of `batch` images of a shape in a layout (dnnl_format_tag_any allowed). */
 dnnl_status_t dtp_value_md(dtp_md *out, dtp_shape shape, int64_t batch, dnnl_format_tag_t tag);
 

@@ -85,6 +85,7 @@ static dnnl_status_t copy_pd(dnnl_primitive_desc_t *out, const dtp_plan *plan, i
     dtp_md from = NULL, to = NULL;
     dnnl_status_t s = dtp_value_md(&from, shape, chunk, plan->tensors[value].tag);
     s = s ? s : dtp_value_md(&to, shape, chunk, tag);
+    s = s ? s : dtp_backend_room();
     s = s ? s : dtp_reorder_pd(out, plan->engine, from, to);
     dtp_md_free(from);
     dtp_md_free(to);
@@ -152,7 +153,7 @@ deeptepp_status dtp_plan_new(dtp_plan **out, const dtp_graph *graph, int64_t bat
     plan->graph = graph;
     plan->batch = batch;
     plan->n_tensors = graph->n_layers + 1;
-    dnnl_status_t s = dnnl_engine_create(&plan->engine, dnnl_cpu, 0);
+    dnnl_status_t s = dtp_engine_new(&plan->engine);
     if (s)
         status = dtp_backend_fail(error, s, "CPU engine");
     if (status == DEEPTEPP_OK)

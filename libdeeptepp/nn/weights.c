@@ -83,7 +83,7 @@ deeptepp_status dtp_weights_new(dtp_weights **out, const dtp_plan *plan, deeptep
     if (!weights)
         return dtp_fail_memory(error, "weights", sizeof *weights);
     weights->graph = plan->graph;
-    dnnl_status_t s = dnnl_engine_create(&weights->engine, dnnl_cpu, 0);
+    dnnl_status_t s = dtp_engine_new(&weights->engine);
     if (s)
         status = dtp_backend_fail(error, s, "CPU engine");
     for (int i = 0; i < plan->n_nodes && status == DEEPTEPP_OK; i++) {
@@ -126,7 +126,7 @@ static dnnl_status_t reorder(dnnl_engine_t engine, dnnl_memory_t from, dnnl_memo
     dnnl_primitive_t primitive = NULL;
     dnnl_stream_t stream = NULL;
     const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}};
-    dnnl_status_t s = dnnl_primitive_create(&primitive, pd);
+    dnnl_status_t s = dtp_primitive_new(&primitive, pd);
     s = s ? s : dnnl_stream_create(&stream, engine, dnnl_stream_default_flags);
     s = s ? s : dnnl_primitive_execute(primitive, stream, 2, args);
     s = s ? s : dnnl_stream_wait(stream);
@@ -151,7 +151,8 @@ static dnnl_status_t pack(const dtp_weights *weights, dtp_const_md to_md, void *
     dnnl_primitive_desc_t pd = NULL;
     dnnl_memory_t from = NULL, into = NULL;
     /* The default scratchpad serves here: the primitive lives for this call, on this thread. */
-    dnnl_status_t s = dnnl_reorder_primitive_desc_create(&pd, md, weights->engine, to_md, weights->engine, NULL);
+    dnnl_status_t s = dtp_backend_room();
+    s = s ? s : dnnl_reorder_primitive_desc_create(&pd, md, weights->engine, to_md, weights->engine, NULL);
     s = s ? s : dnnl_memory_create(&from, md, weights->engine, (void *)(uintptr_t)plain);
     s = s ? s : dnnl_memory_create(&into, to_md, weights->engine, to);
     s = s ? s : reorder(weights->engine, from, into, pd);

@@ -260,7 +260,7 @@ static dtp_const_md weights_md(const dtp_form *form)
 static dnnl_status_t prepare_group(const taps *f, group *g, void *scratchpad)
 {
     float *v = f->v + g->first_pair * f->images * f->in.c, *m = f->m + g->first_pair * f->images * f->out.c;
-    dnnl_status_t s = dnnl_primitive_create(&g->primitive, g->pd);
+    dnnl_status_t s = dtp_primitive_new(&g->primitive, g->pd);
     s = s ? s : dnnl_memory_create(&g->v, dtp_pd_md(g->pd, dnnl_query_src_md), f->engine, v);
     s = s ? s : dnnl_memory_create(&g->m, dtp_pd_md(g->pd, dnnl_query_dst_md), f->engine, m);
     s = s ? s : dnnl_memory_create(&g->weights, dtp_pd_md(g->pd, dnnl_query_weights_md), f->engine, DNNL_MEMORY_NONE);

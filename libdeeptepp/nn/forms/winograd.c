@@ -171,7 +171,7 @@ static dnnl_status_t prepare(dtp_form *form, void *scratch)
 {
     winograd *w = (winograd *)form;
     int threads = enter_bench(w);
-    dnnl_status_t s = dnnl_primitive_create(&w->primitive, w->pd);
+    dnnl_status_t s = dtp_primitive_new(&w->primitive, w->pd);
     omp_set_num_threads(threads);
     w->benches = calloc((size_t)w->n_benches, sizeof *w->benches);
     if (!w->benches)
