@@ -237,7 +237,7 @@ def prelu_hint(tensors, unexpected):
 def norm_hint(tensors, missing):
     others = [name.removesuffix(".running_mean") for name in missing if name.endswith(".running_mean") and
               name.replace(".running_mean", ".weight") in tensors]
-    return f" ({others[0]} has no running statistics, so it is no BatchNorm, the only norm that the library has)" \
+    return f" ({others[0]} has no running statistics: the library has no norm but BatchNorm, which keeps them)" \
         if others else ""
 
 
