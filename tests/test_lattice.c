@@ -123,6 +123,25 @@ static void an_image_that_would_hardly_move_stays(void **state)
     assert_steps(&leaning, asked, asked);
 }
 
+/* 0.0012 mm along an axis between those of the patient are 0.0008 mm in each element of the affine; centred, the first
+ * voxel would move by 0.0072 mm in each. */
+static void an_affine_that_would_hardly_change_stays(void **state)
+{
+    static const double edges[3] = {1, 1, 1}, asked[3] = {1.0012, 1.0012, 1.0012};
+    static const double third = 1.0 / 3, twisted[3][3] = {{2, -1, 2}, {2, 2, -1}, {-1, 2, 2}};
+    (void)state;
+    const dtp_frame straight = frame_of(edges, (const int64_t[3]){12, 12, 12}, STRAIGHT);
+    dtp_frame oblique = straight;
+    for (int f = 0; f < 3; f++)
+        for (int row = 0; row < 3; row++)
+            oblique.direction[f][row] = third * twisted[f][row];
+    assert_steps(&straight, asked, asked);
+    assert_steps(&oblique, asked, edges);
+    for (int row = 0; row < 3; row++)
+        oblique.direction[1][row] -= 1e-7 * oblique.direction[0][row];
+    assert_steps(&oblique, asked, asked);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -131,6 +150,7 @@ int main(void)
         cmocka_unit_test(what_no_corner_shows_does_not_centre),
         cmocka_unit_test(a_step_within_a_micrometre_is_the_voxels),
         cmocka_unit_test(an_image_that_would_hardly_move_stays),
+        cmocka_unit_test(an_affine_that_would_hardly_change_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
