@@ -6,7 +6,7 @@ import pytest
 import deeptepp_c
 import make_model
 
-pytest.importorskip("nibabel", reason="nibabel is not here")
+nibabel = pytest.importorskip("nibabel", reason="nibabel is not here")
 pytest.importorskip("scipy", reason="SciPy is not here")
 import reference_lattice  # noqa: E402
 from reference_lattice import read_case, write_case  # noqa: E402
@@ -17,15 +17,24 @@ OBLIQUE, ALIGNED = (0, 1, 2, 3, 4, 5, 6, 7, 19, 24), range(10, 20)
 SPACING = (1, 1.3, 0.8)
 
 
+def session(folder, region, axes="RAS", **options):
+    """(of unrotated views; the recipe)."""
+    options = {"depth": 10, "width": 2, "size": (12, 10, 14), **options}
+    model = make_model.description(overrides={
+        "input.angles_deg": [0], "input.axes": axes, "input.intensity": {"rule": "none"}, "input.region": region},
+        **options)
+    make_model.write_safetensors(folder / "model.safetensors", make_model.state_dict(**options), model)
+    return deeptepp_c.Session(folder / "model.safetensors"), model["input"]
+
+
+def fixed(lattice, spacing=SPACING):
+    return {"rule": "fixed", "spacing_mm": list(spacing), "lattice": lattice}
+
+
 def views(folder, paths, lattice, spacing=SPACING, axes="RAS"):
     """(the library's unrotated view, the recipe)."""
-    options = {"depth": 10, "width": 2, "size": (12, 10, 14)}
-    model = make_model.description(overrides={
-        "input.angles_deg": [0], "input.axes": axes, "input.intensity": {"rule": "none"},
-        "input.region": {"rule": "fixed", "spacing_mm": list(spacing), "lattice": lattice}}, **options)
-    make_model.write_safetensors(folder / "model.safetensors", make_model.state_dict(**options), model)
-    found = deeptepp_c.Session(folder / "model.safetensors").preprocess(deeptepp_c.case(*paths))
-    return found[0, 0], model["input"]
+    opened, recipe = session(folder, fixed(lattice, spacing), axes)
+    return opened.preprocess(deeptepp_c.case(*paths))[0, 0], recipe
 
 
 def compared(folder, paths, **options):
@@ -99,22 +108,29 @@ def test_an_unknown_lattice_is_refused(tmp_path):
 
 
 def test_a_box_has_no_lattice(tmp_path):
-    options = {"depth": 10, "width": 2, "size": 8}
-    model = make_model.description(overrides={"input.region": {
-        "rule": "box", "margin_mm": 1, "keep_aspect": True, "lattice": "monai"}}, **options)
-    make_model.write_safetensors(tmp_path / "model.safetensors", make_model.state_dict(**options), model)
     with pytest.raises(deeptepp_c.DeepteppError, match="lattice") as caught:
-        deeptepp_c.Session(tmp_path / "model.safetensors")
+        session(tmp_path, {"rule": "box", "margin_mm": 1, "keep_aspect": True, "lattice": "monai"})
     assert caught.value.status == "MODEL_METADATA"
 
 
 def test_without_the_key_the_lattice_begins_at_the_first_voxel(tmp_path):
     paths = write_case(tmp_path, 2, oblique=True)
-    options = {"depth": 10, "width": 2, "size": (12, 10, 14)}
     wanted, _ = views(tmp_path, paths, "first_voxel")
-    model = make_model.description(overrides={
-        "input.angles_deg": [0], "input.intensity": {"rule": "none"},
-        "input.region": {"rule": "fixed", "spacing_mm": list(SPACING)}}, **options)
-    make_model.write_safetensors(tmp_path / "old.safetensors", make_model.state_dict(**options), model)
-    found = deeptepp_c.Session(tmp_path / "old.safetensors").preprocess(deeptepp_c.case(*paths))[0, 0]
-    assert np.array_equal(found, wanted)
+    opened, _ = session(tmp_path, {"rule": "fixed", "spacing_mm": list(SPACING)})
+    assert np.array_equal(opened.preprocess(deeptepp_c.case(*paths))[0, 0], wanted)
+
+
+def test_the_first_channels_image_says_where(tmp_path):
+    """Two files of one series, rounded otherwise: only one of them would be centred alone."""
+    image, mask = write_case(tmp_path, 2, oblique=True)
+    voxels, _, affine = read_case((image, mask))
+    affine[:3, 2] += 1e-6 * (affine[:3, 0] + affine[:3, 1])
+    affine[:3, 1] += 1e-6 * affine[:3, 0]
+    other = tmp_path / "other.nii"
+    nibabel.save(nibabel.Nifti1Image(voxels, affine), other)
+    axes = "".join(nibabel.aff2axcodes(affine))
+    opened, _ = session(tmp_path, fixed("monai"), axes, channels=("pre", "post"))
+    for first, second, lattice in ((image, other, "monai"), (other, image, "first_voxel")):
+        found = opened.preprocess(deeptepp_c.case({"pre": first, "post": second}, mask))[0]
+        wanted, _ = views(tmp_path, (image, mask), lattice, axes=axes)
+        assert np.abs(found - wanted).max() < 1e-4 * np.ptp(voxels)
