@@ -131,7 +131,8 @@ static deeptepp_status describe(deeptepp_model *model, const dtp_safetensors *fi
     model->json = dtp_write_finish(&json);
     if (!model->json)
         return dtp_fail_memory(error, "the model's description", 0);
-    deeptepp_status status = dtp_safetensors_json(&tree, model->json, strlen(model->json), "model description", error);
+    deeptepp_status status = dtp_safetensors_json(&tree, model->json, strlen(model->json), "model description", NULL,
+                                                  error);
     if (status == DEEPTEPP_OK && !dtp_properties_make(&model->properties, tree))
         status = dtp_fail_memory(error, "the model's properties", 0);
     free(tree);

@@ -22,7 +22,7 @@ static void answer(const char *text, size_t size)
     dtp_json_value *tree;
     deeptepp_error error;
     dtp_json_writer writer = {.compact = true};
-    if (dtp_json_parse(&tree, text, size, 1000000, "document", &error) != DEEPTEPP_OK) {
+    if (dtp_json_parse(&tree, text, size, 1000000, "document", NULL, &error) != DEEPTEPP_OK) {
         printf("! %s\n", error.message);
         return;
     }

@@ -16,7 +16,7 @@ static inline dtp_json_value *json_read(const char *text)
 {
     dtp_json_value *tree;
     deeptepp_error problem;
-    if (dtp_json_parse(&tree, text, strlen(text), 1 << 20, "the test's JSON", &problem) != DEEPTEPP_OK)
+    if (dtp_json_parse(&tree, text, strlen(text), 1 << 20, "the test's JSON", NULL, &problem) != DEEPTEPP_OK)
         fail_msg("%s: %s", text, problem.message);
     return tree;
 }

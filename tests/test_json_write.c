@@ -173,9 +173,42 @@ static void duplicates_are_found_among_many(void **state)
     tree = json_read(text);
     free(tree);
     strcpy(end, ",\"k4321\":1}");
-    assert_int_equal(dtp_json_parse(&tree, text, strlen(text), 1 << 20, "t", &error), DEEPTEPP_ERR_MODEL_JSON);
+    assert_int_equal(dtp_json_parse(&tree, text, strlen(text), 1 << 20, "t", NULL, &error), DEEPTEPP_ERR_MODEL_JSON);
     assert_non_null(strstr(error.message, "duplicate key \"k4321\""));
     assert_null(tree);
+    free(text);
+}
+
+static int asked;
+
+static int cancel_at_third(void *user)
+{
+    (void)user;
+    return ++asked == 3;
+}
+
+/* Large arrays, many keys to compare: both are asked within, and nothing is left. */
+static void parsing_can_be_cancelled(void **state)
+{
+    enum { N = 30000 };
+    const deeptepp_callbacks callbacks = {.struct_size = sizeof callbacks, .cancel = cancel_at_third};
+    char *text = malloc(N * 12);
+    (void)state;
+    for (int keys = 0; keys < 2; keys++) {
+        char *end = text;
+        dtp_json_value *tree;
+        deeptepp_error error;
+        dtp_watch watch;
+        for (int i = 0; i < N; i++)
+            end += keys ? sprintf(end, "%c\"%d\":0", i ? ',' : '{', i) : sprintf(end, "%c%d", i ? ',' : '[', i);
+        strcpy(end, keys ? "}" : "]");
+        asked = 0;
+        dtp_watch_start(&watch, &callbacks);
+        assert_int_equal(dtp_json_parse(&tree, text, strlen(text), 1 << 20, "t", &watch, &error),
+                         DEEPTEPP_ERR_CANCELLED);
+        assert_int_equal(asked, 3);
+        assert_null(tree);
+    }
     free(text);
 }
 
@@ -197,7 +230,7 @@ static void a_fault_is_told_with_its_byte(void **state)
     for (size_t i = 0; i < DTP_COUNT(rows); i++) {
         dtp_json_value *tree;
         deeptepp_error error;
-        assert_int_equal(dtp_json_parse(&tree, rows[i].text, strlen(rows[i].text), 100, "t", &error),
+        assert_int_equal(dtp_json_parse(&tree, rows[i].text, strlen(rows[i].text), 100, "t", NULL, &error),
                          DEEPTEPP_ERR_MODEL_JSON);
         if (!strstr(error.message, rows[i].part))
             fail_msg("%s: \"%s\" does not say \"%s\"", rows[i].text, error.message, rows[i].part);
@@ -215,6 +248,7 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_is_cut),
         cmocka_unit_test(a_tree_is_walked_in_its_own_order),
         cmocka_unit_test(duplicates_are_found_among_many),
+        cmocka_unit_test(parsing_can_be_cancelled),
         cmocka_unit_test(a_fault_is_told_with_its_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

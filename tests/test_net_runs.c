@@ -293,7 +293,7 @@ static void build_from(subject *s, header *h, bool pmg)
         "{'architecture': 'pmg2d'}"};
     deeptepp_error error;
     write_text(h, "}");
-    if (dtp_safetensors_parse(&s->file, h->text, h->used, h->data, &error) != DEEPTEPP_OK)
+    if (dtp_safetensors_parse(&s->file, h->text, h->used, h->data, NULL, &error) != DEEPTEPP_OK)
         fail_msg("%s", error.message);
     json_t *description = json_of(networks[pmg]);
     dtp_json_check check = {.error = &error};

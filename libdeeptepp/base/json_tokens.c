@@ -135,6 +135,10 @@ static bool scan_text(dtp_tokens *t)
         t->length += run - at;
         at = run;
         int c = byte_at(t, at);
+        if (dtp_watch_cancelled(t->watch)) {
+            fault(t, at, "cancelled");
+            return false;
+        }
         if (c == '"') {
             t->end = at;
             t->at = at + 1;
@@ -301,7 +305,7 @@ dtp_token dtp_tokens_next(dtp_tokens *t)
 void dtp_tokens_copy(const dtp_tokens *t, char *out)
 {
     size_t length;
-    for (size_t at = t->begin; at < t->end;) {
+    for (size_t at = t->begin; at < t->end && !dtp_watch_cancelled(t->watch);) {
         const char *slash = memchr(t->text + at, '\\', t->end - at);
         size_t run = slash ? (size_t)(slash - t->text) - at : t->end - at;
         memcpy(out, t->text + at, run);

@@ -3,7 +3,7 @@
 #ifndef DTP_JSON_TOKENS_H
 #define DTP_JSON_TOKENS_H
 
-#include "base.h"
+#include "watch.h"
 
 enum { DTP_JSON_MAX_DEPTH = 32 };
 
@@ -25,6 +25,7 @@ typedef enum dtp_token {
 typedef struct dtp_tokens {
     const char *text;
     size_t size, at;
+    const dtp_watch *watch; /* once it is cancelled a text may be a fault, or copied in part */
     size_t begin, end; /* of the token; of a text or key without its quotes */
     size_t length;     /* bytes of a text or key with its escapes undone, or of a number */
     int depth;         /* brackets open after this token */

@@ -1,5 +1,6 @@
 #include "json_tree.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "json_tokens.h"
@@ -13,7 +14,9 @@ typedef struct hashed_key {
 typedef struct builder {
     dtp_tokens tokens;
     const char *what;
+    dtp_watch *watch;
     deeptepp_error *error;
+    unsigned steps; /* since the beginning, for asking the watch now and then */
     /* What a first pass over the text finds, which is all that has to be allocated. */
     size_t n_values, most, n_bytes, most_members;
     uint32_t members[DTP_JSON_MAX_DEPTH + 1]; /* so far, of each open bracket; [0]: the root */
@@ -25,7 +28,15 @@ typedef struct builder {
 
 static deeptepp_status fail(const builder *b, size_t at, const char *why)
 {
+    if (dtp_watch_cancelled(b->watch))
+        return dtp_watch_ask(b->watch, b->error);
     return dtp_fail(b->error, DEEPTEPP_ERR_MODEL_JSON, "%s: not strict JSON at byte %zu: %s", b->what, at, why);
+}
+
+static deeptepp_status step(builder *b)
+{
+    const bool now = b->steps++ % 4096 == 0 || dtp_watch_cancelled(b->watch);
+    return now ? dtp_watch_ask(b->watch, b->error) : DEEPTEPP_OK;
 }
 
 /* ---- first pass: what is there, and whether it is JSON ---- */
@@ -49,15 +60,17 @@ static void count_token(builder *b, dtp_token token)
 static deeptepp_status measure(builder *b)
 {
     dtp_token token;
-    while ((token = dtp_tokens_next(&b->tokens)) != DTP_TOKEN_END) {
+    deeptepp_status status = DEEPTEPP_OK;
+    while (status == DEEPTEPP_OK && (token = dtp_tokens_next(&b->tokens)) != DTP_TOKEN_END) {
         if (token == DTP_TOKEN_FAULT)
             return fail(b, b->tokens.at, b->tokens.fault);
         count_token(b, token);
         if (b->n_values > b->most)
             return dtp_fail(b->error, DEEPTEPP_ERR_MODEL_JSON, "%s: %zu JSON values by byte %zu, wanted at most %zu",
                             b->what, b->n_values, b->tokens.at, b->most);
+        status = step(b);
     }
-    return DEEPTEPP_OK;
+    return status;
 }
 
 /* ---- the memory ---- */
@@ -106,16 +119,19 @@ static void sift_down(hashed_key *keys, size_t at, size_t count)
 }
 
 /* Heapsort: in place, and no keys that a hostile file may hold make it slow. */
-static void sort_keys(hashed_key *keys, size_t count)
+static deeptepp_status sort_keys(builder *b, size_t count)
 {
-    for (size_t i = count / 2; i-- > 0;)
+    hashed_key *keys = b->keys;
+    deeptepp_status status = DEEPTEPP_OK;
+    for (size_t i = count / 2; i-- > 0 && status == DEEPTEPP_OK; status = step(b))
         sift_down(keys, i, count);
-    for (size_t end = count; end-- > 1;) {
+    for (size_t end = count; end-- > 1 && status == DEEPTEPP_OK; status = step(b)) {
         const hashed_key largest = keys[0];
         keys[0] = keys[end];
         keys[end] = largest;
         sift_down(keys, 0, end);
     }
+    return status;
 }
 
 static deeptepp_status check_keys(builder *b, const dtp_json_value *object)
@@ -123,13 +139,13 @@ static deeptepp_status check_keys(builder *b, const dtp_json_value *object)
     size_t count = 0;
     DTP_JSON_EACH(member, object)
         b->keys[count++] = (hashed_key){hash_of(member->key), member->key};
-    sort_keys(b->keys, count);
-    for (size_t i = 1; i < count; i++)
+    deeptepp_status status = sort_keys(b, count);
+    for (size_t i = 1; i < count && status == DEEPTEPP_OK; i++)
         if (compare_keys(&b->keys[i - 1], &b->keys[i]) == 0)
             return dtp_fail(b->error, DEEPTEPP_ERR_MODEL_JSON,
                             "%s: not strict JSON at byte %zu: duplicate key \"%.60s\" in the object that ends there",
                             b->what, b->tokens.at, b->keys[i].key);
-    return DEEPTEPP_OK;
+    return status;
 }
 
 /* ---- second pass ---- */
@@ -152,9 +168,12 @@ static const char *keep_bytes(builder *b)
     return kept;
 }
 
+/* Without an exponent it takes more digits. */
 static deeptepp_status check_real(const builder *b, const char *text)
 {
     double number;
+    if (b->tokens.length < DBL_MAX_10_EXP && !strpbrk(text, "eE"))
+        return DEEPTEPP_OK;
     if (!dtp_number(text, &number))
         return dtp_fail_memory(b->error, b->what, 0);
     return isfinite(number) ? DEEPTEPP_OK : fail(b, b->tokens.begin, "real number overflow");
@@ -187,22 +206,22 @@ static deeptepp_status fill(builder *b)
     deeptepp_status status = DEEPTEPP_OK;
     const char *key = NULL;
     for (dtp_token token; status == DEEPTEPP_OK && (token = dtp_tokens_next(&b->tokens)) != DTP_TOKEN_END;) {
-        if (token == DTP_TOKEN_KEY) {
-            key = keep_bytes(b);
-            continue;
-        }
-        status = token == DTP_TOKEN_CLOSE ? close_value(b) : add_value(b, token, key);
-        key = NULL;
+        const bool is_key = token == DTP_TOKEN_KEY;
+        if (!is_key)
+            status = token == DTP_TOKEN_CLOSE ? close_value(b) : add_value(b, token, key);
+        key = is_key ? keep_bytes(b) : NULL;
+        if (status == DEEPTEPP_OK)
+            status = step(b);
     }
     return status;
 }
 
 deeptepp_status dtp_json_parse(dtp_json_value **out, const char *text, size_t size, size_t most, const char *what,
-                               deeptepp_error *error)
+                               dtp_watch *watch, deeptepp_error *error)
 {
     deeptepp_status status;
-    const dtp_tokens tokens = {.text = text, .size = size};
-    builder b = {.tokens = tokens, .what = what, .error = error, .most = most};
+    const dtp_tokens tokens = {.text = text, .size = size, .watch = watch};
+    builder b = {.tokens = tokens, .what = what, .watch = watch, .error = error, .most = most};
     *out = NULL;
     DTP_TRY(measure(&b));
     DTP_TRY(allocate(&b));

@@ -2,7 +2,7 @@
 #ifndef DTP_JSON_TREE_H
 #define DTP_JSON_TREE_H
 
-#include "base.h"
+#include "watch.h"
 
 typedef enum dtp_json_kind {
     DTP_JSON_NULL,
@@ -26,9 +26,9 @@ typedef struct dtp_json_value {
 /* One value, strictly: RFC 8259, UTF-8, no duplicate key, no NUL (not even as \u0000), integers of 64 bits, reals
  * within double, at most 32 brackets deep and `most` values (up to 2^31). `what` is named in messages. The only
  * allocation is the tree itself, at most one byte a byte of text and 48 a value; give it back with free().
- * Errors: MODEL_JSON, MEMORY. */
+ * watch: NULL, or asked some thousand times a second. Errors: MODEL_JSON, MEMORY, CANCELLED. */
 deeptepp_status dtp_json_parse(dtp_json_value **out, const char *text, size_t size, size_t most, const char *what,
-                               deeptepp_error *error);
+                               dtp_watch *watch, deeptepp_error *error);
 
 /* The member of an object, or NULL: none of that name, or no object. */
 const dtp_json_value *dtp_json_find(const dtp_json_value *object, const char *key);

@@ -44,7 +44,7 @@ static deeptepp_status check_schema(const dtp_json_value *description, deeptepp_
                     DTP_MODEL_SCHEMA, found > DTP_MODEL_SCHEMA ? ": use a newer libdeeptepp" : "");
 }
 
-static deeptepp_status read_description(dtp_model_file *file, deeptepp_error *error)
+static deeptepp_status read_description(dtp_model_file *file, dtp_watch *watch, deeptepp_error *error)
 {
     const dtp_json_value *text = dtp_json_find(file->file.metadata, "deeptepp");
     if (!text)
@@ -52,7 +52,7 @@ static deeptepp_status read_description(dtp_model_file *file, deeptepp_error *er
                         "model file: metadata key \"deeptepp\" is missing, wanted the model's description: these are "
                         "weights only; docs/model-format.md says how to add it");
     deeptepp_status status = dtp_safetensors_json(&file->description, text->text, strlen(text->text),
-                                                  "model description", error);
+                                                  "model description", watch, error);
     return status == DEEPTEPP_OK ? check_schema(file->description, error) : status;
 }
 
@@ -63,7 +63,7 @@ static deeptepp_status read_source(dtp_model_file *out, dtp_source *source, deep
     dtp_digest_init(&source->digest);
     DTP_TRY(dtp_safetensors_read(&out->file, source, error));
     DTP_TRY(check_end(source, error));
-    DTP_TRY(read_description(out, error));
+    DTP_TRY(read_description(out, source->watch, error));
     dtp_digest_hex(&source->digest, out->sha256);
     return DEEPTEPP_OK;
 fail:

@@ -14,14 +14,14 @@ static const struct {
 };
 
 deeptepp_status dtp_safetensors_json(dtp_json_value **out, const char *text, size_t size, const char *what,
-                                     deeptepp_error *error)
+                                     dtp_watch *watch, deeptepp_error *error)
 {
     char shown[MAX_SHOWN];
     deeptepp_status status;
     *out = NULL;
     if (memchr(text, '\0', size))
         DTP_FAIL(MODEL_JSON, "%s: a NUL byte, wanted JSON text", what);
-    DTP_TRY(dtp_json_parse(out, text, size, MAX_VALUES, what, error));
+    DTP_TRY(dtp_json_parse(out, text, size, MAX_VALUES, what, watch, error));
     if ((*out)->kind != DTP_JSON_OBJECT)
         DTP_FAIL(MODEL_JSON, "%s: it is %s, wanted an object", what, dtp_json_show(*out, shown, sizeof shown));
     return DEEPTEPP_OK;
@@ -212,13 +212,13 @@ static deeptepp_status check_tiling(const dtp_safetensors *file, size_t data_siz
 }
 
 deeptepp_status dtp_safetensors_parse(dtp_safetensors *out, const char *header, size_t header_size, size_t data_size,
-                                      deeptepp_error *error)
+                                      dtp_watch *watch, deeptepp_error *error)
 {
     deeptepp_status status;
     *out = (dtp_safetensors){0};
     if (header_size < 2 || header[0] != '{')
         DTP_FAIL(MODEL_JSON, "model header: it does not start with {: this is no safetensors file");
-    DTP_TRY(dtp_safetensors_json(&out->header, header, header_size, "model header", error));
+    DTP_TRY(dtp_safetensors_json(&out->header, header, header_size, "model header", watch, error));
     const dtp_json_value *metadata = dtp_json_find(out->header, "__metadata__");
     if (metadata)
         DTP_TRY(parse_metadata(out, metadata, error));

@@ -43,13 +43,13 @@ typedef struct dtp_source {
 deeptepp_status dtp_source_read(dtp_source *source, void *out, size_t size, deeptepp_error *error);
 
 /* Strict JSON whose root is an object, of a bounded number of values (dtp_json_parse). `what` is named in messages. One
- * block, for free(). Errors: MODEL_JSON, MEMORY. */
+ * block, for free(). Errors: MODEL_JSON, MEMORY, CANCELLED. */
 deeptepp_status dtp_safetensors_json(dtp_json_value **out, const char *text, size_t size, const char *what,
-                                     deeptepp_error *error);
+                                     dtp_watch *watch, deeptepp_error *error);
 
 /* Parses the JSON header of a file whose data section has `data_size` bytes. Pure; fills all but the data. */
 deeptepp_status dtp_safetensors_parse(dtp_safetensors *out, const char *header, size_t header_size, size_t data_size,
-                                      deeptepp_error *error);
+                                      dtp_watch *watch, deeptepp_error *error);
 
 /* Reads header and every tensor. On failure `out` is empty. Errors: FILE_*, MODEL_*, MEMORY. */
 deeptepp_status dtp_safetensors_read(dtp_safetensors *out, dtp_source *source, deeptepp_error *error);

@@ -156,7 +156,7 @@ deeptepp_status dtp_safetensors_read(dtp_safetensors *out, dtp_source *source, d
     size_t size = 0;
     *out = (dtp_safetensors){0};
     DTP_TRY(read_header(&header, &size, source, error));
-    DTP_TRY(dtp_safetensors_parse(out, header, size, source->size - source->at, error));
+    DTP_TRY(dtp_safetensors_parse(out, header, size, source->size - source->at, source->watch, error));
     DTP_TRY(read_tensors(out, source, error));
     free(header);
     return DEEPTEPP_OK;

@@ -50,7 +50,7 @@ static void check_written(const dtp_json_value *tree, const char *plain, dtp_jso
 {
     dtp_json_value *again;
     char *text = written(tree, writer);
-    require(dtp_json_parse(&again, text, strlen(text), MOST, "again", NULL) == DEEPTEPP_OK);
+    require(dtp_json_parse(&again, text, strlen(text), MOST, "again", NULL, NULL) == DEEPTEPP_OK);
     char *same = written(again, (dtp_json_writer){0});
     require(again->span == tree->span && strcmp(same, plain) == 0);
     free(same);
@@ -71,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     dtp_json_value *tree;
     deeptepp_error error = {0};
-    deeptepp_status status = dtp_json_parse(&tree, (const char *)bytes, size, MOST, "text", &error);
+    deeptepp_status status = dtp_json_parse(&tree, (const char *)bytes, size, MOST, "text", NULL, &error);
     require(error.status == status && (status == DEEPTEPP_OK) == (tree != NULL));
     if (!tree)
         return 0;
