@@ -1,5 +1,5 @@
-/* Hosts with odd threads: floating-point traps, rounding and flushing of their own, and threads that are cancelled while
- * they are in the library. The library must be silent in all of this. */
+/* Hosts with odd threads: floating-point traps, rounding and flushing of their own, and threads that are cancelled
+ * while they are in the library. The library must be silent in all of this. */
 #define _GNU_SOURCE
 #include <fenv.h>
 #if defined(__SSE__)

@@ -1,6 +1,6 @@
-/* Every creation in the backend, and every allocation in nn/, answers "out of memory" once while a plan, weights, a plan
- * for those and a net are made: MEMORY each time, never another plan. The linker puts these wrappers before the calls
- * (meson.build). */
+/* Every creation in the backend, and every allocation in nn/, answers "out of memory" once while a plan, weights, a
+ * plan for those and a net are made: MEMORY each time, never another plan. The linker puts these wrappers before the
+ * calls (meson.build). */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
