@@ -61,9 +61,9 @@ static void write_mask(dtp_json_writer *json, const dtp_study *study)
     }
     dtp_write_object(json, "mask");
     write_volume(json, "mask", study->mask);
-    dtp_write_integer(json, "label", study->label);
-    dtp_write_integer(json, "voxels", study->mask_voxels);
-    dtp_write_number(json, "volume_mm3", (double)study->mask_voxels * voxel);
+    dtp_write_integer(json, "label", study->tumour.label);
+    dtp_write_integer(json, "voxels", study->tumour.voxels);
+    dtp_write_number(json, "volume_mm3", (double)study->tumour.voxels * voxel);
     dtp_write_numbers(json, "extent_mm", extent, 3);
     dtp_write_object_end(json);
 }

@@ -74,6 +74,7 @@ static deeptepp_status make_views(deeptepp_session *session, dtp_job *job)
     if (status == DEEPTEPP_OK)
         status = dtp_preprocess(&session->study, dtp_net_input(session->net), &session->actions, &session->warnings,
                                 &job->watch, &job->error);
+    dtp_study_free(&session->study);
     return status;
 }
 

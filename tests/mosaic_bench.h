@@ -114,8 +114,10 @@ static inline deeptepp_status run_study(bench *b, const deeptepp_case *patient, 
     dtp_study study;
     b->warnings.count = 0;
     deeptepp_status status = dtp_study_make(&study, patient, &b->recipe, &b->warnings, watch, &b->error);
-    return status == DEEPTEPP_OK ? dtp_preprocess(&study, b->tensor, &b->actions, &b->warnings, watch, &b->error)
-                                 : status;
+    if (status == DEEPTEPP_OK)
+        status = dtp_preprocess(&study, b->tensor, &b->actions, &b->warnings, watch, &b->error);
+    dtp_study_free(&study);
+    return status;
 }
 
 /* spoil: NULL, or what is done to the image's voxels once they were checked. */

@@ -94,6 +94,7 @@ static inline deeptepp_status run_watched(bench *b, dtp_watch *watch)
     deeptepp_status status = dtp_study_make(&study, patient, r, &b->warnings, watch, &b->error);
     if (status == DEEPTEPP_OK)
         status = dtp_preprocess(&study, b->tensor, &b->actions, &b->warnings, watch, &b->error);
+    dtp_study_free(&study);
     deeptepp_case_free(patient);
     return status;
 }

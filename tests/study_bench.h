@@ -12,10 +12,10 @@
 typedef struct bench {
     dtp_recipe recipe;
     picture image, mask;
-    int64_t label;
+    deeptepp_mask_options options;
     dtp_warnings warnings;
     deeptepp_error error;
-    dtp_study study; /* its volumes are gone after `run` */
+    dtp_study study; /* its volumes and voxels are gone after `run` */
 } bench;
 
 enum { VOXELS = 2 * 3 * 2 };
@@ -36,6 +36,7 @@ static inline bench *make_bench_of(dtp_recipe recipe)
     bench *b = calloc(1, sizeof *b);
     assert_non_null(b);
     b->recipe = recipe;
+    b->options.struct_size = sizeof b->options;
     b->image = picture_make(DIMS, SPACING, ORIGIN);
     b->mask = picture_make(DIMS, SPACING, ORIGIN);
     fill_box(&b->mask, (const int64_t[]){2, 2, 1}, (const int64_t[]){3, 4, 2}, 1);
@@ -57,7 +58,9 @@ static inline void free_bench(bench *b)
 
 static inline deeptepp_status make_study(bench *b, const deeptepp_case *patient)
 {
-    return dtp_study_make(&b->study, patient, &b->recipe, &b->warnings, NULL, &b->error);
+    deeptepp_status status = dtp_study_make(&b->study, patient, &b->recipe, &b->warnings, NULL, &b->error);
+    dtp_study_free(&b->study);
+    return status;
 }
 
 static inline deeptepp_case *make_case(void)
@@ -74,10 +77,10 @@ static inline void add_image(deeptepp_case *patient, const char *name, const pic
     deeptepp_volume_free(volume);
 }
 
-static inline void add_mask(deeptepp_case *patient, const picture *p, int64_t label)
+static inline void add_mask(deeptepp_case *patient, const picture *p, const deeptepp_mask_options *options)
 {
     deeptepp_volume *volume = picture_volume(p);
-    assert_int_equal(deeptepp_case_set_mask(patient, volume, WITH_LABEL(label), NULL), DEEPTEPP_OK);
+    assert_int_equal(deeptepp_case_set_mask(patient, volume, options, NULL), DEEPTEPP_OK);
     deeptepp_volume_free(volume);
 }
 
@@ -85,7 +88,7 @@ static inline deeptepp_status run(bench *b)
 {
     deeptepp_case *patient = make_case();
     add_image(patient, NULL, &b->image);
-    add_mask(patient, &b->mask, b->label);
+    add_mask(patient, &b->mask, &b->options);
     deeptepp_status status = make_study(b, patient);
     deeptepp_case_free(patient);
     return status;

@@ -14,7 +14,7 @@ static void expect_volumes(bench *b, const picture *pre, deeptepp_status wanted,
     deeptepp_case *patient = make_case();
     add_image(patient, "post", &b->image);
     add_image(patient, "pre", pre);
-    add_mask(patient, &b->mask, b->label);
+    add_mask(patient, &b->mask, &b->options);
     b->error.volumes[0] = b->error.volumes[1] = 77;
     assert_int_equal(make_study(b, patient), wanted);
     assert_int_equal(b->error.volumes[0], first);
@@ -43,7 +43,7 @@ static void of_the_mask_and_of_one_image(void **state)
 {
     (void)state;
     bench *b = make_two("['pre', 'post']");
-    b->label = 9;
+    b->options.label = 9;
     expect_volumes(b, &b->image, DEEPTEPP_ERR_MASK_LABEL, DEEPTEPP_MASK_VOLUME, DEEPTEPP_NO_VOLUME);
     b->recipe.hard_mm[1] = 2;
     expect_volumes(b, &b->image, DEEPTEPP_ERR_SPACING_RANGE, 2, DEEPTEPP_NO_VOLUME);

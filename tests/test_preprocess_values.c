@@ -171,6 +171,7 @@ static void voxels_that_became_nan_are_refused(void **state)
     *picture_at(&b->images[0], 16, 14, 10) = NAN;
     assert_int_equal(dtp_preprocess(&study, tensor, &b->actions, &b->warnings, NULL, &b->error),
                      DEEPTEPP_ERR_VOLUME_NONFINITE);
+    dtp_study_free(&study);
     deeptepp_case_free(patient);
     free_bench(b);
 }
@@ -235,6 +236,7 @@ static deeptepp_status cancel_while_normalising(bench *b, float *tensor)
     deeptepp_status status = dtp_preprocess(&study, tensor, &b->actions, &b->warnings, &s.watch, &b->error);
     atomic_store(&s.over, true);
     pthread_join(thread, NULL);
+    dtp_study_free(&study);
     deeptepp_case_free(patient);
     return status;
 }

@@ -89,6 +89,7 @@ static const struct {
     STATUS(129, DEEPTEPP_ERR_COVARIATE_VALUE),
     STATUS(130, DEEPTEPP_ERR_COVARIATE_RANGE),
     STATUS(131, DEEPTEPP_ERR_SCORE_NONFINITE),
+    STATUS(132, DEEPTEPP_ERR_MASK_OUTSIDE_REGION),
 };
 
 static void every_status_keeps_its_number_and_name(void **state)

@@ -17,7 +17,7 @@ static bench *channels(const char *recipe_channels, const char *const *names, in
     deeptepp_case *patient = make_case();
     for (int i = 0; i < count; i++)
         add_image(patient, names[i], &b->image);
-    add_mask(patient, &b->mask, 0);
+    add_mask(patient, &b->mask, NULL);
     deeptepp_status status = make_study(b, patient);
     if (status != wanted)
         fail_msg("%s (%s), wanted %s", deeptepp_status_name(status), b->error.message, deeptepp_status_name(wanted));
@@ -33,7 +33,7 @@ static void channels_come_in_the_recipe_s_order(void **state)
     deeptepp_case *patient = make_case();
     for (int i = 0; i < 3; i++)
         add_image(patient, names[i], &b->image);
-    add_mask(patient, &b->mask, 0);
+    add_mask(patient, &b->mask, NULL);
     assert_int_equal(make_study(b, patient), DEEPTEPP_OK);
     for (int i = 0; i < 3; i++)
         assert_ptr_equal(b->study.images[i], patient->channels[(i + 1) % 3].image);
@@ -129,7 +129,7 @@ static void what_a_header_left_open_is_told(void **state)
     bench *b = make_bench();
     deeptepp_case *patient = make_case();
     add_image(patient, NULL, &b->image);
-    add_mask(patient, &b->mask, 0);
+    add_mask(patient, &b->mask, NULL);
     patient->channels[0].image->affine_gap_mm = 2.5;
     patient->mask->orientation_assumed = true;
     assert_int_equal(make_study(b, patient), DEEPTEPP_OK);
@@ -140,6 +140,30 @@ static void what_a_header_left_open_is_told(void **state)
     free_bench(b);
 }
 
+/* The same picture under two names has one digest. */
+static void one_volume_for_two_channels_warns(void **state)
+{
+    (void)state;
+    bench *b = make_bench_of(RECIPE_WITH("channels", "['pre', 'post', 'late']"));
+    deeptepp_case *patient = make_case();
+    picture other = picture_make(DIMS, SPACING, ORIGIN);
+    *picture_at(&other, 1, 1, 1) = 5;
+    add_image(patient, "pre", &b->image);
+    add_image(patient, "late", &b->image);
+    add_image(patient, "post", &other);
+    add_mask(patient, &b->mask, NULL);
+    assert_int_equal(make_study(b, patient), DEEPTEPP_OK);
+    assert_int_equal(b->warnings.count, 1);
+    assert_true(warns(b, DEEPTEPP_WARN_IMAGE_TWICE, "channels \"pre\" and \"late\""));
+    patient->channels[1].image->number = 2; /* of one file, another volume */
+    b->warnings.count = 0;
+    assert_int_equal(make_study(b, patient), DEEPTEPP_OK);
+    assert_int_equal(b->warnings.count, 0);
+    deeptepp_case_free(patient);
+    free(other.values);
+    free_bench(b);
+}
+
 static void a_cancelled_search_says_so(void **state)
 {
     (void)state;
@@ -147,7 +171,7 @@ static void a_cancelled_search_says_so(void **state)
     deeptepp_case *patient = make_case();
     dtp_watch cancelled = {.cancelled = true};
     add_image(patient, NULL, &b->image);
-    add_mask(patient, &b->mask, 0);
+    add_mask(patient, &b->mask, NULL);
     assert_int_equal(dtp_study_make(&b->study, patient, &b->recipe, &b->warnings, &cancelled, &b->error),
                      DEEPTEPP_ERR_CANCELLED);
     deeptepp_case_free(patient);
@@ -167,6 +191,7 @@ int main(void)
         cmocka_unit_test(voxels_beyond_the_usual_range_warn),
         cmocka_unit_test(voxels_at_the_ends_of_the_ranges_do_not),
         cmocka_unit_test(what_a_header_left_open_is_told),
+        cmocka_unit_test(one_volume_for_two_channels_warns),
         cmocka_unit_test(a_cancelled_search_says_so),
     };
     return cmocka_run_group_tests_name("study", tests, NULL, NULL);

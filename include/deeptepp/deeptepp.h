@@ -153,9 +153,9 @@ typedef enum deeptepp_status {
     DEEPTEPP_ERR_MODEL_NO_SELF_TEST = 94,    /* a self-test was asked for and the file has none */
     DEEPTEPP_ERR_MODEL_SHA256 = 95,          /* the file is not the one that expected_sha256 names */
 
-    /* A case against its model. The GEOMETRY_ tolerance is 0.01 of the first image's smallest voxel edge, in mm:
+    /* A case against its model. The GEOMETRY_ tolerance is 0.1 of the first image's smallest voxel edge, in mm:
      * between the first voxels' centres (ORIGIN), or at an axis' end, after all its voxels (SPACING, DIRECTION). Sizes
-     * must be equal. */
+     * must be equal. Where the form that was not used (the qform) fits, the message says so. */
     DEEPTEPP_ERR_CHANNEL_MISSING = 110,     /* the model wants a channel the case does not have */
     DEEPTEPP_ERR_CHANNEL_UNKNOWN = 111,     /* the case has a channel the model does not know */
     DEEPTEPP_ERR_CHANNEL_DUPLICATE = 112,   /* one channel given twice */
@@ -167,7 +167,8 @@ typedef enum deeptepp_status {
     DEEPTEPP_ERR_MASK_EMPTY = 118,          /* no voxel of the mask is set */
     DEEPTEPP_ERR_MASK_LABEL = 119,          /* the label asked for is not in the mask */
     DEEPTEPP_ERR_MASK_LABELS = 120,         /* several labels and none was chosen */
-    DEEPTEPP_ERR_MASK_FRACTIONAL = 121,     /* values that are not whole numbers of 0 and up */
+    DEEPTEPP_ERR_MASK_FRACTIONAL = 121,     /* values that are not whole numbers of 0 to 2^53, as nearly as float32
+                                               can round slope, intercept and value */
     DEEPTEPP_ERR_MASK_SMALL = 122,          /* fewer voxels than the model's minimum */
     DEEPTEPP_ERR_REGION_OUTSIDE = 123,      /* the region leaves the image, or the mask touches its border, and the
                                                model forbids it */
@@ -180,6 +181,9 @@ typedef enum deeptepp_status {
     DEEPTEPP_ERR_COVARIATE_RANGE = 130,     /* outside the model's range, or not one of its levels */
     DEEPTEPP_ERR_SCORE_NONFINITE = 131,     /* the network could overflow: an input value beyond 1e18, or a layer whose
                                                sums could reach 1e30; far from what it was trained on */
+    DEEPTEPP_ERR_MASK_OUTSIDE_REGION = 132, /* the region looks past the tumour: no voxel of the mask lies in it, or the
+                                               mask has several parts and the region's middle is further from all of
+                                               them than a quarter of the region's smallest edge */
 
     DEEPTEPP_STATUS_FORCE_INT32 = 0x7fffffff
 } deeptepp_status;
@@ -188,7 +192,8 @@ typedef enum deeptepp_status {
  * Static; any thread. */
 DEEPTEPP_API const char *deeptepp_status_name(deeptepp_status status);
 
-/* Which of a case's volumes an error is about: n, counted from 1, for the n-th image that was set; the mask; or none. */
+/* Which of a case's volumes an error is about: n, counted from 1, for the n-th image that was set; the mask; or
+ * none. */
 enum { DEEPTEPP_NO_VOLUME = 0, DEEPTEPP_MASK_VOLUME = -1 };
 
 /* Where a failing call explains itself. The caller's own, usually on the stack; needs no initialisation.
@@ -406,22 +411,7 @@ DEEPTEPP_API const char *deeptepp_volume_sha256(const deeptepp_volume *volume);
 DEEPTEPP_API deeptepp_status deeptepp_volume_copy_ras(const deeptepp_volume *volume, float *out, size_t count,
                                                       int64_t dims[3], double spacing[3], deeptepp_error *error);
 
-/* ---- Case ------------------------------------------------------------------------------------------------------- */
-
-/* What is known of one patient: images by channel name, the tumour mask, covariates by name. Make a new case for each
- * patient: set_mask replaces, but an image or a covariate that was set cannot be taken back, and setting it again is
- * refused. Scoring only reads a case: any number of sessions, in any threads, may score one at once, as long as nobody
- * sets anything or frees it meanwhile. Setting is for one thread at a time. */
-typedef struct deeptepp_case deeptepp_case;
-
-/* Errors: ARGUMENT, MEMORY. Any thread. */
-DEEPTEPP_API deeptepp_status deeptepp_case_new(deeptepp_case **out, deeptepp_error *error);
-DEEPTEPP_API void deeptepp_case_free(deeptepp_case *patient);
-
-/* Adds an image under the channel name the model uses. The case keeps its own hold on the volume, and its own copy of
- * the name. name NULL: the only channel of a model that has one. Errors: ARGUMENT, CHANNEL_DUPLICATE, MEMORY. */
-DEEPTEPP_API deeptepp_status deeptepp_case_set_image(deeptepp_case *patient, const char *name, deeptepp_volume *image,
-                                                     deeptepp_error *error);
+/* ---- Mask ------------------------------------------------------------------------------------------------------- */
 
 /* How a mask lies to the first image. */
 typedef enum deeptepp_mask_grid {
@@ -440,6 +430,57 @@ typedef struct deeptepp_mask_options {
                              tumour; of equal ones that with the first voxel in nearest RAS order, x fastest */
     int32_t grid;         /* a deeptepp_mask_grid */
 } deeptepp_mask_options;
+
+/* What a mask says, without a model: for pictures and checks. Immutable; any thread. */
+typedef struct deeptepp_mask deeptepp_mask;
+
+/* Reads a volume as a mask. options: as for deeptepp_case_set_mask, but that without an image `grid` has no effect.
+ * Keeps no hold on the volume. Errors: ARGUMENT, STRUCT_SIZE, MASK_EMPTY, MASK_LABEL, MASK_LABELS, MASK_FRACTIONAL,
+ * VOLUME_DIMS (a dimension above 2^31 - 1), MEMORY. */
+DEEPTEPP_API deeptepp_status deeptepp_mask_new(deeptepp_mask **out, deeptepp_volume *volume,
+                                               const deeptepp_mask_options *options, deeptepp_error *error);
+DEEPTEPP_API void deeptepp_mask_free(deeptepp_mask *mask);
+
+/* The label that marks the tumour, and the number of its voxels: with largest_part those of that part alone. */
+DEEPTEPP_API int64_t deeptepp_mask_label(const deeptepp_mask *mask);
+DEEPTEPP_API int64_t deeptepp_mask_voxels(const deeptepp_mask *mask);
+
+/* The connected parts (26 neighbours), with and without largest_part: how many. Of the 64 largest, by size from 0 for
+ * the largest: the voxels (-1 out of range), and how far it is from the largest, in mm between the nearest voxels'
+ * centres along the grid's axes (0 for the largest itself; NaN out of range). */
+DEEPTEPP_API int64_t deeptepp_mask_part_count(const deeptepp_mask *mask);
+DEEPTEPP_API int64_t deeptepp_mask_part_voxels(const deeptepp_mask *mask, int64_t index);
+DEEPTEPP_API double deeptepp_mask_part_distance(const deeptepp_mask *mask, int64_t index);
+
+/* The tumour's first and last voxel along the volume's own i, j, k. Either may be NULL. */
+DEEPTEPP_API void deeptepp_mask_box(const deeptepp_mask *mask, int64_t low[3], int64_t high[3]);
+
+/* The largest distance of one of the mask's values from a whole number, as far as that is rounding; 0: they are
+ * whole. */
+DEEPTEPP_API double deeptepp_mask_rounding(const deeptepp_mask *mask);
+
+/* Each voxel's part: 1 for the largest, 2 for the next, 65 for all beyond the 64 largest, 0 outside; in the order of
+ * deeptepp_volume_copy_ras, and with the same arguments. Errors: ARGUMENT (also of a result's mask, whose voxels are
+ * gone). */
+DEEPTEPP_API deeptepp_status deeptepp_mask_copy_ras(const deeptepp_mask *mask, int32_t *out, size_t count,
+                                                    int64_t dims[3], double spacing[3], deeptepp_error *error);
+
+/* ---- Case ------------------------------------------------------------------------------------------------------- */
+
+/* What is known of one patient: images by channel name, the tumour mask, covariates by name. Make a new case for each
+ * patient: set_mask replaces, but an image or a covariate that was set cannot be taken back, and setting it again is
+ * refused. Scoring only reads a case: any number of sessions, in any threads, may score one at once, as long as nobody
+ * sets anything or frees it meanwhile. Setting is for one thread at a time. */
+typedef struct deeptepp_case deeptepp_case;
+
+/* Errors: ARGUMENT, MEMORY. Any thread. */
+DEEPTEPP_API deeptepp_status deeptepp_case_new(deeptepp_case **out, deeptepp_error *error);
+DEEPTEPP_API void deeptepp_case_free(deeptepp_case *patient);
+
+/* Adds an image under the channel name the model uses. The case keeps its own hold on the volume, and its own copy of
+ * the name. name NULL: the only channel of a model that has one. Errors: ARGUMENT, CHANNEL_DUPLICATE, MEMORY. */
+DEEPTEPP_API deeptepp_status deeptepp_case_set_image(deeptepp_case *patient, const char *name, deeptepp_volume *image,
+                                                     deeptepp_error *error);
 
 /* Sets the mask. options: NULL for all defaults. The case keeps its own hold on the volume; a later call replaces
  * volume and options. Errors: ARGUMENT, STRUCT_SIZE. */
@@ -549,7 +590,7 @@ typedef enum deeptepp_warning {
                                               magnitude) */
     DEEPTEPP_WARN_COVARIATE_FILLED = 7,    /* a missing covariate got the model's stated substitute */
     DEEPTEPP_WARN_GEOMETRY_TOLERATED = 8,  /* volumes of the case differ in geometry by more than 0.001 of the smallest
-                                              voxel edge, within the 0.01 that is tolerated (see the GEOMETRY_
+                                              voxel edge, within the 0.1 that is tolerated (see the GEOMETRY_
                                               errors) */
     DEEPTEPP_WARN_SEEDED_WEIGHTS = 9,      /* the model says its weights are not trained: the score means nothing */
     DEEPTEPP_WARN_STORED_ORDER = 10,       /* the model ignores orientation: the score depends on how the file is
@@ -562,6 +603,12 @@ typedef enum deeptepp_warning {
                                               unthinkable lengths or not invertible; the other was used */
     DEEPTEPP_WARN_PIXDIM_IGNORED = 20,     /* the sform is alone and pixdim was left at 1, 1, 1: the sform's voxel sizes
                                               count */
+    DEEPTEPP_WARN_MASK_PARTS = 14,         /* the mask has several parts that do not touch */
+    DEEPTEPP_WARN_MASK_OUTSIDE_REGION = 15, /* part of the mask lies outside the unrotated region, or outside a view */
+    DEEPTEPP_WARN_MASK_ROUNDED = 16,       /* the mask's values are whole numbers only after rounding */
+    DEEPTEPP_WARN_IMAGE_TWICE = 18,        /* two channels are the same volume: equal SHA-256 and volume number */
+    DEEPTEPP_WARN_MASK_REGRIDDED = 19,     /* the mask lay elsewhere, and was put onto the image's grid as its options
+                                              say */
     DEEPTEPP_WARNING_FORCE_INT32 = 0x7fffffff
 } deeptepp_warning;
 

@@ -97,6 +97,7 @@ const char *deeptepp_status_name(deeptepp_status status)
         NAME(DEEPTEPP_ERR_COVARIATE_VALUE);
         NAME(DEEPTEPP_ERR_COVARIATE_RANGE);
         NAME(DEEPTEPP_ERR_SCORE_NONFINITE);
+        NAME(DEEPTEPP_ERR_MASK_OUTSIDE_REGION);
     case DEEPTEPP_STATUS_FORCE_INT32:
         break;
     }

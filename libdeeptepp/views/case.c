@@ -1,5 +1,9 @@
 #include "case.h"
 
+#include <math.h>
+
+#include "mask.h"
+
 deeptepp_status deeptepp_case_new(deeptepp_case **out, deeptepp_error *error)
 {
     if (!out)
@@ -61,28 +65,13 @@ deeptepp_status deeptepp_case_set_image(deeptepp_case *patient, const char *name
     return DEEPTEPP_OK;
 }
 
-/* Errors: STRUCT_SIZE, ARGUMENT. */
-static deeptepp_status read_mask_options(deeptepp_mask_options *out, const deeptepp_mask_options *options,
-                                         deeptepp_error *error)
-{
-    deeptepp_status status = DTP_OPTIONS_READ(out, deeptepp_mask_options, grid, options, error);
-    if (status != DEEPTEPP_OK)
-        return status;
-    if (out->label < 0 || out->label > DTP_LABEL_MAX)
-        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "label: %lld, wanted 1 to 2^53, or 0 for the only one",
-                        (long long)out->label);
-    if (out->grid < DEEPTEPP_MASK_GRID_SAME || out->grid > DEEPTEPP_MASK_GRID_NEAREST)
-        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "grid: %d, wanted a deeptepp_mask_grid", (int)out->grid);
-    return DEEPTEPP_OK;
-}
-
 deeptepp_status deeptepp_case_set_mask(deeptepp_case *patient, deeptepp_volume *mask,
                                        const deeptepp_mask_options *options, deeptepp_error *error)
 {
     deeptepp_mask_options read;
     if (!patient || !mask)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "%s: NULL, wanted a case and a mask", patient ? "mask" : "case");
-    deeptepp_status status = read_mask_options(&read, options, error);
+    deeptepp_status status = dtp_mask_options_read(&read, options, error);
     if (status != DEEPTEPP_OK)
         return status;
     deeptepp_volume *before = patient->mask;

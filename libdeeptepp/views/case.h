@@ -4,9 +4,6 @@
 
 #include "../volume/volume.h"
 
-/* 2^53: beyond it a double tells whole numbers apart no longer, and soon an int64_t cannot hold them. */
-#define DTP_LABEL_MAX (INT64_C(1) << 53)
-
 typedef struct dtp_channel {
     char *name; /* "" when the caller gave none */
     deeptepp_volume *image;

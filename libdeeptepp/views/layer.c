@@ -1,7 +1,5 @@
 #include "layer.h"
 
-#include "../volume/voxels.h"
-
 /* ---- Making ---- */
 
 /* What a reader of the file would make of it: scaled integers are no integers any more. */
@@ -29,49 +27,39 @@ void dtp_layer_of_image(dtp_layer *out, const deeptepp_volume *volume, const dtp
     }
 }
 
-static void copy_mask_row(const dtp_layer *mask, const uint8_t *at, int64_t n, double label, uint8_t *out)
+/* Voxels of a row of the mask's grid, which may run along any axis of the layer. */
+static void set_span(const dtp_layer *box, const dtp_frame *frame, const dtp_span *span)
 {
-    enum { BLOCK = 256 };
-    double block[BLOCK];
-    for (int64_t begin = 0; begin < n; begin += BLOCK) {
-        int64_t count = dtp_min_i64(BLOCK, n - begin);
-        dtp_voxels_take(at + begin * mask->stride[0], mask->type, count, mask->stride[0], mask->slope, mask->inter,
-                        block);
-        for (int64_t i = 0; i < count; i++)
-            out[begin + i] = block[i] == label;
+    const int64_t at[3] = {span->first, span->j, span->k};
+    int64_t offset = 0, step = 0;
+    for (int f = 0; f < 3; f++) {
+        int v = frame->axis[f];
+        int64_t place = frame->flip[f] ? frame->dims[f] - 1 - at[v] : at[v];
+        offset += (place - box->first[f]) * box->stride[f];
+        if (v == 0)
+            step = frame->flip[f] ? -box->stride[f] : box->stride[f];
     }
+    uint8_t *out = (uint8_t *)box->owned + offset;
+    for (int64_t i = 0; i < dtp_span_voxels(span); i++)
+        out[i * step] = 1;
 }
 
-static void copy_mask(const dtp_layer *box, const dtp_layer *mask, double label, const dtp_watch *watch)
+deeptepp_status dtp_layer_of_mask(dtp_layer *out, const dtp_study *study, deeptepp_error *error)
 {
-    int64_t rows = box->dims[1] * box->dims[2];
-    uint8_t *out = box->owned;
-#pragma omp parallel for schedule(static)
-    for (int64_t row = 0; row < rows; row++) {
-        int64_t y = box->first[1] + row % box->dims[1], z = box->first[2] + row / box->dims[1];
-        const uint8_t *at = mask->data + box->first[0] * mask->stride[0] + y * mask->stride[1] + z * mask->stride[2];
-        if (!dtp_watch_cancelled(watch))
-            copy_mask_row(mask, at, box->dims[0], label, out + row * box->dims[0]);
-    }
-}
-
-deeptepp_status dtp_layer_of_mask(dtp_layer *out, const dtp_study *study, dtp_watch *watch,
-                                  deeptepp_error *error)
-{
-    dtp_layer mask;
     size_t size = 0;
-    dtp_layer_of_image(&mask, study->mask, &study->mask_frame);
-    *out = (dtp_layer){.type = DEEPTEPP_UINT8, .slope = 1, .rounding = mask.rounding};
+    *out = (dtp_layer){.type = DEEPTEPP_UINT8, .slope = 1, .rounding = rounding_of(study->mask)};
     for (int f = 0; f < 3; f++) {
         out->first[f] = study->low[f];
         out->dims[f] = study->high[f] - study->low[f] + 1;
         out->stride[f] = f == 0 ? 1 : out->stride[f - 1] * out->dims[f - 1];
     }
-    if (!dtp_product(out->dims, 3, PTRDIFF_MAX, &size) || !(out->owned = malloc(size)))
+    if (!dtp_product(out->dims, 3, PTRDIFF_MAX, &size) || !(out->owned = calloc(size, 1)))
         return dtp_fail_memory(error, "the mask's box", size);
     out->data = out->owned;
-    copy_mask(out, &mask, (double)study->label, watch);
-    return dtp_watch_ask(watch, error);
+    for (size_t s = 0; s < study->tumour.spans.count; s++)
+        if (dtp_mask_counts(&study->tumour, s))
+            set_span(out, &study->mask_frame, &study->tumour.spans.items[s]);
+    return DEEPTEPP_OK;
 }
 
 void dtp_layer_free(dtp_layer *layer)

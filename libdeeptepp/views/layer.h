@@ -32,9 +32,8 @@ enum { DTP_TAP_STEPS = 32 };
 
 void dtp_layer_of_image(dtp_layer *out, const deeptepp_volume *volume, const dtp_frame *frame);
 
-/* 1 in the tumour, 0 elsewhere in its bounding box; one byte a voxel. Errors: MEMORY, CANCELLED. */
-deeptepp_status dtp_layer_of_mask(dtp_layer *out, const dtp_study *study, dtp_watch *watch,
-                                  deeptepp_error *error);
+/* 1 in the tumour, 0 elsewhere in its bounding box; one byte a voxel. Errors: MEMORY. */
+deeptepp_status dtp_layer_of_mask(dtp_layer *out, const dtp_study *study, deeptepp_error *error);
 
 /* Accepts an empty layer. */
 void dtp_layer_free(dtp_layer *layer);

@@ -86,7 +86,7 @@ static deeptepp_status find_any_slices(view *v, int index, dtp_mosaic_counts *co
         return dtp_about(
             dtp_fail(error, DEEPTEPP_ERR_MASK_SMALL,
                      "mask: view %d (%.9g degrees) cuts off all of it (voxels: %lld): it lies in the image's corner",
-                     index + 1, v->study->recipe->angles_deg[index], (long long)v->study->mask_voxels),
+                     index + 1, v->study->recipe->angles_deg[index], (long long)v->study->tumour.voxels),
             DEEPTEPP_MASK_VOLUME, DEEPTEPP_NO_VOLUME, error);
     return status;
 }
@@ -231,7 +231,7 @@ deeptepp_status dtp_mosaic_make(const dtp_study *study, float *out, dtp_mosaic_c
     view v = {.study = study, .image = &image, .mask = &mask, .watch = watch};
     *counts = (dtp_mosaic_counts){.slices = {0}};
     dtp_layer_of_image(&image, study->images[0], &study->frames[0]);
-    DTP_TRY(dtp_layer_of_mask(&mask, study, watch, error));
+    DTP_TRY(dtp_layer_of_mask(&mask, study, error));
     if (!(v.tiles = malloc((size_t)DTP_TILES * DTP_TILE_SIZE))) {
         status = dtp_fail_memory(error, "tiles", (size_t)DTP_TILES * DTP_TILE_SIZE);
         goto fail;

@@ -2,10 +2,6 @@
 
 #include <math.h>
 
-/* Differences up to a thousandth of a voxel come from rounding in headers; up to a hundredth they are tolerated with a
- * warning; beyond, mask and image were not drawn on one another. */
-static const double SILENT = 1e-3, TOLERATED = 1e-2;
-
 static const dtp_channel *find_channel(const deeptepp_case *patient, const char *name, bool only)
 {
     for (size_t i = 0; i < patient->n_channels; i++)
@@ -72,102 +68,6 @@ static deeptepp_status collect_channels(dtp_study *out, const deeptepp_case *pat
     return DEEPTEPP_OK;
 }
 
-/* The largest difference of each field, as mm of displacement within the image, and the frame axis it is on. */
-typedef struct gap {
-    double spacing, direction, origin;
-    int spacing_axis, direction_axis;
-} gap;
-
-static double distance(const double a[3], const double b[3])
-{
-    return sqrt((a[0] - b[0]) * (a[0] - b[0]) + (a[1] - b[1]) * (a[1] - b[1]) + (a[2] - b[2]) * (a[2] - b[2]));
-}
-
-static gap measure(const dtp_frame *a, const dtp_frame *b)
-{
-    gap g = {.origin = distance(a->origin, b->origin)};
-    for (int f = 0; f < 3; f++) {
-        double extent = a->spacing[f] * (double)a->dims[f];
-        double spacing = fabs(a->spacing[f] - b->spacing[f]) * (double)a->dims[f];
-        double direction = distance(a->direction[f], b->direction[f]) * extent;
-        if (spacing > g.spacing) {
-            g.spacing = spacing;
-            g.spacing_axis = f;
-        }
-        if (direction > g.direction) {
-            g.direction = direction;
-            g.direction_axis = f;
-        }
-    }
-    return g;
-}
-
-static deeptepp_status compare_fields(const dtp_frame *a, const dtp_frame *b, const char *pair, const gap *g,
-                                      double limit, bool assumed, deeptepp_error *error)
-{
-    int s = g->spacing_axis, d = g->direction_axis;
-    if (g->spacing > limit)
-        return dtp_fail(
-            error, DEEPTEPP_ERR_GEOMETRY_SPACING,
-            "%s differ in spacing: %.6g mm and %.6g mm along one axis, %.4g mm apart at its end, wanted at most %.4g",
-            pair, a->spacing[s], b->spacing[s], g->spacing, limit);
-    if (g->direction > limit)
-        return dtp_fail(error, DEEPTEPP_ERR_GEOMETRY_DIRECTION,
-                        "%s differ in direction: an axis runs along (%.5f, %.5f, %.5f) and (%.5f, %.5f, %.5f), %.4g mm "
-                        "apart at its end, wanted at most %.4g",
-                        pair, a->direction[d][0], a->direction[d][1], a->direction[d][2], b->direction[d][0],
-                        b->direction[d][1], b->direction[d][2], g->direction, limit);
-    if (g->origin > limit)
-        return dtp_fail(error, DEEPTEPP_ERR_GEOMETRY_ORIGIN,
-                        "%s differ in origin: (%.4f, %.4f, %.4f) mm and (%.4f, %.4f, %.4f) mm, %.4g mm apart, wanted "
-                        "at most %.4g%s",
-                        pair, a->origin[0], a->origin[1], a->origin[2], b->origin[0], b->origin[1], b->origin[2],
-                        g->origin, limit,
-                        assumed ? " (one of them states no orientation, so its centre was put at 0)" : "");
-    return DEEPTEPP_OK;
-}
-
-static deeptepp_status compare(const dtp_frame *a, const dtp_frame *b, const char *pair, bool assumed,
-                               dtp_warnings *warnings, deeptepp_error *error)
-{
-    for (int f = 0; f < 3; f++)
-        if (a->dims[f] != b->dims[f])
-            return dtp_fail(error, DEEPTEPP_ERR_GEOMETRY_SIZE,
-                            "%s differ in size: %lld x %lld x %lld voxels (%.4g x %.4g x %.4g mm) and %lld x %lld x "
-                            "%lld (%.4g x %.4g x %.4g mm), wanted one grid",
-                            pair, (long long)a->dims[0], (long long)a->dims[1], (long long)a->dims[2],
-                            a->spacing[0] * (double)a->dims[0], a->spacing[1] * (double)a->dims[1],
-                            a->spacing[2] * (double)a->dims[2], (long long)b->dims[0], (long long)b->dims[1],
-                            (long long)b->dims[2], b->spacing[0] * (double)b->dims[0],
-                            b->spacing[1] * (double)b->dims[1], b->spacing[2] * (double)b->dims[2]);
-    gap g = measure(a, b);
-    double voxel = fmin(a->spacing[0], fmin(a->spacing[1], a->spacing[2]));
-    double worst = fmax(g.spacing, fmax(g.direction, g.origin));
-    deeptepp_status status = compare_fields(a, b, pair, &g, TOLERATED * voxel, assumed, error);
-    if (status == DEEPTEPP_OK && worst > SILENT * voxel)
-        dtp_warn(warnings, DEEPTEPP_WARN_GEOMETRY_TOLERATED, "%s differ in geometry by up to %.3g mm, within %.3g mm",
-                 pair, worst, TOLERATED * voxel);
-    return status;
-}
-
-static deeptepp_status check_grid(const dtp_study *study, dtp_warnings *warnings, deeptepp_error *error)
-{
-    char pair[300];
-    dtp_format(pair, sizeof pair, "image \"%.100s\" and mask", study->recipe->channels[0]);
-    const bool first = study->images[0]->orientation_assumed;
-    deeptepp_status status = compare(&study->frames[0], &study->mask_frame, pair,
-                                     first != study->mask->orientation_assumed, warnings, error);
-    dtp_about(status, study->numbers[0], DEEPTEPP_MASK_VOLUME, error);
-    for (int c = 1; c < study->recipe->n_channels && status == DEEPTEPP_OK; c++) {
-        dtp_format(pair, sizeof pair, "images \"%.100s\" and \"%.100s\"", study->recipe->channels[0],
-                   study->recipe->channels[c]);
-        status = compare(&study->frames[0], &study->frames[c], pair, first != study->images[c]->orientation_assumed,
-                         warnings, error);
-        dtp_about(status, study->numbers[0], study->numbers[c], error);
-    }
-    return status;
-}
-
 static deeptepp_status check_spacing(const dtp_study *study, dtp_warnings *warnings, deeptepp_error *error)
 {
     const dtp_recipe *r = study->recipe;
@@ -228,15 +128,51 @@ static bool touched_borders(const dtp_study *study, char borders[32])
     return used > 0;
 }
 
-static deeptepp_status check_mask(dtp_study *study, int64_t label, dtp_warnings *warnings,
+/* The tumour's box along the frame's axes. */
+static void turn_box(dtp_study *study)
+{
+    for (int f = 0; f < 3; f++) {
+        int v = study->mask_frame.axis[f];
+        int64_t low = study->tumour.low[v], high = study->tumour.high[v], last = study->mask_frame.dims[f] - 1;
+        study->low[f] = study->mask_frame.flip[f] ? last - high : low;
+        study->high[f] = study->mask_frame.flip[f] ? last - low : high;
+    }
+}
+
+static void warn_of_mask(const deeptepp_mask *tumour, dtp_warnings *warnings)
+{
+    const dtp_parts *parts = &tumour->parts;
+    double nearest = parts->told[1].distance, farthest = nearest;
+    if (tumour->rounding > 0)
+        dtp_warn(warnings, DEEPTEPP_WARN_MASK_ROUNDED,
+                 "mask: values up to %.3g away from whole numbers, as float32 rounds them, were taken for those",
+                 tumour->rounding);
+    if (parts->count < 2)
+        return;
+    for (int p = 2; p < dtp_parts_told(parts); p++) {
+        nearest = fmin(nearest, parts->told[p].distance);
+        farthest = fmax(farthest, parts->told[p].distance);
+    }
+    dtp_warn(warnings, DEEPTEPP_WARN_MASK_PARTS,
+             "mask: %lld parts that do not touch, the largest of %lld voxels, the next of %lld, %.4g to %.4g mm away "
+             "from the largest; %s",
+             (long long)parts->count, (long long)parts->told[0].voxels, (long long)parts->told[1].voxels, nearest,
+             farthest, tumour->largest_only ? "the largest alone was taken, at the caller's word"
+                                            : "all count as the tumour (the option: the largest part alone)");
+}
+
+static deeptepp_status check_mask(dtp_study *study, const deeptepp_mask_options *options, dtp_warnings *warnings,
                                   dtp_watch *watch, deeptepp_error *error)
 {
-    deeptepp_status status = dtp_mask_find(study, label, watch, error);
+    deeptepp_status status =
+        dtp_mask_read(&study->tumour, study->mask, study->images[0], options, watch, error);
     if (status != DEEPTEPP_OK)
         return status;
-    if (study->mask_voxels < study->recipe->min_mask_voxels)
+    turn_box(study);
+    warn_of_mask(&study->tumour, warnings);
+    if (study->tumour.voxels < study->recipe->min_mask_voxels)
         return dtp_fail(error, DEEPTEPP_ERR_MASK_SMALL, "mask: %lld voxels, the model wants at least %lld",
-                        (long long)study->mask_voxels, (long long)study->recipe->min_mask_voxels);
+                        (long long)study->tumour.voxels, (long long)study->recipe->min_mask_voxels);
     char borders[32] = "";
     if (!touched_borders(study, borders))
         return DEEPTEPP_OK;
@@ -248,20 +184,38 @@ static deeptepp_status check_mask(dtp_study *study, int64_t label, dtp_warnings 
     return DEEPTEPP_OK;
 }
 
+static void warn_of_twins(const dtp_study *study, dtp_warnings *warnings)
+{
+    for (int b = 1; b < study->recipe->n_channels; b++)
+        for (int a = 0; a < b; a++)
+            if (strcmp(study->images[a]->sha256, study->images[b]->sha256) == 0 &&
+                study->images[a]->number == study->images[b]->number)
+                dtp_warn(warnings, DEEPTEPP_WARN_IMAGE_TWICE,
+                         "channels \"%.100s\" and \"%.100s\": the same volume (SHA-256 %.8s...), given twice",
+                         study->recipe->channels[a], study->recipe->channels[b], study->images[a]->sha256);
+}
+
 deeptepp_status dtp_study_make(dtp_study *out, const deeptepp_case *patient, const dtp_recipe *recipe,
                                dtp_warnings *warnings, dtp_watch *watch, deeptepp_error *error)
 {
     deeptepp_status status;
     *out = (dtp_study){.recipe = recipe};
     DTP_TRY(collect_channels(out, patient, error));
-    DTP_TRY(check_grid(out, warnings, error));
+    DTP_TRY(dtp_study_check_grid(out, (deeptepp_mask_grid)patient->mask_options.grid, warnings, error));
     DTP_TRY(check_spacing(out, warnings, error));
+    warn_of_twins(out, warnings);
     for (int c = 0; c < recipe->n_channels; c++)
         warn_of_headers(out->images[c], recipe->channels[c], warnings);
     warn_of_headers(out->mask, "mask", warnings);
     warn_of_order(out, warnings);
-    DTP_TRY(dtp_about(check_mask(out, patient->mask_options.label, warnings, watch, error), DEEPTEPP_MASK_VOLUME,
+    DTP_TRY(dtp_about(check_mask(out, &patient->mask_options, warnings, watch, error), DEEPTEPP_MASK_VOLUME,
                       DEEPTEPP_NO_VOLUME, error));
+    return DEEPTEPP_OK;
 fail:
     return status;
+}
+
+void dtp_study_free(dtp_study *study)
+{
+    dtp_mask_drop_voxels(&study->tumour);
 }

@@ -5,6 +5,7 @@
 #include "../base/warnings.h"
 #include "case.h"
 #include "frame.h"
+#include "mask.h"
 
 typedef struct dtp_study {
     const dtp_recipe *recipe;
@@ -13,17 +14,21 @@ typedef struct dtp_study {
     int32_t numbers[DTP_MAX_CHANNELS];  /* of each image in the case, from 1: what an error's volumes say */
     dtp_frame frames[DTP_MAX_CHANNELS]; /* each image's own storage order; all the same grid */
     const deeptepp_volume *mask;
-    dtp_frame mask_frame;
-    int64_t label;       /* the mask's value that marks the tumour */
-    int64_t mask_voxels;
+    dtp_frame mask_frame;    /* the mask's own; the first image's where the mask was put on its grid */
+    deeptepp_mask tumour;
     int64_t low[3], high[3]; /* the tumour's bounding box, first and last voxel along the frame's axes */
 } dtp_study;
 
-/* Errors: CHANNEL_*, MASK_*, GEOMETRY_*, SPACING_RANGE, REGION_OUTSIDE, CANCELLED. */
+/* Its voxels are given back with dtp_study_free, after a failure too. Errors: CHANNEL_*, MASK_*, GEOMETRY_*,
+ * SPACING_RANGE, REGION_OUTSIDE, MEMORY, CANCELLED. */
 deeptepp_status dtp_study_make(dtp_study *out, const deeptepp_case *patient, const dtp_recipe *recipe,
                                dtp_warnings *warnings, dtp_watch *watch, deeptepp_error *error);
 
-/* Finds the tumour in the mask: label (0: the only one), count, box. Part of dtp_study_make. */
-deeptepp_status dtp_mask_find(dtp_study *study, int64_t label, dtp_watch *watch, deeptepp_error *error);
+/* Accepts what was never made. */
+void dtp_study_free(dtp_study *study);
+
+/* Whether the volumes lie on one grid, and where the mask does; sets mask_frame. Part of dtp_study_make. */
+deeptepp_status dtp_study_check_grid(dtp_study *study, deeptepp_mask_grid grid, dtp_warnings *warnings,
+                                     deeptepp_error *error);
 
 #endif
