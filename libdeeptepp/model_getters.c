@@ -32,7 +32,17 @@ void deeptepp_model_input_shape(const deeptepp_model *model, int64_t shape[5])
     memcpy(shape + 2, model->recipe.size, sizeof model->recipe.size);
 }
 
-/* ---- Channels ---- */
+/* ---- Members and channels ---- */
+
+int64_t deeptepp_model_member_count(const deeptepp_model *model)
+{
+    return model ? model->network.n_members : 0;
+}
+
+const char *deeptepp_model_member_name(const deeptepp_model *model, int64_t member)
+{
+    return member >= 0 && member < deeptepp_model_member_count(model) ? model->network.members[member] : NULL;
+}
 
 int64_t deeptepp_model_channel_count(const deeptepp_model *model)
 {

@@ -66,6 +66,21 @@ static deeptepp_status keep_warnings(deeptepp_result *r, const dtp_warnings *war
     return DEEPTEPP_OK;
 }
 
+static deeptepp_status keep_covariates(deeptepp_result *r, const dtp_run *run, deeptepp_error *error)
+{
+    const dtp_risk *risk = &run->model->risk;
+    r->covariates = calloc((size_t)risk->n_covariates + 1, sizeof *r->covariates);
+    bool fine = r->covariates != NULL;
+    for (int i = 0; fine && i < risk->n_covariates; i++) {
+        dtp_result_covariate *kept = &r->covariates[r->n_covariates++];
+        *kept = (dtp_result_covariate){strdup(risk->covariates[i].name), strdup(risk->covariates[i].unit),
+                                       run->covariates[i]};
+        r->term += kept->use.term;
+        fine = kept->name && kept->unit;
+    }
+    return fine ? DEEPTEPP_OK : dtp_fail_memory(error, "a result's covariates", 0);
+}
+
 deeptepp_status dtp_result_make(deeptepp_result **out, const dtp_run *run, deeptepp_error *error)
 {
     deeptepp_status status;
@@ -75,8 +90,7 @@ deeptepp_status dtp_result_make(deeptepp_result **out, const dtp_run *run, deept
         return dtp_fail_memory(error, "a result", sizeof *r);
     r->n_views = run->model->recipe.n_views;
     r->n_members = run->model->network.n_members;
-    for (int i = 0; i < run->model->risk.n_covariates; i++)
-        r->term += run->covariates[i].term;
+    DTP_TRY(keep_covariates(r, run, error));
     r->views = calloc((size_t)r->n_views, sizeof *r->views);
     r->members = calloc((size_t)r->n_members, sizeof *r->members);
     if (!r->views || !r->members) {
@@ -103,6 +117,11 @@ void deeptepp_result_free(deeptepp_result *result)
 {
     if (!result)
         return;
+    for (int i = 0; i < result->n_covariates; i++) {
+        free(result->covariates[i].name);
+        free(result->covariates[i].unit);
+    }
+    free(result->covariates);
     free(result->views);
     free(result->members);
     free(result->tier_name);
@@ -140,6 +159,51 @@ double deeptepp_result_member_score(const deeptepp_result *result, int64_t membe
 {
     return result && member >= 0 && member < result->n_members ? result->members[member] : NAN;
 }
+
+/* ---- Covariates ---- */
+
+int64_t deeptepp_result_covariate_count(const deeptepp_result *result)
+{
+    return result ? result->n_covariates : 0;
+}
+
+/* NULL out of range. */
+static const dtp_result_covariate *covariate_at(const deeptepp_result *result, int64_t index)
+{
+    return index >= 0 && index < deeptepp_result_covariate_count(result) ? &result->covariates[index] : NULL;
+}
+
+const char *deeptepp_result_covariate_name(const deeptepp_result *result, int64_t index)
+{
+    const dtp_result_covariate *covariate = covariate_at(result, index);
+    return covariate ? covariate->name : NULL;
+}
+
+const char *deeptepp_result_covariate_unit(const deeptepp_result *result, int64_t index)
+{
+    const dtp_result_covariate *covariate = covariate_at(result, index);
+    return covariate ? covariate->unit : NULL;
+}
+
+double deeptepp_result_covariate_value(const deeptepp_result *result, int64_t index)
+{
+    const dtp_result_covariate *covariate = covariate_at(result, index);
+    return covariate ? covariate->use.value : NAN;
+}
+
+int deeptepp_result_covariate_filled(const deeptepp_result *result, int64_t index)
+{
+    const dtp_result_covariate *covariate = covariate_at(result, index);
+    return covariate && covariate->use.filled;
+}
+
+double deeptepp_result_covariate_term(const deeptepp_result *result, int64_t index)
+{
+    const dtp_result_covariate *covariate = covariate_at(result, index);
+    return covariate ? covariate->use.term : NAN;
+}
+
+/* ---- Tier and survival ---- */
 
 int deeptepp_result_tier(const deeptepp_result *result)
 {

@@ -20,12 +20,20 @@ typedef struct dtp_run {
 /* Errors: MEMORY. */
 deeptepp_status dtp_result_make(deeptepp_result **out, const dtp_run *run, deeptepp_error *error);
 
+/* A covariate as it was used; the texts are owned. */
+typedef struct dtp_result_covariate {
+    char *name, *unit;
+    dtp_covariate_use use;
+} dtp_result_covariate;
+
 struct deeptepp_result {
     double score, sd, distance, term;
     double *views, *members;
     int n_views, n_members;
     int tier;
     char *tier_name;
+    dtp_result_covariate *covariates;
+    int n_covariates;
     double times[DTP_MAX_TIMES], survival[DTP_MAX_TIMES];
     int n_times;
     const char *guidance; /* static text or NULL */

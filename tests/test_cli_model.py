@@ -246,6 +246,59 @@ def test_cases_that_cannot_be_scored_are_exit_code_2_and_name_the_file(model, ca
         assert str(culprit) in refusal(2, *words("score", model, files))
 
 
+def shifted_by(path, target, millimetres):
+    affine = read_affine(path)
+    affine[0, 3] += millimetres
+    return copy_of(path, target, affine=affine)
+
+
+def test_an_error_about_two_phases_names_both_and_not_the_mask(rich_model, two_phases, tmp_path):
+    pre, post, mask = two_phases
+    for first, second in ((pre, shifted_by(post, tmp_path / "post.nii", 2.5)),
+                          (shifted_by(pre, tmp_path / "pre.nii", 2.5), post)):
+        text = refusal(2, *rich_words(rich_model, (first, second, mask)))
+        other = tmp_path / "post.nii" if first == pre else mask  # the first image is what all are compared with
+        assert text.startswith(f"deeptepp: {first}, {other}: ") and text.count(str(mask)) == (other == mask)
+
+
+def test_an_error_about_one_of_several_images_names_that_one(rich_model, two_phases, tmp_path):
+    pre, post, mask = two_phases
+    constant = copy_of(post, tmp_path / "constant.nii", lambda v: v * 0 + 7)
+    for order in (("pre", "post"), ("post", "pre")):
+        files = {"pre": pre, "post": constant}
+        images = [part for name in order for part in ("--image", f"{name}={files[name]}")]
+        text = refusal(2, "score", "--model", rich_model, *images, "--mask", mask, "--covariate", "age=60")
+        assert text.startswith(f"deeptepp: {constant}: ")
+    text = refusal(2, *rich_words(rich_model, two_phases, "--image", f"pre={constant}"))
+    assert text.startswith(f"deeptepp: {pre}, {constant}: ")
+    text = refusal(2, *rich_words(rich_model, two_phases, "--image", f"dwi={constant}"))
+    assert text.startswith(f"deeptepp: {constant}: ")
+
+
+def test_a_number_of_a_volume_beyond_all_numbers_is_told_as_it_was_written(model, case):
+    for number in ("99999999999999999999", "18446744073709551617", "0000000000000000000007"):
+        text = refusal(2, *words("score", model, (f"{case[0]}#{number}", case[1])))
+        assert f"{case[0]}: found no volume #{number}, wanted #1, the only one" in text
+
+
+def test_the_log_has_levels(model, case):
+    done = run(*words("score", model, case, "--verbose"))
+    lines = done.stderr.decode().splitlines()
+    assert any(line.startswith("deeptepp: note: session: ") for line in lines)
+    assert any(re.match("deeptepp: warning: .*not trained", line) for line in lines)
+    assert all(re.match("deeptepp: (note|warning): ", line) for line in lines)
+
+
+def test_the_log_names_wrong_tensors_as_errors(folder):
+    path = folder / "tensors.safetensors"
+    make_model(path, **TINY, self_test=False)
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b'"fc.bias"', b'"fc.bios"'))
+    done = run("selftest", "--model", path, "--verbose")
+    assert done.returncode == 2
+    assert [line for line in done.stderr.decode().splitlines() if re.match("deeptepp: error: .*fc.bi", line)]
+
+
 def test_channels_and_covariates_that_do_not_fit_are_exit_code_2(model, rich_model, case, two_phases):
     assert "deeptepp info" in refusal(2, *words("score", model, (f"dwi={case[0]}", case[1])))
     one = words("score", rich_model, (f"pre={case[0]}", case[1]), "--covariate", "age=60")

@@ -100,6 +100,17 @@ def test_one_file_alone_writes_to_the_standard_streams():
     assert found == {"print.c", "progress.c"}
 
 
+def test_the_program_reads_no_json_and_no_prose():
+    """What it knows of models, results and errors it has by getters and fields."""
+    for path in SOURCES.rglob("*.[ch]"):
+        text = path.read_text()
+        assert "jansson" not in text
+        assert not re.search(r"str(?:r?chr|str|n?cmp|spn|cspn)\([^;]*(?:message|_json)\b", text), path
+        for call in re.findall(r"\w*\(?deeptepp_\w+_json\(", text):
+            assert call.startswith("cli_print_json("), path
+    assert "jansson" not in (SOURCES / "meson.build").read_text()
+
+
 # ---- Paths ----
 
 NAMES = {"a newline": b"a\nb", "an escape sequence": b"a\x1b]0;owned\x07b", "a byte that is no UTF-8": b"a\xffb",

@@ -30,6 +30,14 @@ static int end(void **state)
 
 static const int64_t far_out[] = {-1, INT64_MIN, INT64_MAX, 64};
 
+static void members_are_named(void **state)
+{
+    (void)state;
+    assert_int_equal(deeptepp_model_member_count(full), 1);
+    assert_string_equal(deeptepp_model_member_name(full, 0), "");
+    assert_null(deeptepp_model_member_name(full, 1));
+}
+
 static void channels_are_named(void **state)
 {
     (void)state;
@@ -117,6 +125,7 @@ static void what_is_not_there_is_nothing(void **state)
         const deeptepp_model *m = models[n % 3];
         int64_t i = far_out[n / 3];
         double range[2] = {7, 7};
+        assert_null(deeptepp_model_member_name(m, i));
         assert_null(deeptepp_model_channel_name(m, i));
         assert_null(deeptepp_model_covariate_name(m, i));
         assert_null(deeptepp_model_covariate_unit(m, i));
@@ -138,6 +147,7 @@ static void what_is_not_there_is_nothing(void **state)
 static void no_model_has_none(void **state)
 {
     (void)state;
+    assert_int_equal(deeptepp_model_member_count(NULL), 0);
     assert_int_equal(deeptepp_model_channel_count(NULL), 0);
     assert_int_equal(deeptepp_model_covariate_count(NULL), 0);
     assert_int_equal(deeptepp_model_tier_count(NULL), 0);
@@ -149,6 +159,7 @@ static void no_model_has_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        silent_test(members_are_named),
         silent_test(channels_are_named),
         silent_test(a_covariate_has_name_unit_and_range),
         silent_test(a_covariate_of_levels_has_those),

@@ -88,6 +88,61 @@ static void a_scores_parts_agree(void **state)
     deeptepp_model_free(model);
 }
 
+static void assert_no_covariate(const deeptepp_result *r, int64_t index)
+{
+    assert_null(deeptepp_result_covariate_name(r, index));
+    assert_null(deeptepp_result_covariate_unit(r, index));
+    assert_true(isnan(deeptepp_result_covariate_value(r, index)) && isnan(deeptepp_result_covariate_term(r, index)));
+    assert_int_equal(deeptepp_result_covariate_filled(r, index), 0);
+}
+
+static void assert_age(const deeptepp_result *r, double age, int filled)
+{
+    assert_int_equal(deeptepp_result_covariate_count(r), 1);
+    assert_string_equal(deeptepp_result_covariate_name(r, 0), "age");
+    assert_string_equal(deeptepp_result_covariate_unit(r, 0), "years");
+    assert_true(deeptepp_result_covariate_value(r, 0) == age);
+    assert_int_equal(deeptepp_result_covariate_filled(r, 0), filled);
+    assert_no_covariate(r, -1);
+    assert_no_covariate(r, 1);
+    assert_no_covariate(r, INT64_MAX);
+}
+
+static void the_covariates_that_were_used_are_told(void **state)
+{
+    deeptepp_model *model = model_of(&golden);
+    deeptepp_session *session = session_with(model, NULL);
+    patient *p = golden_patient();
+    deeptepp_result *r = result_of(session, p->known);
+    (void)state;
+    deeptepp_session_free(session);
+    deeptepp_model_free(model);
+    assert_age(r, 61, 0);
+    assert_true(fabs(deeptepp_result_covariate_term(r, 0) - 0.07 * (61 - 50.3)) < 1e-12);
+    assert_int_equal(deeptepp_result_covariate_count(NULL), 0);
+    assert_no_covariate(NULL, 0);
+    deeptepp_result_free(r);
+    patient_free(p);
+}
+
+static void a_covariate_that_was_filled_in_says_so(void **state)
+{
+    static const tiny_options filling = {
+        .seed = 21, .patch = "{\"covariates\": [{\"name\": \"age\", \"unit\": \"years\", \"range\": [18, 100], "
+                             "\"coefficient\": 0.25, \"missing\": 40}]}"};
+    deeptepp_model *model = model_of(&filling);
+    deeptepp_session *session = session_with(model, NULL);
+    patient *p = patient_new(1);
+    deeptepp_result *r = result_of(session, p->known);
+    (void)state;
+    assert_age(r, 40, 1);
+    assert_true(deeptepp_result_covariate_term(r, 0) == 10);
+    deeptepp_result_free(r);
+    patient_free(p);
+    deeptepp_session_free(session);
+    deeptepp_model_free(model);
+}
+
 static void two_calls_give_the_same_bits(void **state)
 {
     patient *p = golden_patient();
@@ -360,6 +415,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         silent_test(a_score_is_the_reference_networks),
         silent_test(a_scores_parts_agree),
+        silent_test(the_covariates_that_were_used_are_told),
+        silent_test(a_covariate_that_was_filled_in_says_so),
         silent_test(two_calls_give_the_same_bits),
         silent_test(the_number_of_threads_hardly_matters),
         silent_test(the_hosts_rounding_mode_does_not_matter),

@@ -8,15 +8,6 @@
 #include "report.h"
 #include "volume.h"
 
-static int parse_description(cli_engine *engine)
-{
-    json_error_t where;
-    engine->description = json_loads(deeptepp_model_json(engine->model), 0, &where);
-    if (!engine->description)
-        return cli_fail(CLI_INTERNAL, "the model's description: %s (please report this)", where.text);
-    return CLI_OK;
-}
-
 int cli_engine_open_model(cli_engine *engine, const cli_engine_options *options)
 {
     deeptepp_error error;
@@ -28,9 +19,9 @@ int cli_engine_open_model(cli_engine *engine, const cli_engine_options *options)
     model_options.callbacks = &callbacks;
     model_options.threads = (int32_t)options->threads;
     if (deeptepp_model_open(&engine->model, options->model, &model_options, &error))
-        return cli_fail_library(NULL, &error);
+        return cli_fail_library(NULL, NULL, &error);
     cli_progress_clear();
-    return parse_description(engine);
+    return CLI_OK;
 }
 
 static int open_session(cli_engine *engine, const cli_engine_options *options, const char *what)
@@ -44,7 +35,7 @@ static int open_session(cli_engine *engine, const cli_engine_options *options, c
     session_options.no_guidance = options->no_guidance;
     session_options.memory_limit = options->memory_limit;
     if (deeptepp_session_new(&engine->session, engine->model, &session_options, &error))
-        return cli_fail_library(NULL, &error);
+        return cli_fail_library(NULL, NULL, &error);
     cli_progress_clear();
     return CLI_OK;
 }
@@ -57,7 +48,6 @@ int cli_engine_open(cli_engine *engine, const cli_engine_options *options, const
 
 void cli_engine_close(cli_engine *engine)
 {
-    json_decref(engine->description);
     deeptepp_session_free(engine->session);
     deeptepp_model_free(engine->model);
     memset(engine, 0, sizeof *engine);
@@ -89,16 +79,26 @@ static int check_names(const cli_list *images)
                     unnamed == 1 ? " beside others" : "");
 }
 
-static int add_image(cli_patient *patient, const char *text, const char *orientation, deeptepp_volume **volume)
+/* NULL for no volume, and for a number that is none of the options' images. */
+static const char *path_of(const cli_patient_options *options, int32_t volume)
+{
+    if (volume == DEEPTEPP_MASK_VOLUME)
+        return options->mask;
+    return volume > 0 && (size_t)volume <= options->images.count ? cli_image_path(options->images.items[volume - 1])
+                                                                 : NULL;
+}
+
+static int add_image(cli_patient *patient, const cli_patient_options *options, size_t index)
 {
     deeptepp_error error;
+    const char *text = options->images.items[index];
     const size_t length = name_length(text);
     char *name = length ? strndup(text, length) : NULL;
     if (length && !name)
         return cli_fail_memory("a channel's name");
-    int code = cli_volume_open(volume, cli_image_path(text), orientation);
-    if (!code && deeptepp_case_set_image(patient->record, name, *volume, &error))
-        code = cli_fail_library(NULL, &error);
+    int code = cli_volume_open(&patient->images[index], cli_image_path(text), options->orientation);
+    if (!code && deeptepp_case_set_image(patient->record, name, patient->images[index], &error))
+        code = cli_fail_library(path_of(options, error.volumes[0]), cli_image_path(text), &error);
     free(name);
     return code;
 }
@@ -115,7 +115,7 @@ static int add_covariate(cli_patient *patient, const char *text)
         return cli_fail_memory("a covariate's name");
     const deeptepp_status status = deeptepp_case_set_covariate(patient->record, name, value, &error);
     free(name);
-    return status ? cli_fail_library(NULL, &error) : CLI_OK;
+    return status ? cli_fail_library(NULL, NULL, &error) : CLI_OK;
 }
 
 static int add_mask(cli_patient *patient, const cli_patient_options *options)
@@ -124,7 +124,7 @@ static int add_mask(cli_patient *patient, const cli_patient_options *options)
     const deeptepp_mask_options mask_options = {.struct_size = sizeof mask_options, .label = options->label};
     const int code = cli_volume_open(&patient->mask, options->mask, options->orientation);
     if (!code && deeptepp_case_set_mask(patient->record, patient->mask, &mask_options, &error))
-        return cli_fail_library(options->mask, &error);
+        return cli_fail_library(options->mask, NULL, &error);
     return code;
 }
 
@@ -136,14 +136,14 @@ int cli_patient_open(cli_patient *patient, const cli_patient_options *options)
     if (code)
         return code;
     if (deeptepp_case_new(&patient->record, &error))
-        return cli_fail_library(NULL, &error);
+        return cli_fail_library(NULL, NULL, &error);
     patient->images = calloc(options->images.count, sizeof(deeptepp_volume *));
     if (!patient->images)
         return cli_fail_memory("the images");
     for (size_t i = 0; !code && i < options->covariates.count; i++)
         code = add_covariate(patient, options->covariates.items[i]);
     for (size_t i = 0; !code && i < options->images.count; i++)
-        code = add_image(patient, options->images.items[i], options->orientation, &patient->images[i]);
+        code = add_image(patient, options, i);
     if (!code)
         code = add_mask(patient, options);
     return code ? code : cli_check_interrupt();
@@ -151,13 +151,7 @@ int cli_patient_open(cli_patient *patient, const cli_patient_options *options)
 
 int cli_patient_fail(const cli_patient_options *options, const deeptepp_error *error)
 {
-    const deeptepp_status status = error->status;
-    const bool of_mask = status >= DEEPTEPP_ERR_GEOMETRY_SIZE && status <= DEEPTEPP_ERR_MASK_SMALL;
-    const bool of_image = status >= DEEPTEPP_ERR_REGION_OUTSIDE && status <= DEEPTEPP_ERR_SPACING_RANGE;
-    const char *path = of_mask ? options->mask : NULL;
-    if (of_image && options->images.count == 1)
-        path = cli_image_path(options->images.items[0]);
-    return cli_fail_library(path, error);
+    return cli_fail_library(path_of(options, error->volumes[0]), path_of(options, error->volumes[1]), error);
 }
 
 void cli_patient_close(cli_patient *patient, const cli_patient_options *options)

@@ -2,8 +2,6 @@
 #ifndef DEEPTEPP_CLI_ENGINE_H
 #define DEEPTEPP_CLI_ENGINE_H
 
-#include <jansson.h>
-
 #include "args.h"
 
 typedef struct cli_engine_options {
@@ -16,7 +14,6 @@ typedef struct cli_engine_options {
 typedef struct cli_engine {
     deeptepp_model *model;
     deeptepp_session *session;
-    json_t *description; /* deeptepp_model_json, parsed */
 } cli_engine;
 
 /* The model alone. Returns an exit code; the engine needs cli_engine_close either way, as for all below. */
@@ -40,7 +37,7 @@ typedef struct cli_patient {
 
 int cli_patient_open(cli_patient *patient, const cli_patient_options *options);
 
-/* Reports what the library said of the case, with the file it is about where the options tell. Returns an exit code. */
+/* Reports what the library said of the case, with the files that it is about. Returns an exit code. */
 int cli_patient_fail(const cli_patient_options *options, const deeptepp_error *error);
 void cli_patient_close(cli_patient *patient, const cli_patient_options *options);
 void cli_patient_options_free(cli_patient_options *options);

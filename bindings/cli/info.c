@@ -1,8 +1,9 @@
-#include <stdio.h>
+#include <math.h>
 #include <string.h>
 
 #include "engine.h"
 #include "print.h"
+#include "property.h"
 #include "report.h"
 #include "text.h"
 
@@ -16,199 +17,188 @@ static const cli_usage usage = {
     "  deeptepp info --model m.safetensors\n"
     "  deeptepp info --model m.safetensors --json | jq .input.channels\n"};
 
-static bool is(const json_t *object, const char *key, const char *value)
+static void tell_identity(const deeptepp_model *model, const char *path)
 {
-    return strcmp(cli_json_text(object, key), value) == 0;
-}
-
-static void tell_identity(const json_t *model, const char *path)
-{
-    cli_text_line("name", "%s, version %s", cli_json_text(model, "name"), cli_json_text(model, "version"));
-    cli_text_paragraph("authors", cli_json_text(model, "authors"));
-    cli_text_paragraph("licence", cli_json_text(model, "licence"));
-    cli_text_whole("sha-256", cli_json_text(model, "sha256"), path);
-    cli_text_paragraph("trained on", cli_json_text(model, "training_cohort"));
-    cli_text_paragraph("intended use", cli_json_text(model, "intended_use"));
-    cli_text_paragraph("limitations", cli_json_text(model, "limitations"));
-    if (is(model, "weights", "seeded"))
+    cli_text_line("name", "%s, version %s", deeptepp_model_name(model), cli_property(model, "version"));
+    cli_text_paragraph("authors", cli_property(model, "authors"));
+    cli_text_paragraph("licence", cli_property(model, "licence"));
+    cli_text_whole("sha-256", deeptepp_model_sha256(model), path);
+    cli_text_paragraph("trained on", cli_property(model, "training_cohort"));
+    cli_text_paragraph("intended use", cli_property(model, "intended_use"));
+    cli_text_paragraph("limitations", cli_property(model, "limitations"));
+    if (cli_property_is(model, "weights", "seeded"))
         cli_text_line("weights", "SEEDED: random numbers, not trained. Its scores mean nothing.");
 }
 
-static void tell_architecture(const json_t *network)
+static void tell_architecture(const deeptepp_model *model)
 {
     char strides[LIST], dilations[LIST];
-    const char *stem = json_string_value(json_object_get(network, "stem_activation"));
-    if (is(network, "architecture", "pmg2d"))
+    const char *stem = cli_property(model, "network.stem_activation");
+    if (cli_property_is(model, "network.architecture", "pmg2d"))
         cli_text_paragraph("", "the published network: a 2-D ResNet of bottlenecks with progressive multi-granularity "
                            "heads, one on each of its maps of stride 8, 16 and 32 and one on all three; the four "
                            "heads' logits are added");
-    if (is(network, "architecture", "resnet3d"))
+    if (cli_property_is(model, "network.architecture", "resnet3d"))
         cli_text_line("", "layer strides %s; dilations %s; shortcut %s; %s%s%s",
-                      cli_json_list(json_object_get(network, "layer_strides"), strides, sizeof strides),
-                      cli_json_list(json_object_get(network, "layer_dilations"), dilations, sizeof dilations),
-                      cli_json_text(network, "shortcut"), cli_json_text(network, "activation"), stem ? ", stem " : "",
-                      stem ? stem : "");
+                      cli_property_numbers(model, "network.layer_strides", strides, sizeof strides),
+                      cli_property_numbers(model, "network.layer_dilations", dilations, sizeof dilations),
+                      cli_property(model, "network.shortcut"), cli_property(model, "network.activation"),
+                      *stem ? ", stem " : "", stem);
 }
 
-static void tell_network(const json_t *model, const deeptepp_model *handle)
+static void tell_network(const deeptepp_model *model)
 {
-    char members[LIST];
     int64_t shape[5];
-    const json_t *network = json_object_get(model, "network"), *names = json_object_get(network, "members");
-    const double count = cli_json_number(model, "members");
-    deeptepp_model_input_shape(handle, shape);
-    cli_text_line("network", "%s, %.0f member%s of %.0f parameters", cli_json_text(network, "architecture"), count,
-                  count > 1 ? "s" : "", cli_json_number(model, "parameters"));
-    tell_architecture(network);
-    if (names)
-        cli_text_line("members", "%s", cli_json_list(names, members, sizeof members));
+    const double count = cli_property_number(model, "members");
+    const char *names = cli_property(model, "network.members");
+    deeptepp_model_input_shape(model, shape);
+    cli_text_line("network", "%s, %.0f member%s of %.0f parameters", cli_property(model, "network.architecture"),
+                  count, count > 1 ? "s" : "", cli_property_number(model, "parameters"));
+    tell_architecture(model);
+    if (*names)
+        cli_text_line("members", "%s", names);
     cli_text_line("tensor", "%lld view%s x %lld channel%s x %lld x %lld x %lld, float32", (long long)shape[0],
                   shape[0] > 1 ? "s" : "", (long long)shape[1], shape[1] > 1 ? "s" : "", (long long)shape[2],
                   (long long)shape[3], (long long)shape[4]);
 }
 
-static void tell_region(const json_t *input)
+static void tell_region(const deeptepp_model *model)
 {
     char spacing[LIST];
-    const json_t *region = json_object_get(input, "region"), *outside = json_object_get(input, "outside");
-    if (is(region, "rule", "fixed"))
+    if (cli_property_is(model, "input.region.rule", "fixed"))
         cli_text_line("region", "about the mask's middle, in steps of %s mm%s",
-                      cli_json_list(json_object_get(region, "spacing_mm"), spacing, sizeof spacing),
-                      is(region, "lattice", "monai") ? " where MONAI's Spacing puts them" : "");
+                      cli_property_numbers(model, "input.region.spacing_mm", spacing, sizeof spacing),
+                      cli_property_is(model, "input.region.lattice", "monai") ? " where MONAI's Spacing puts them"
+                                                                              : "");
     else
-        cli_text_line("region", "the mask's box and %.6g mm around it%s", cli_json_number(region, "margin_mm"),
-                      json_is_true(json_object_get(region, "keep_aspect")) ? ", one step along all axes" : "");
+        cli_text_line("region", "the mask's box and %.6g mm around it%s",
+                      cli_property_number(model, "input.region.margin_mm"),
+                      cli_property_is(model, "input.region.keep_aspect", "true") ? ", one step along all axes" : "");
     cli_text_line("outside", "a region that leaves the image is %s",
-                  is(outside, "rule", "error") ? "refused" : "filled, with a warning");
+                  cli_property_is(model, "input.outside.rule", "error") ? "refused" : "filled, with a warning");
 }
 
-static double low_of(const json_t *pair)
+static void tell_limits(const deeptepp_model *model)
 {
-    return json_number_value(json_array_get(pair, 0));
+    double usual[2], hard[2];
+    cli_property_pair(model, "input.spacing_mm.usual", usual);
+    cli_property_pair(model, "input.spacing_mm.hard", hard);
+    if (*cli_property(model, "input.min_mask_voxels"))
+        cli_text_line("mask", "at least %.0f voxels", cli_property_number(model, "input.min_mask_voxels"));
+    if (*cli_property(model, "input.spacing_mm.usual"))
+        cli_text_line("voxel edges", "usually %.6g to %.6g mm; refused outside %.6g to %.6g mm", usual[0], usual[1],
+                      hard[0], hard[1]);
 }
 
-static double high_of(const json_t *pair)
-{
-    return json_number_value(json_array_get(pair, 1));
-}
-
-static void tell_limits(const json_t *input)
-{
-    const json_t *spacing = json_object_get(input, "spacing_mm");
-    const json_t *usual = json_object_get(spacing, "usual"), *hard = json_object_get(spacing, "hard");
-    if (json_object_get(input, "min_mask_voxels"))
-        cli_text_line("mask", "at least %.0f voxels", cli_json_number(input, "min_mask_voxels"));
-    if (spacing)
-        cli_text_line("voxel edges", "usually %.6g to %.6g mm; refused outside %.6g to %.6g mm", low_of(usual),
-                      high_of(usual), low_of(hard), high_of(hard));
-}
-
-static void tell_views(const json_t *input, const char *axis)
+static void tell_views(const deeptepp_model *model, const char *axis)
 {
     char angles[LIST];
     cli_text_line("views", "rotated about %s by %s degrees", axis,
-                  cli_json_list(json_object_get(input, "angles_deg"), angles, sizeof angles));
+                  cli_property_numbers(model, "input.angles_deg", angles, sizeof angles));
 }
 
-static void tell_cube(const json_t *input)
+static void tell_cube(const deeptepp_model *model)
 {
-    const json_t *intensity = json_object_get(input, "intensity");
-    const char *axis = cli_json_text(input, "rotation_axis");
+    const char *axis = cli_property(model, "input.rotation_axis"), *over = cli_property(model, "input.intensity.over");
     cli_text_line("recipe", "cube: around the tumour, in millimetres");
-    tell_views(input, *axis ? axis : "AP");
-    cli_text_line("axes", "%s (depth, height, width run to)", cli_json_text(input, "axes"));
-    tell_region(input);
-    cli_text_line("intensity", "%s%s%s", cli_json_text(intensity, "rule"),
-                  json_object_get(intensity, "over") ? " over " : "", cli_json_text(intensity, "over"));
+    tell_views(model, *axis ? axis : "AP");
+    cli_text_line("axes", "%s (depth, height, width run to)", cli_property(model, "input.axes"));
+    tell_region(model);
+    cli_text_line("intensity", "%s%s%s", cli_property(model, "input.intensity.rule"), *over ? " over " : "", over);
 }
 
 /* What the recipe itself fixes (docs/model-format.md), and the few things that a model may choose. */
-static void tell_mosaic(const json_t *input)
+static void tell_mosaic(const deeptepp_model *model)
 {
     cli_text_line("recipe", "%s: tiles of 64 x 64 around the tumour, one a slice of the rotated image, %s",
-                  cli_json_text(input, "recipe"),
-                  is(input, "recipe", "mosaic") ? "8 x 8 in one picture" : "64 one behind the other");
-    tell_views(input, "index axis 1");
-    cli_text_line("slices", "%s: of more than 64, %s", cli_json_text(input, "slices"),
-                  is(input, "slices", "first") ? "the first 64 are taken, with a warning" : "64 evenly spaced ones");
-    if (is(input, "axes", "stored"))
+                  cli_property(model, "input.recipe"),
+                  cli_property_is(model, "input.recipe", "mosaic") ? "8 x 8 in one picture"
+                                                                   : "64 one behind the other");
+    tell_views(model, "index axis 1");
+    cli_text_line("slices", "%s: of more than 64, %s", cli_property(model, "input.slices"),
+                  cli_property_is(model, "input.slices", "first") ? "the first 64 are taken, with a warning"
+                                                                  : "64 evenly spaced ones");
+    if (cli_property_is(model, "input.axes", "stored"))
         cli_text_paragraph("axes", "stored: index axes 0, 1, 2 are the image file's own, wherever they run to; every "
                            "result warns that the score depends on how the file is stored");
     else
-        cli_text_line("axes", "%s (index axes 0, 1, 2 run to)", cli_json_text(input, "axes"));
+        cli_text_line("axes", "%s (index axes 0, 1, 2 run to)", cli_property(model, "input.axes"));
     cli_text_line("intensity", "each slice from its minimum to its maximum, in 256 grey levels");
 }
 
-static void tell_input(const json_t *model)
+static void tell_input(const deeptepp_model *model)
 {
-    char channels[LIST];
-    const json_t *input = json_object_get(model, "input");
-    cli_text_line("channels", "%s", cli_json_list(json_object_get(input, "channels"), channels, sizeof channels));
-    if (is(input, "recipe", "mosaic") || is(input, "recipe", "mosaic_cube"))
-        tell_mosaic(input);
+    cli_text_line("channels", "%s", cli_property(model, "input.channels"));
+    if (cli_property_is(model, "input.recipe", "mosaic") || cli_property_is(model, "input.recipe", "mosaic_cube"))
+        tell_mosaic(model);
     else
-        tell_cube(input);
-    tell_limits(input);
+        tell_cube(model);
+    tell_limits(model);
 }
 
-static void tell_covariate(const json_t *covariate, const char *label)
+static void tell_covariate(const deeptepp_model *model, int64_t index, const char *label)
 {
-    size_t index;
-    const json_t *levels = json_object_get(covariate, "levels"), *range = json_object_get(covariate, "range"), *level;
-    const char *name = cli_json_text(covariate, "name"), *unit = cli_json_text(covariate, "unit");
-    if (range)
-        cli_text_line(label, "%s (%s), %.6g to %.6g: adds %.9g * (%s - %.9g)", name, unit, low_of(range),
-                      high_of(range), cli_json_number(covariate, "coefficient"), name,
-                      cli_json_number(covariate, "centre"));
+    double range[2];
+    const long long i = index;
+    const char *name = deeptepp_model_covariate_name(model, index), *unit = deeptepp_model_covariate_unit(model, index);
+    deeptepp_model_covariate_range(model, index, range);
+    if (!isnan(range[0]))
+        cli_text_line(label, "%s (%s), %.6g to %.6g: adds %.9g * (%s - %.9g)", name, unit, range[0], range[1],
+                      cli_property_number(model, "covariates.%lld.coefficient", i), name,
+                      cli_property_number(model, "covariates.%lld.centre", i));
     else
         cli_text_line(label, "%s (%s)", name, unit);
-    json_array_foreach(levels, index, level)
-        cli_text_line("", "%.6g: %s, adds %.9g", cli_json_number(level, "value"), cli_json_text(level, "name"),
-                      cli_json_number(level, "coefficient"));
-    if (json_object_get(covariate, "missing"))
-        cli_text_line("", "where it is missing: %.6g, with a warning", cli_json_number(covariate, "missing"));
+    for (int64_t l = 0; l < deeptepp_model_covariate_level_count(model, index); l++)
+        cli_text_line("", "%.6g: %s, adds %.9g", deeptepp_model_covariate_level(model, index, l),
+                      deeptepp_model_covariate_level_name(model, index, l),
+                      cli_property_number(model, "covariates.%lld.levels.%lld.coefficient", i, (long long)l));
+    if (!isnan(deeptepp_model_covariate_substitute(model, index)))
+        cli_text_line("", "where it is missing: %.6g, with a warning",
+                      deeptepp_model_covariate_substitute(model, index));
 }
 
-static void tell_score(const json_t *model)
+static void tell_score(const deeptepp_model *model)
 {
-    size_t index;
-    const json_t *score = json_object_get(model, "score"), *covariate;
-    cli_text_line("score", "%s of class %.0f, mean over views and members", cli_json_text(score, "rule"),
-                  cli_json_number(score, "class"));
-    json_array_foreach(json_object_get(model, "covariates"), index, covariate)
-        tell_covariate(covariate, index ? "" : "covariates");
+    cli_text_line("score", "%s of class %.0f, mean over views and members", cli_property(model, "score.rule"),
+                  cli_property_number(model, "score.class"));
+    for (int64_t i = 0; i < deeptepp_model_covariate_count(model); i++)
+        tell_covariate(model, i, i ? "" : "covariates");
 }
 
-static void tell_tiers(const json_t *model)
+static void tell_tiers(const deeptepp_model *model)
 {
-    char names[LIST], cuts[LIST];
-    const json_t *tiers = json_object_get(model, "tiers"), *calibration = json_object_get(model, "calibration");
-    if (!tiers)
+    char cutpoints[LIST];
+    if (!deeptepp_model_tier_count(model)) {
         cli_text_line("tiers", "none");
-    if (tiers) {
-        cli_text_line("tiers", "%s; cut at %s",
-                      cli_json_list(json_object_get(tiers, "names"), names, sizeof names),
-                      cli_json_list(json_object_get(tiers, "cutpoints"), cuts, sizeof cuts));
-        cli_text_line("cut-points", "%s", cli_json_text(tiers, "source"));
-    }
-    if (!calibration)
         return;
-    cli_text_line("calibration", "%s at %s %s", cli_json_text(calibration, "endpoint"),
-                  cli_json_list(json_object_get(calibration, "times"), cuts, sizeof cuts),
-                  cli_json_text(calibration, "unit"));
-    cli_text_line("", "from: %s", cli_json_text(calibration, "source"));
+    }
+    cli_text_line("tiers", "%s; cut at %s", cli_property(model, "tiers.names"),
+                  cli_property_numbers(model, "tiers.cutpoints", cutpoints, sizeof cutpoints));
+    cli_text_line("cut-points", "%s", cli_property(model, "tiers.source"));
 }
 
-static void tell(const cli_engine *engine, const char *path)
+static void tell_calibration(const deeptepp_model *model)
 {
-    const json_t *model = engine->description, *test = json_object_get(model, "self_test");
+    char times[LIST];
+    if (!deeptepp_model_survival_count(model))
+        return;
+    cli_text_line("calibration", "%s at %s %s", cli_property(model, "calibration.endpoint"),
+                  cli_property_numbers(model, "calibration.times", times, sizeof times),
+                  cli_property(model, "calibration.unit"));
+    cli_text_line("", "from: %s", cli_property(model, "calibration.source"));
+}
+
+static void tell(const deeptepp_model *model, const char *path)
+{
     tell_identity(model, path);
-    tell_network(model, engine->model);
+    tell_network(model);
     tell_input(model);
     tell_score(model);
     tell_tiers(model);
-    if (test)
-        cli_text_line("self-test", "must give %.9g; `deeptepp selftest` tries it", cli_json_number(test, "score"));
+    tell_calibration(model);
+    if (*cli_property(model, "self_test.score"))
+        cli_text_line("self-test", "must give %.9g; `deeptepp selftest` tries it",
+                      cli_property_number(model, "self_test.score"));
     else
         cli_text_line("self-test", "none");
     cli_print_lines(stdout, "\nRESEARCH USE ONLY: not a medical device.\n");
@@ -230,7 +220,7 @@ int cli_info(int argc, char **argv)
     if (!code && json)
         cli_print_json(deeptepp_model_json(engine.model));
     else if (!code)
-        tell(&engine, given.model);
+        tell(engine.model, given.model);
     cli_engine_close(&engine);
     return code;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "print.h"
 #include "report.h"
 
 enum { BAR = 32 };
@@ -73,11 +74,16 @@ static int cancelled(void *user)
     return noted != 0;
 }
 
+static const char *word_of(deeptepp_log_level level)
+{
+    return level == DEEPTEPP_LOG_ERROR ? "error" : level == DEEPTEPP_LOG_WARNING ? "warning" : "note";
+}
+
 static void log_line(void *user, deeptepp_log_level level, const char *line)
 {
     (void)user;
-    (void)level;
-    cli_note("%s", line);
+    cli_progress_clear();
+    cli_print_line(stderr, "deeptepp: %s: %s", word_of(level), line);
 }
 
 deeptepp_callbacks cli_progress_callbacks(const char *what, bool verbose)

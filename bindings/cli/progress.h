@@ -14,7 +14,8 @@ int cli_interrupted(void);
 int cli_check_interrupt(void);
 
 /* Callbacks for the library: a bar labelled `what` where the standard error is a terminal, cancelling on a signal, and
- * the library's log lines on the standard error when `verbose`. `what` must outlive the callbacks. */
+ * the library's log lines on the standard error when `verbose`, after their level. `what` must outlive the
+ * callbacks. */
 deeptepp_callbacks cli_progress_callbacks(const char *what, bool verbose);
 
 /* Shows, by a loop of the program's own, that `fraction` of `what` is done. */

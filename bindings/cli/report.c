@@ -80,13 +80,14 @@ int cli_fail_memory(const char *what)
     return cli_fail(CLI_INTERNAL, "no memory left for %s", what);
 }
 
-int cli_fail_library(const char *path, const deeptepp_error *error)
+int cli_fail_library(const char *first, const char *second, const deeptepp_error *error)
 {
     if (error->status == DEEPTEPP_ERR_CANCELLED && cli_interrupted())
         return cli_fail(exit_code(error->status), "interrupted");
     const char *hint = hint_of(error->status);
-    return cli_fail(exit_code(error->status), "%s%s%s%s%s%s", path ? path : "", path ? ": " : "", error->message,
-                    hint ? " (" : "", hint ? hint : "", hint ? ")" : "");
+    return cli_fail(exit_code(error->status), "%s%s%s%s%s%s%s%s", first ? first : "", first && second ? ", " : "",
+                    second ? second : "", first || second ? ": " : "", error->message, hint ? " (" : "",
+                    hint ? hint : "", hint ? ")" : "");
 }
 
 void cli_note(const char *format, ...)

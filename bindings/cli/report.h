@@ -13,9 +13,9 @@ int cli_fail_write(const char *path);
 /* CLI_INTERNAL for an allocation of `what` that failed. */
 int cli_fail_memory(const char *what);
 
-/* What the library said, after `path`, and a hint on what to do next. path NULL: the message names the file itself, as
- * those of opening one do, or is about none. */
-int cli_fail_library(const char *path, const deeptepp_error *error);
+/* What the library said, after the one or two files that it is about, and a hint on what to do next. NULL: no file, or
+ * one that the message itself names, as those of opening do. Returns an exit code. */
+int cli_fail_library(const char *first, const char *second, const deeptepp_error *error);
 
 /* A remark that is no failure: "deeptepp: note: <text>". */
 __attribute__((format(printf, 1, 2))) void cli_note(const char *format, ...);

@@ -5,6 +5,7 @@
 #include "engine.h"
 #include "print.h"
 #include "progress.h"
+#include "property.h"
 #include "report.h"
 #include "text.h"
 
@@ -35,95 +36,85 @@ static void tell_score(const deeptepp_result *result)
 }
 
 /* The cut-point that the result's distance is to. */
-static double nearest_cutpoint(const deeptepp_result *result, const json_t *cutpoints)
+static double nearest_cutpoint(const deeptepp_result *result, const deeptepp_model *model)
 {
     const double wanted = deeptepp_result_score(result) - deeptepp_result_cutpoint_distance(result);
     double found = NAN;
-    for (size_t i = 0; i < json_array_size(cutpoints); i++) {
-        const double cutpoint = json_number_value(json_array_get(cutpoints, i));
+    for (int64_t i = 0; i < deeptepp_model_tier_count(model) - 1; i++) {
+        const double cutpoint = deeptepp_model_cutpoint(model, i);
         if (!(fabs(cutpoint - wanted) >= fabs(found - wanted)))
             found = cutpoint;
     }
     return found;
 }
 
-static void tell_cutpoint(const deeptepp_result *result, const json_t *tiers)
+static void tell_cutpoint(const deeptepp_result *result, const deeptepp_model *model)
 {
-    const json_t *cutpoints = json_object_get(tiers, "cutpoints");
-    const double distance = deeptepp_result_cutpoint_distance(result), cutpoint = nearest_cutpoint(result, cutpoints);
-    const char *which = json_array_size(cutpoints) > 1 ? " (the nearest)" : "";
+    const double distance = deeptepp_result_cutpoint_distance(result), cutpoint = nearest_cutpoint(result, model);
+    const char *which = deeptepp_model_tier_count(model) > 2 ? " (the nearest)" : "";
     if (distance == 0)
         cli_text_line("cut-point", "%.6f%s, the score equals it and belongs to the lower tier", cutpoint, which);
     else
         cli_text_line("cut-point", "%.6f, the score is %.6f %s%s", cutpoint, fabs(distance),
                       distance > 0 ? "above" : "below", which);
-    cli_text_line("", "chosen: %s", cli_json_text(tiers, "source"));
+    cli_text_line("", "chosen: %s", cli_property(model, "tiers.source"));
 }
 
 /* A score that equals a cut-point belongs to the lower tier. */
-static size_t tier_of(const json_t *cutpoints, double score)
+static int64_t tier_of(const deeptepp_model *model, double score)
 {
-    size_t tier = 0;
-    while (tier < json_array_size(cutpoints) && score > json_number_value(json_array_get(cutpoints, tier)))
+    int64_t tier = 0;
+    while (tier < deeptepp_model_tier_count(model) - 1 && score > deeptepp_model_cutpoint(model, tier))
         tier++;
     return tier;
 }
 
-static long long views_in(const deeptepp_result *result, const json_t *cutpoints, size_t tier)
+static long long views_in(const deeptepp_result *result, const deeptepp_model *model, int64_t tier)
 {
     long long count = 0;
     for (int64_t i = 0; i < deeptepp_result_view_count(result); i++)
-        count += tier_of(cutpoints, deeptepp_result_view_score(result, i)) == tier;
+        count += tier_of(model, deeptepp_result_view_score(result, i)) == tier;
     return count;
 }
 
-static void tell_views_in_tiers(const deeptepp_result *result, const json_t *tiers)
+static void tell_views_in_tiers(const deeptepp_result *result, const deeptepp_model *model)
 {
     char list[LIST] = "";
-    size_t used = 0, index;
-    const json_t *cutpoints = json_object_get(tiers, "cutpoints"), *name;
-    if (!tiers || deeptepp_result_view_count(result) < 2)
+    size_t used = 0;
+    if (!deeptepp_model_tier_count(model) || deeptepp_result_view_count(result) < 2)
         return;
-    json_array_foreach(json_object_get(tiers, "names"), index, name)
-        if (used < sizeof list)
-            used += (size_t)snprintf(list + used, sizeof list - used, "%s%lld %s", index ? ", " : "",
-                                     views_in(result, cutpoints, index), json_string_value(name));
+    for (int64_t i = 0; i < deeptepp_model_tier_count(model) && used < sizeof list; i++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%lld %s", i ? ", " : "",
+                                 views_in(result, model, i), deeptepp_model_tier_name(model, i));
     cli_text_paragraph("views in tiers", list);
 }
 
-static void tell_tier(const deeptepp_result *result, const json_t *description)
+static void tell_tier(const deeptepp_result *result, const deeptepp_model *model)
 {
-    const json_t *tiers = json_object_get(description, "tiers");
     if (deeptepp_result_tier(result) < 0) {
         cli_text_line("tier", "none: the model has no cut-points");
         return;
     }
     cli_text_line("tier", "%s  (%d of %d from the lowest)", deeptepp_result_tier_name(result),
-                  deeptepp_result_tier(result) + 1, (int)json_array_size(json_object_get(tiers, "names")));
-    tell_cutpoint(result, tiers);
+                  deeptepp_result_tier(result) + 1, (int)deeptepp_model_tier_count(model));
+    tell_cutpoint(result, model);
 }
 
-/* As the result has them: what was filled in stands there too. */
+/* What was filled in stands there too. */
 static void tell_covariates(const deeptepp_result *result)
 {
-    size_t index;
-    json_t *whole = json_loads(deeptepp_result_json(result), 0, NULL);
-    const json_t *covariate;
-    json_array_foreach(json_object_get(whole, "covariates"), index, covariate)
-        cli_text_line(index ? "" : "covariates", "%s %.9g %s, adds %.6f%s", cli_json_text(covariate, "name"),
-                      cli_json_number(covariate, "value"), cli_json_text(covariate, "unit"),
-                      cli_json_number(covariate, "term"),
-                      json_is_true(json_object_get(covariate, "filled")) ? "  (not given, filled in)" : "");
-    json_decref(whole);
+    for (int64_t i = 0; i < deeptepp_result_covariate_count(result); i++)
+        cli_text_line(i ? "" : "covariates", "%s %.9g %s, adds %.6f%s", deeptepp_result_covariate_name(result, i),
+                      deeptepp_result_covariate_value(result, i), deeptepp_result_covariate_unit(result, i),
+                      deeptepp_result_covariate_term(result, i),
+                      deeptepp_result_covariate_filled(result, i) ? "  (not given, filled in)" : "");
 }
-
-static void tell_survival(const deeptepp_result *result, const json_t *description)
+static void tell_survival(const deeptepp_result *result, const deeptepp_model *model)
 {
-    const json_t *calibration = json_object_get(description, "calibration");
     for (int64_t i = 0; i < deeptepp_result_survival_count(result); i++)
         cli_text_line(i ? "" : "survival", "%.4f at %.6g %s  (%s)", deeptepp_result_survival(result, i),
-                      deeptepp_result_survival_time(result, i), cli_json_text(calibration, "unit"),
-                      cli_json_text(calibration, "endpoint"));
+                      deeptepp_result_survival_time(result, i), cli_property(model, "calibration.unit"),
+                      cli_property(model, "calibration.endpoint"));
 }
 
 static void tell_views(const deeptepp_result *result)
@@ -136,14 +127,12 @@ static void tell_views(const deeptepp_result *result)
         cli_text_paragraph("views", list);
 }
 
-static void tell_members(const deeptepp_result *result, const json_t *description)
+static void tell_members(const deeptepp_result *result, const deeptepp_model *model)
 {
-    const json_t *names = json_object_get(json_object_get(description, "network"), "members");
     const int64_t count = deeptepp_result_member_count(result);
-    for (int64_t i = 0; count > 1 && i < count; i++) {
-        const char *name = json_string_value(json_array_get(names, (size_t)i));
-        cli_text_line(i ? "" : "members", "% .4f  %s", deeptepp_result_member_score(result, i), name ? name : "");
-    }
+    for (int64_t i = 0; count > 1 && i < count; i++)
+        cli_text_line(i ? "" : "members", "% .4f  %s", deeptepp_result_member_score(result, i),
+                      deeptepp_model_member_name(model, i));
 }
 
 static void tell_provenance(const cli_engine *engine, const cli_patient *patient, const arguments *given)
@@ -158,16 +147,16 @@ static void tell_provenance(const cli_engine *engine, const cli_patient *patient
 static void tell(const deeptepp_result *result, const cli_engine *engine, const cli_patient *patient,
                  const arguments *given)
 {
-    const json_t *description = engine->description;
+    const deeptepp_model *model = engine->model;
     cli_print_lines(stdout, "RESEARCH USE ONLY: not a medical device.\n\n");
-    cli_text_line("model", "%s, version %s", deeptepp_model_name(engine->model), cli_json_text(description, "version"));
+    cli_text_line("model", "%s, version %s", deeptepp_model_name(model), cli_property(model, "version"));
     tell_score(result);
-    tell_tier(result, description);
-    tell_survival(result, description);
+    tell_tier(result, model);
+    tell_survival(result, model);
     tell_covariates(result);
     tell_views(result);
-    tell_views_in_tiers(result, json_object_get(description, "tiers"));
-    tell_members(result, description);
+    tell_views_in_tiers(result, model);
+    tell_members(result, model);
     for (int64_t i = 0; i < deeptepp_result_warning_count(result); i++)
         cli_text_paragraph(i ? "" : "warnings", deeptepp_result_warning_message(result, i));
     if (deeptepp_result_guidance(result))

@@ -26,7 +26,7 @@ static int run(const cli_engine *engine, const char *path)
         cli_text_line("found", "%.9g", found);
         cli_text_line("verdict", "%s (they differ by %.3g)", status ? "FAIL" : "pass", fabs(found - expected));
     }
-    return status ? cli_fail_library(path, &error) : CLI_OK;
+    return status ? cli_fail_library(path, NULL, &error) : CLI_OK;
 }
 
 int cli_selftest(int argc, char **argv)

@@ -2,8 +2,6 @@
 #ifndef DEEPTEPP_CLI_TEXT_H
 #define DEEPTEPP_CLI_TEXT_H
 
-#include <jansson.h>
-
 #include "cli.h"
 
 /* "label      text", wrapped at 100 columns and indented under its first word. label "": a further line. */
@@ -14,12 +12,5 @@ void cli_text_paragraph(const char *label, const char *text);
 
 /* Two words on one line, however long: to be copied, so never broken. */
 void cli_text_whole(const char *label, const char *first, const char *second);
-
-/* Members of a JSON object; "" or 0 where there is none. */
-const char *cli_json_text(const json_t *object, const char *key);
-double cli_json_number(const json_t *object, const char *key);
-
-/* The elements of an array of numbers or texts (or the one number or text), with commas, into `out`. Returns `out`. */
-const char *cli_json_list(const json_t *value, char *out, size_t size);
 
 #endif

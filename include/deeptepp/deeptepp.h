@@ -281,6 +281,11 @@ DEEPTEPP_API const char *deeptepp_model_property_key(const deeptepp_model *model
 DEEPTEPP_API const char *deeptepp_model_property_value(const deeptepp_model *model, int64_t property);
 DEEPTEPP_API const char *deeptepp_model_property(const deeptepp_model *model, const char *key);
 
+/* The members of its ensemble, at least one, and the prefix of each one's tensor names in the file, "" where the only
+ * member has none: in the order of deeptepp_result_member_score. NULL out of range. */
+DEEPTEPP_API int64_t deeptepp_model_member_count(const deeptepp_model *model);
+DEEPTEPP_API const char *deeptepp_model_member_name(const deeptepp_model *model, int64_t member);
+
 /* The images that a case of this model must have, by name (see deeptepp_case_set_image); NULL out of range. */
 DEEPTEPP_API int64_t deeptepp_model_channel_count(const deeptepp_model *model);
 DEEPTEPP_API const char *deeptepp_model_channel_name(const deeptepp_model *model, int64_t channel);
@@ -556,6 +561,16 @@ DEEPTEPP_API int64_t deeptepp_result_view_count(const deeptepp_result *result);
 DEEPTEPP_API double deeptepp_result_view_score(const deeptepp_result *result, int64_t view);
 DEEPTEPP_API int64_t deeptepp_result_member_count(const deeptepp_result *result);
 DEEPTEPP_API double deeptepp_result_member_score(const deeptepp_result *result, int64_t member);
+
+/* The covariates that were used, in the model's order: how many; name and unit of each (NULL out of range); its value in
+ * that unit (NaN out of range); whether it is the model's substitute for one that the case does not have (1, else 0);
+ * and the term that it adds to each score (NaN out of range). */
+DEEPTEPP_API int64_t deeptepp_result_covariate_count(const deeptepp_result *result);
+DEEPTEPP_API const char *deeptepp_result_covariate_name(const deeptepp_result *result, int64_t index);
+DEEPTEPP_API const char *deeptepp_result_covariate_unit(const deeptepp_result *result, int64_t index);
+DEEPTEPP_API double deeptepp_result_covariate_value(const deeptepp_result *result, int64_t index);
+DEEPTEPP_API int deeptepp_result_covariate_filled(const deeptepp_result *result, int64_t index);
+DEEPTEPP_API double deeptepp_result_covariate_term(const deeptepp_result *result, int64_t index);
 
 /* The tier, counted from 0 for the lowest; -1 when the model has no cut-points. A score equal to a cut-point belongs to
  * the lower tier. The name is NULL without a tier. */

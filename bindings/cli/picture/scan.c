@@ -70,7 +70,7 @@ static int load(grid *out, const char *path, const char *orientation)
     if (!out->voxels)
         code = cli_fail_memory("the voxels of a volume");
     else if (deeptepp_volume_copy_ras(volume, out->voxels, count, out->dims, out->spacing, &error))
-        code = cli_fail_library(path, &error);
+        code = cli_fail_library(path, NULL, &error);
     ras_affine(volume, out->affine);
     deeptepp_volume_free(volume);
     return code;
