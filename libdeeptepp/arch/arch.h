@@ -23,19 +23,37 @@ typedef struct dtp_network {
 
 void dtp_network_parse(dtp_network *out, dtp_json *json);
 
-/* The tensors a convolution is folded from; names without the member's prefix, "" where there is none. */
+typedef enum dtp_source_kind {
+    DTP_FROM_NOTHING, /* no weights: a pool, a crop */
+    DTP_FROM_COPY,    /* no tensor: each channel is the input's, further ones are 0 */
+    DTP_FROM_TENSOR,  /* one tensor, all of it */
+    DTP_FROM_SUM,     /* all its input channels are equal: their weights are added into one */
+    DTP_FROM_COLUMNS, /* some of its input channels: one of several layers whose sum is the whole */
+    DTP_FROM_ROWS,    /* its channels are some of the layer's, whose others are 0 */
+} dtp_source_kind;
+
+/* The tensors a layer is folded from; names without the member's prefix, "" where there is none. */
 typedef struct dtp_layer_source {
+    dtp_source_kind kind;
     char weight[64];
     char bias[64];
-    char norm[64];     /* the prefix of the BatchNorm after it, e.g. "layer1.0.bn1" */
-    char pre_norm[64]; /* of one before it, over the tensor's inputs */
-    int rank;          /* of the weight tensor: 2, 4 or 5 */
-    bool zero_extended; /* shortcut A: no tensor; strided copy, further channels 0 */
-    int64_t oc, ic;     /* the tensor's own channels where the layer is a part of it or more than it; 0: the layer's */
-    int64_t first_oc;   /* the layer's channel at which the tensor's first lies; the others are 0 */
-    int64_t first_ic;   /* the tensor's input channel that the layer's first one is */
-    bool sum_inputs;    /* all input channels are equal: their weights are added into one */
-    bool part;          /* one of several layers whose sum is the whole: bias and shift are with the last */
+    char norm[64]; /* the prefix of the BatchNorm after it, e.g. "layer1.0.bn1" */
+    int rank;      /* of the weight tensor: 2, 4 or 5 */
+    union {
+        struct {
+            int64_t ic; /* the tensor's */
+        } sum;
+        struct {
+            char norm[64];    /* of a BatchNorm before it, over the tensor's inputs */
+            int64_t ic;       /* the tensor's */
+            int64_t first_ic; /* the tensor's input channel that the layer's first one is */
+            bool last;        /* bias and shift are with the last layer of the sum */
+        } columns;
+        struct {
+            int64_t oc;       /* the tensor's */
+            int64_t first_oc; /* the layer's channel at which the tensor's first lies */
+        } rows;
+    };
 } dtp_layer_source;
 
 typedef struct dtp_arch {
@@ -50,6 +68,16 @@ typedef struct dtp_arch {
 static inline int64_t dtp_arch_outputs(const dtp_arch *arch)
 {
     return arch->heads * arch->classes;
+}
+
+/* Channels of the tensor that a layer is made from. */
+static inline void dtp_source_channels(const dtp_arch *arch, int layer, int64_t *oc, int64_t *ic)
+{
+    const dtp_layer_source *source = &arch->sources[layer];
+    *oc = source->kind == DTP_FROM_ROWS ? source->rows.oc : arch->graph.values[layer + 1].c;
+    *ic = source->kind == DTP_FROM_SUM       ? source->sum.ic
+          : source->kind == DTP_FROM_COLUMNS ? source->columns.ic
+                                             : arch->graph.values[arch->graph.layers[layer].src].c;
 }
 
 /* Reads depth, widths, kernels and classes from the first member's shapes, builds the graph for an input of

@@ -64,7 +64,7 @@ int dtp_build_convolution(dtp_build *build, const dtp_convolution *c)
 {
     dtp_layer layer = {.op = DTP_CONVOLUTION, .src = c->src, .add = c->add, .open_end = c->open_end,
                        .activation = c->activation};
-    dtp_layer_source source = {.rank = build->rank};
+    dtp_layer_source source = {.kind = DTP_FROM_TENSOR, .rank = build->rank};
     if (build->status != DEEPTEPP_OK)
         return 0;
     dtp_format(layer.name, sizeof layer.name, "%s", c->name);

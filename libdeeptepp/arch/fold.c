@@ -88,26 +88,32 @@ static void fold(float *weights, float *bias, const affine *after, int64_t chann
     }
 }
 
+static deeptepp_status fold_norm(const origin *from, int64_t oc, size_t count, float *weights, float *bias,
+                                 deeptepp_error *error)
+{
+    affine after = {0};
+    deeptepp_status status = affine_of(&after, from, from->source->norm, oc, error);
+    if (status == DEEPTEPP_OK)
+        fold(weights, bias, &after, oc, count / (size_t)oc);
+    affine_free(&after);
+    return status;
+}
+
 /* The common case: one tensor, one layer. The tensor's own block becomes the weights. */
 static deeptepp_status fold_whole(const origin *from, int64_t oc, size_t count, float **weights, float **bias,
                                   deeptepp_error *error)
 {
-    deeptepp_status status;
     dtp_tensor *tensor;
-    affine after = {0};
-    DTP_TRY(find(from, from->source->weight, "", &tensor, error));
-    DTP_TRY(dtp_tensor_take_f32(tensor, weights, error));
-    if (*from->source->bias)
-        DTP_TRY(copy(from, from->source->bias, "", bias, error));
-    else if (!(*bias = calloc((size_t)oc, sizeof **bias)))
-        return dtp_fail_memory(error, "a bias", (size_t)oc * sizeof **bias);
-    if (*from->source->norm) {
-        DTP_TRY(affine_of(&after, from, from->source->norm, oc, error));
-        fold(*weights, *bias, &after, oc, count / (size_t)oc);
-    }
-fail:
-    affine_free(&after);
-    return status;
+    deeptepp_status status = find(from, from->source->weight, "", &tensor, error);
+    if (status == DEEPTEPP_OK)
+        status = dtp_tensor_take_f32(tensor, weights, error);
+    if (status == DEEPTEPP_OK && *from->source->bias)
+        status = copy(from, from->source->bias, "", bias, error);
+    else if (status == DEEPTEPP_OK && !(*bias = calloc((size_t)oc, sizeof **bias)))
+        status = dtp_fail_memory(error, "a bias", (size_t)oc * sizeof **bias);
+    if (status != DEEPTEPP_OK || !*from->source->norm)
+        return status;
+    return fold_norm(from, oc, count, *weights, *bias, error);
 }
 
 static deeptepp_status make_room(float **weights, float **bias, size_t count, int64_t oc, deeptepp_error *error)
@@ -119,24 +125,53 @@ static deeptepp_status make_room(float **weights, float **bias, size_t count, in
 
 /* What placing a part of a tensor needs. */
 typedef struct placing {
-    const dtp_layer_source *source;
-    int64_t ic;         /* the layer's */
-    int64_t tensor_ic;
-    size_t cells;       /* of the kernel */
-    const float *tensor, *tensor_bias;
+    int64_t ic;                  /* the layer's */
+    int64_t tensor_ic, rows;     /* the tensor's channels */
+    int64_t first_ic, first_oc;  /* of the tensor; of the layer */
+    int64_t spread;              /* input channels that are added into one */
+    bool shifted;                /* bias and shift belong to it */
+    size_t cells;                /* of the kernel */
+    float *tensor, *tensor_bias;
     affine before, after;
 } placing;
+
+static placing placing_of(const dtp_arch *arch, int layer)
+{
+    const dtp_layer_source *source = &arch->sources[layer];
+    const dtp_layer *l = &arch->graph.layers[layer];
+    placing p = {.ic = arch->graph.values[l->src].c, .spread = 1, .shifted = true,
+                 .cells = (size_t)(l->kernel[0] * l->kernel[1] * l->kernel[2])};
+    dtp_source_channels(arch, layer, &p.rows, &p.tensor_ic);
+    if (source->kind == DTP_FROM_SUM)
+        p.spread = p.tensor_ic;
+    if (source->kind == DTP_FROM_ROWS)
+        p.first_oc = source->rows.first_oc;
+    if (source->kind == DTP_FROM_COLUMNS) {
+        p.first_ic = source->columns.first_ic;
+        p.shifted = source->columns.last;
+    }
+    return p;
+}
+
+static deeptepp_status read_placing(placing *p, const origin *from, deeptepp_error *error)
+{
+    const dtp_layer_source *source = from->source;
+    const char *before = source->kind == DTP_FROM_COLUMNS ? source->columns.norm : "";
+    deeptepp_status status = copy(from, source->weight, "", &p->tensor, error);
+    if (status == DEEPTEPP_OK && *source->bias)
+        status = copy(from, source->bias, "", &p->tensor_bias, error);
+    status = status ? status : affine_of(&p->before, from, before, p->tensor_ic, error);
+    return status ? status : affine_of(&p->after, from, source->norm, p->rows, error);
+}
 
 /* One row of the tensor as one channel of the layer: columns selected or summed, BatchNorms before and after folded. */
 static void place_row(const placing *p, int64_t row, float *weights, float *bias)
 {
-    const dtp_layer_source *source = p->source;
-    int64_t spread = source->sum_inputs ? p->tensor_ic : 1;
-    double b = p->tensor_bias && !source->part ? p->tensor_bias[row] : 0;
+    double b = p->tensor_bias && p->shifted ? p->tensor_bias[row] : 0;
     for (int64_t c = 0; c < p->ic; c++) {
         for (size_t cell = 0; cell < p->cells; cell++) {
             double sum = 0;
-            for (int64_t t = source->first_ic + c; t < source->first_ic + c + spread; t++) {
+            for (int64_t t = p->first_ic + c; t < p->first_ic + c + p->spread; t++) {
                 double w = p->tensor[(size_t)(row * p->tensor_ic + t) * p->cells + cell];
                 sum += w * p->before.scale[t];
                 b += w * p->before.shift[t];
@@ -144,39 +179,33 @@ static void place_row(const placing *p, int64_t row, float *weights, float *bias
             weights[(size_t)c * p->cells + cell] = (float)(sum * p->after.scale[row]);
         }
     }
-    *bias = (float)(b * p->after.scale[row] + (source->part ? 0 : p->after.shift[row]));
+    *bias = (float)(b * p->after.scale[row] + (p->shifted ? p->after.shift[row] : 0));
 }
 
-/* A layer that is a part of a tensor, or more than it: see dtp_layer_source. */
-static deeptepp_status fold_placed(const origin *from, const dtp_graph *graph, int layer, float **weights, float **bias,
+static void place(const placing *p, float *weights, float *bias)
+{
+#pragma omp parallel for schedule(static)
+    for (int64_t row = 0; row < p->rows; row++) {
+        int64_t channel = p->first_oc + row;
+        place_row(p, row, weights + (size_t)(channel * p->ic) * p->cells, bias + channel);
+    }
+}
+
+/* A layer that is a part of a tensor, or more than it. */
+static deeptepp_status fold_placed(const origin *from, const dtp_arch *arch, int layer, float **weights, float **bias,
                                    deeptepp_error *error)
 {
-    deeptepp_status status;
-    const dtp_layer_source *source = from->source;
-    const int64_t *kernel = graph->layers[layer].kernel;
-    int64_t oc = graph->values[layer + 1].c, ic = graph->values[graph->layers[layer].src].c;
-    int64_t rows = source->oc ? source->oc : oc;
-    placing p = {.source = source, .ic = ic, .tensor_ic = source->ic ? source->ic : ic,
-                 .cells = (size_t)(kernel[0] * kernel[1] * kernel[2])};
-    float *tensor = NULL, *tensor_bias = NULL;
-    DTP_TRY(make_room(weights, bias, dtp_layer_weights(graph, layer), oc, error));
-    DTP_TRY(copy(from, source->weight, "", &tensor, error));
-    if (*source->bias)
-        DTP_TRY(copy(from, source->bias, "", &tensor_bias, error));
-    DTP_TRY(affine_of(&p.before, from, source->pre_norm, p.tensor_ic, error));
-    DTP_TRY(affine_of(&p.after, from, source->norm, rows, error));
-    p.tensor = tensor;
-    p.tensor_bias = tensor_bias;
-#pragma omp parallel for schedule(static)
-    for (int64_t row = 0; row < rows; row++) {
-        int64_t channel = source->first_oc + row;
-        place_row(&p, row, *weights + (size_t)(channel * ic) * p.cells, *bias + channel);
-    }
-fail:
+    placing p = placing_of(arch, layer);
+    size_t count = dtp_layer_weights(&arch->graph, layer);
+    deeptepp_status status = make_room(weights, bias, count, arch->graph.values[layer + 1].c, error);
+    if (status == DEEPTEPP_OK)
+        status = read_placing(&p, from, error);
+    if (status == DEEPTEPP_OK)
+        place(&p, *weights, *bias);
     affine_free(&p.before);
     affine_free(&p.after);
-    free(tensor);
-    free(tensor_bias);
+    free(p.tensor);
+    free(p.tensor_bias);
     return status;
 }
 
@@ -198,9 +227,8 @@ deeptepp_status dtp_arch_fold(const dtp_arch *arch, const dtp_network *network, 
     int64_t oc = arch->graph.values[layer + 1].c;
     size_t count = dtp_layer_weights(&arch->graph, layer);
     *weights = *bias = NULL;
-    if (source->zero_extended)
+    if (source->kind == DTP_FROM_COPY)
         return copy_channels(&arch->graph, layer, weights, bias, error);
-    if (source->oc || source->ic || *source->pre_norm || source->part)
-        return fold_placed(&from, &arch->graph, layer, weights, bias, error);
-    return fold_whole(&from, oc, count, weights, bias, error);
+    return source->kind == DTP_FROM_TENSOR ? fold_whole(&from, oc, count, weights, bias, error)
+                                           : fold_placed(&from, arch, layer, weights, bias, error);
 }

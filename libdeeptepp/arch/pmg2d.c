@@ -52,23 +52,22 @@ static int granularity(dtp_build *build, int block, int src)
  * before it. */
 static int hidden(dtp_build *build, const char *head, const int *values, int count)
 {
-    dtp_layer_source source = {.part = count > 1};
+    dtp_layer_source source = {.kind = DTP_FROM_COLUMNS};
     char name[56], norm[56];
     int sum = -1;
     dtp_format(name, sizeof name, "%s.1", head);
     dtp_format(norm, sizeof norm, "%s.2", head);
     dtp_format(source.weight, sizeof source.weight, "%s.weight", name);
-    dtp_format(source.pre_norm, sizeof source.pre_norm, "%s.0", head);
+    dtp_format(source.columns.norm, sizeof source.columns.norm, "%s.0", head);
     dtp_format(source.norm, sizeof source.norm, "%s", norm);
-    source.oc = dtp_build_channels(build, name, norm);
+    dtp_format(source.bias, sizeof source.bias, "%s.bias", name);
+    int64_t oc = dtp_build_channels(build, name, norm);
     for (int i = 0; i < count; i++)
-        source.ic += build->arch->graph.values[values[i]].c;
+        source.columns.ic += build->arch->graph.values[values[i]].c;
     for (int i = 0; i < count; i++) {
-        bool last = i == count - 1;
-        dtp_format(source.bias, sizeof source.bias, "%s.bias", name);
-        source.part = !last;
-        sum = dtp_build_linear(build, &source, values[i], sum, source.oc, last ? DTP_ELU : DTP_IDENTITY);
-        source.first_ic += build->arch->graph.values[values[i]].c;
+        bool last = source.columns.last = i == count - 1;
+        sum = dtp_build_linear(build, &source, values[i], sum, oc, last ? DTP_ELU : DTP_IDENTITY);
+        source.columns.first_ic += build->arch->graph.values[values[i]].c;
     }
     return sum;
 }
@@ -76,10 +75,11 @@ static int hidden(dtp_build *build, const char *head, const int *values, int cou
 /* The last linear layer of a head, its classes placed after those of the heads before it. */
 static int logits(dtp_build *build, const char *head, int index, int src, int before)
 {
-    dtp_layer_source source = {.oc = build->arch->classes, .first_oc = index * build->arch->classes};
+    int64_t classes = build->arch->classes;
+    dtp_layer_source source = {.kind = DTP_FROM_ROWS, .rows = {.oc = classes, .first_oc = index * classes}};
     dtp_format(source.weight, sizeof source.weight, "%s.4.weight", head);
     dtp_format(source.bias, sizeof source.bias, "%s.4.bias", head);
-    return dtp_build_linear(build, &source, src, before, HEADS * build->arch->classes, DTP_IDENTITY);
+    return dtp_build_linear(build, &source, src, before, HEADS * classes, DTP_IDENTITY);
 }
 
 void dtp_build_pmg2d(dtp_build *build)
@@ -92,8 +92,8 @@ void dtp_build_pmg2d(dtp_build *build)
     build->bottleneck = true;
     value = dtp_build_stem(build, "features.", 7);
     /* One plane of three equal ones. */
-    build->arch->sources[0].ic = 3;
-    build->arch->sources[0].sum_inputs = true;
+    build->arch->sources[0].kind = DTP_FROM_SUM;
+    build->arch->sources[0].sum.ic = 3;
     /* Each map's block right after it, while the map is in the cache; all heads last. */
     for (int layer = 1; layer <= 4; layer++) {
         value = dtp_build_layer(build, "features.", layer, value);

@@ -27,10 +27,10 @@ static deeptepp_status check_copy(const dtp_build *build, const char *name, int6
 
 /* Strided subsampling with zero channels appended, as a 1x1x1 convolution that copies: exact, and the adder of the
  * block's last convolution then needs no special case. */
-static int zero_extended_shortcut(dtp_build *build, const char *name, int src, int64_t oc, const int64_t stride[3])
+static int copying_shortcut(dtp_build *build, const char *name, int src, int64_t oc, const int64_t stride[3])
 {
     dtp_layer layer = {.op = DTP_CONVOLUTION, .src = src, .add = -1, .kernel = {1, 1, 1}, .dilation = {1, 1, 1}};
-    const dtp_layer_source source = {.zero_extended = true};
+    const dtp_layer_source source = {.kind = DTP_FROM_COPY};
     dtp_format(layer.name, sizeof layer.name, "%.60s", name);
     memcpy(layer.stride, stride, sizeof layer.stride);
     if (build->status == DEEPTEPP_OK)
@@ -48,7 +48,7 @@ static int shortcut(dtp_build *build, const char *block, int src, int64_t oc, co
     dtp_format(name, sizeof name, "%.44s.downsample.0", block);
     dtp_format(norm, sizeof norm, "%.44s.downsample.1", block);
     if (build->network->shortcut_a)
-        return zero_extended_shortcut(build, name, src, oc, stride);
+        return copying_shortcut(build, name, src, oc, stride);
     dtp_convolution c = {.name = name, .norm = norm, .src = src, .add = -1, .oc = oc, .kernel = 1, .dilation = 1,
                          .may_have_bias = build->rank == 5};
     memcpy(c.stride, stride, sizeof c.stride);

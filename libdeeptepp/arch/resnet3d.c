@@ -4,7 +4,7 @@
 void dtp_build_resnet3d(dtp_build *build)
 {
     static const int64_t none[3] = {0, 0, 0};
-    static const dtp_layer_source fc = {.weight = "fc.weight", .bias = "fc.bias"};
+    static const dtp_layer_source fc = {.kind = DTP_FROM_TENSOR, .weight = "fc.weight", .bias = "fc.bias"};
     build->bottleneck = dtp_build_find(build, "layer1.0.conv3.weight") != NULL;
     int value = dtp_build_stem(build, "", 0);
     for (int layer = 1; layer <= 4; layer++)

@@ -76,11 +76,13 @@ static void expect_layer(report *r, dtp_safetensors *file, const char *prefix, c
 {
     const dtp_layer *l = &arch->graph.layers[layer];
     const dtp_layer_source *source = &arch->sources[layer];
-    int64_t oc = source->oc ? source->oc : arch->graph.values[layer + 1].c;
-    int64_t ic = source->ic ? source->ic : arch->graph.values[l->src].c;
-    int64_t shape[DTP_TENSOR_MAX_RANK] = {oc, ic};
-    if (l->op != DTP_CONVOLUTION || source->zero_extended || source->part)
+    bool columns = source->kind == DTP_FROM_COLUMNS;
+    int64_t oc, ic, shape[DTP_TENSOR_MAX_RANK];
+    if (source->kind == DTP_FROM_NOTHING || source->kind == DTP_FROM_COPY || (columns && !source->columns.last))
         return;
+    dtp_source_channels(arch, layer, &oc, &ic);
+    shape[0] = oc;
+    shape[1] = ic;
     for (int i = 2; i < source->rank; i++)
         shape[i] = l->kernel[3 - source->rank + i];
     expect(r, file, prefix, source->weight, shape, source->rank);
@@ -88,8 +90,8 @@ static void expect_layer(report *r, dtp_safetensors *file, const char *prefix, c
         expect(r, file, prefix, source->bias, &oc, 1);
     if (*source->norm)
         expect_norm(r, file, prefix, source->norm, oc);
-    if (*source->pre_norm)
-        expect_norm(r, file, prefix, source->pre_norm, ic);
+    if (columns)
+        expect_norm(r, file, prefix, source->columns.norm, ic);
 }
 
 static bool is_ignored(const dtp_arch *arch, const dtp_network *network, const char *name)
