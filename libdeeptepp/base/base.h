@@ -50,8 +50,8 @@ void *dtp_alloc_aligned(size_t size);
 
 typedef enum dtp_room { DTP_ROOM, DTP_NO_ROOM, DTP_NO_CODE } dtp_room;
 
-/* Whether the system has some megabytes to give, and lets them hold code (else NO_CODE): asked of it before each step of
- * a library that ends the process when it gets none. Nothing is kept. */
+/* Whether the system has some megabytes to give, and lets them hold code (else NO_CODE): asked of it before each step
+ * of a library that ends the process when it gets none. Nothing is kept. */
 dtp_room dtp_ask_room(void);
 
 #endif

@@ -4,7 +4,7 @@
 
 /* Layouts to ask for, dnnl_format_tag_any where the backend is to say, and with what. */
 typedef struct candidate {
-    const dtp_form_kind *form; /* NULL: the backend's own */
+    const dtp_form_kind *kind; /* of a form; NULL: the backend's own */
     dnnl_format_tag_t src, dst;
     bool stopgap; /* no better than what may stand before it: tried where that is not implemented */
 } candidate;
@@ -19,7 +19,7 @@ static int64_t chunk_of(const dtp_plan *plan)
 /* ---- Candidates ---- */
 
 /* Channels-last all around, or the changes of layout would eat what a form saves. */
-static const dtp_form_kind *form_of(const dtp_plan *plan, int layer, const dtp_weights *weights)
+static const dtp_form_kind *kind_of(const dtp_plan *plan, int layer, const dtp_weights *weights)
 {
     const dtp_layer *l = &plan->graph->layers[layer];
     if (weights)
@@ -33,14 +33,14 @@ static const dtp_form_kind *form_of(const dtp_plan *plan, int layer, const dtp_w
 static int list_candidates(const dtp_plan *plan, int layer, const dtp_weights *weights, candidate *out)
 {
     const dtp_layer *l = &plan->graph->layers[layer];
-    const dtp_form_kind *form = form_of(plan, layer, weights);
+    const dtp_form_kind *kind = kind_of(plan, layer, weights);
     dnnl_format_tag_t there = l->add >= 0 ? plan->tensors[l->add].tag : dnnl_format_tag_undef;
     dnnl_format_tag_t src = l->op == DTP_CONVOLUTION ? dnnl_format_tag_any : plan->tensors[l->src].tag;
     bool free = there == dnnl_format_tag_undef;
     int count = 0;
-    if (form)
-        out[count++] = (candidate){form, dnnl_acdeb, dnnl_acdeb, false};
-    if (form && weights)
+    if (kind)
+        out[count++] = (candidate){kind, dnnl_acdeb, dnnl_acdeb, false};
+    if (kind && weights)
         return count;
     dnnl_format_tag_t dst = !free ? there : l->op == DTP_CROP ? src : dnnl_format_tag_any;
     dnnl_format_tag_t plain = free ? dnnl_abcde : there, last = free ? dnnl_acdeb : there;
@@ -68,8 +68,8 @@ static dnnl_status_t try_candidate(dtp_choice *out, const dtp_plan *plan, int la
                                    dtp_const_md weights)
 {
     *out = (dtp_choice){.src = c->src, .dst = c->dst};
-    if (c->form)
-        return c->form->make(&out->form, plan->engine, plan->graph, layer, chunk_of(plan), weights);
+    if (c->kind)
+        return c->kind->make(&out->form, plan->engine, plan->graph, layer, chunk_of(plan), weights);
     dnnl_status_t s =
         dtp_layer_pd(&out->pd, plan->engine, plan->graph, layer, chunk_of(plan), c->src, c->dst, weights);
     /* A crop reads a corner, whose strides are those of the whole. */
@@ -147,7 +147,7 @@ deeptepp_status dtp_choose(dtp_choice *out, const dtp_plan *plan, int layer, con
     candidate list[MAX_CANDIDATES];
     int count = list_candidates(plan, layer, weights, list);
     *out = (dtp_choice){0};
-    if (list[0].form && l->add >= 0 && plan->tensors[l->add].tag != dnnl_acdeb)
+    if (list[0].kind && l->add >= 0 && plan->tensors[l->add].tag != dnnl_acdeb)
         return dtp_fail(error, DEEPTEPP_ERR_INTERNAL, "layer %s: packed for another layout than this plan's", l->name);
     dnnl_status_t s = dtp_backend_room();
     s = s ? s : choose(out, plan, layer, weights ? dtp_weights_md(weights, layer) : NULL, list, count);

@@ -1,6 +1,6 @@
 /* oneDNN 2.6 and 3.x behind one set of names: the only file that knows which it is. Memory descriptors are values in
- * 2.x and opaque in 3.x; here they are always owned pointers. Each function returns a oneDNN status, which tells what the
- * backend does not have (dnnl_unimplemented) from what memory is lacking for; *out is set on success only. */
+ * 2.x and opaque in 3.x; here they are always owned pointers. Each function returns a oneDNN status, which tells what
+ * the backend does not have (dnnl_unimplemented) from what memory is lacking for; *out is set on success only. */
 #ifndef DTP_ONEDNN_COMPAT_H
 #define DTP_ONEDNN_COMPAT_H
 

@@ -6,7 +6,7 @@
 
 typedef struct packed {
     dtp_md md; /* NULL: the layer has no weights */
-    const dtp_form_kind *form;
+    const dtp_form_kind *kind; /* of the form; NULL: the backend's own */
     dnnl_memory_t memory, bias;
     void *data;
     float *bias_data;
@@ -23,7 +23,7 @@ struct dtp_weights {
 
 const dtp_form_kind *dtp_weights_form(const dtp_weights *weights, int layer)
 {
-    return weights->layers[layer].form;
+    return weights->layers[layer].kind;
 }
 
 dtp_const_md dtp_weights_md(const dtp_weights *weights, int layer)
@@ -90,7 +90,7 @@ deeptepp_status dtp_weights_new(dtp_weights **out, const dtp_plan *plan, deeptep
         const dtp_node *node = &plan->nodes[i];
         dtp_const_md md = dtp_node_weights_md(plan, node);
         if (md) {
-            weights->layers[node->layer].form = node->form ? node->form->kind : NULL;
+            weights->layers[node->layer].kind = node->form ? node->form->kind : NULL;
             status = make_room(weights, node->layer, md, error);
         }
     }
@@ -199,7 +199,7 @@ static deeptepp_status pack_form(const dtp_weights *weights, int layer, const fl
                                  dtp_watch *watch, deeptepp_error *error)
 {
     const dtp_graph *graph = weights->graph;
-    const dtp_form_kind *kind = weights->layers[layer].form;
+    const dtp_form_kind *kind = weights->layers[layer].kind;
     int64_t oc = graph->values[layer + 1].c, ic = graph->values[graph->layers[layer].src].c;
     int64_t points = kind->points(graph, layer), most;
     dnnl_status_t s = part_channels(&most, &weights->layers[layer], points, ic, oc);
@@ -257,5 +257,5 @@ deeptepp_status dtp_weights_set(dtp_weights *weights, int layer, const float *pl
             "layer %s: its %s infinite or NaN once the BatchNorm beside it is folded in, wanted finite ones",
             graph->layers[layer].name, isfinite(p->gain) ? "biases are" : "weights are");
     memcpy(p->bias_data, bias, (size_t)graph->values[layer + 1].c * sizeof *bias);
-    return p->form ? pack_form(weights, layer, plain, watch, error) : pack_plain(weights, layer, plain, error);
+    return p->kind ? pack_form(weights, layer, plain, watch, error) : pack_plain(weights, layer, plain, error);
 }
