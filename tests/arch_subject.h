@@ -46,9 +46,11 @@ static inline arch_subject *arch_make(const tiny_options *options)
 static inline void arch_read(arch_subject *s)
 {
     tiny_bytes bytes = tiny_model_write(&s->model);
-    dtp_source source = {.bytes = bytes.data, .fd = -1, .size = bytes.size};
-    dtp_digest_init(&source.digest);
-    if (dtp_safetensors_read(&s->file, &source, &s->error) != DEEPTEPP_OK)
+    dtp_source source;
+    dtp_digest digest;
+    dtp_digest_init(&digest);
+    if (dtp_source_open_bytes(&source, bytes.data, bytes.size, bytes.size, NULL, NULL) ||
+        dtp_safetensors_read(&s->file, &source, &digest, &s->error))
         fail_msg("%s", s->error.message);
     free(bytes.data);
 }

@@ -46,9 +46,11 @@ static inline void read_file(subject *s)
 {
     deeptepp_error error;
     tiny_bytes bytes = tiny_model_write(&s->model);
-    dtp_source source = {.bytes = bytes.data, .fd = -1, .size = bytes.size};
-    dtp_digest_init(&source.digest);
-    if (dtp_safetensors_read(&s->file, &source, &error) != DEEPTEPP_OK)
+    dtp_source source;
+    dtp_digest digest;
+    dtp_digest_init(&digest);
+    if (dtp_source_open_bytes(&source, bytes.data, bytes.size, bytes.size, NULL, NULL) ||
+        dtp_safetensors_read(&s->file, &source, &digest, &error) != DEEPTEPP_OK)
         fail_msg("%s", error.message);
     free(bytes.data);
 }

@@ -10,11 +10,13 @@ static deeptepp_error error;
 
 static inline deeptepp_status read_bytes(dtp_safetensors *out, const uint8_t *bytes, size_t size)
 {
-    dtp_source source = {.bytes = bytes, .size = size};
-    dtp_digest_init(&source.digest);
+    dtp_source source;
+    dtp_digest digest;
+    dtp_digest_init(&digest);
+    dtp_source_open_bytes(&source, bytes, size, size, NULL, NULL);
     memset(out, 0xff, sizeof *out);
     memset(&error, 0, sizeof error);
-    return dtp_safetensors_read(out, &source, &error);
+    return dtp_safetensors_read(out, &source, &digest, &error);
 }
 
 static inline void assert_empty(const dtp_safetensors *file)

@@ -268,6 +268,11 @@ static void the_caller_caps_the_size(void **state)
     deeptepp_volume_free(accept_with(&file, &o));
     o.max_bytes--;
     refuse_with(&file, &o, DEEPTEPP_ERR_FILE_TOO_LARGE, "48 bytes, wanted 47 at most");
+    o.max_bytes++;
+    o.volume_number = 1;
+    put(&file, DIM, 0, 4);
+    put(&file, DIM, 4, 5);
+    refuse_with(&file, &o, DEEPTEPP_ERR_FILE_TOO_LARGE, "240 bytes, wanted 192 at most");
 }
 
 static void options_of_another_size_are_refused(void **state)

@@ -98,28 +98,57 @@ static void memory_is_not_asked_for_what_gzip_cannot_hold(void **state)
     (void)state;
     nifti_file file = make_nifti(false, false);
     for (int d = 1; d <= 3; d++)
-        put(&file, DIM, d, 1500);
+        put(&file, DIM, d, 1000);
     nifti_file gz = gzipped(&file);
-    refuse_with(&gz, NULL, DEEPTEPP_ERR_FILE_TRUNCATED, "at most, wanted 6750000352");
+    refuse_with(&gz, NULL, DEEPTEPP_ERR_FILE_TRUNCATED, "at most, wanted 2000000352");
+}
+
+/* What follows the voxels: `zeros` bytes in a member of their own. */
+static deeptepp_status open_followed_by(size_t zeros, deeptepp_error *error)
+{
+    const size_t room = zeros / 512 + (1 << 16);
+    nifti_file file = make_nifti(false, false);
+    uint8_t *nothing = calloc(1, zeros), *bomb = malloc(room);
+    deeptepp_volume *volume = NULL;
+    assert_true(nothing && bomb);
+    size_t size = gzip_member(file.bytes, file.size, bomb, 0, room);
+    size = gzip_member(nothing, zeros, bomb, size, room);
+    deeptepp_status status = deeptepp_volume_from_bytes(&volume, bomb, size, NULL, error);
+    deeptepp_volume_free(volume);
+    free(nothing);
+    free(bomb);
+    return status;
 }
 
 static void gzip_is_not_inflated_without_end(void **state)
 {
     (void)state;
-    const size_t zeros = (size_t)300 << 20, room = (size_t)8 << 20;
+    const size_t most = ((size_t)64 << 20) + 2 * N_VOXELS;
+    deeptepp_error error = {0};
+    assert_int_equal(open_followed_by(most, &error), DEEPTEPP_OK);
+    assert_int_equal(open_followed_by(most + 1, &error), DEEPTEPP_ERR_FILE_TOO_LARGE);
+    assert_non_null(strstr(error.message, "inflated: more than 67108912 bytes after the volume's voxels"));
+}
+
+static void a_files_other_volumes_may_follow(void **state)
+{
+    (void)state;
+    enum { MOST = (64 << 20) + (2 + 4) * 2 * N_VOXELS };
     nifti_file file = make_nifti(false, false);
     deeptepp_volume_options o = options();
-    deeptepp_volume *volume = NULL;
-    deeptepp_error error = {0};
-    uint8_t *nothing = calloc(1, zeros), *bomb = malloc(room);
-    assert_true(nothing && bomb);
-    o.max_bytes = 2 * N_VOXELS;
-    size_t size = gzip_member(file.bytes, file.size, bomb, 0, room);
-    size = gzip_member(nothing, zeros, bomb, size, room);
-    assert_int_equal(deeptepp_volume_from_bytes(&volume, bomb, size, &o, &error), DEEPTEPP_ERR_FILE_TOO_LARGE);
-    assert_non_null(strstr(error.message, "inflated"));
-    free(nothing);
-    free(bomb);
+    o.volume_number = 2;
+    put(&file, DIM, 0, 4);
+    put(&file, DIM, 4, 4);
+    for (int beyond = 0; beyond < 2; beyond++) {
+        size_t size = file.voxels + 2 * 2 * N_VOXELS + MOST + (size_t)beyond;
+        uint8_t *bytes = calloc(1, size);
+        deeptepp_volume *volume = NULL;
+        memcpy(bytes, file.bytes, file.size);
+        assert_int_equal(deeptepp_volume_from_bytes(&volume, bytes, size, &o, NULL),
+                         beyond ? DEEPTEPP_ERR_FILE_TOO_LARGE : DEEPTEPP_OK);
+        deeptepp_volume_free(volume);
+        free(bytes);
+    }
 }
 
 /* A member whose file name has that many letters. */
@@ -165,6 +194,7 @@ int main(void)
         cmocka_unit_test(gzip_that_inflates_to_too_little_is_truncated),
         cmocka_unit_test(memory_is_not_asked_for_what_gzip_cannot_hold),
         cmocka_unit_test(gzip_is_not_inflated_without_end),
+        cmocka_unit_test(a_files_other_volumes_may_follow),
         cmocka_unit_test(a_megabyte_that_inflates_to_nothing_is_refused),
     };
     return cmocka_run_group_tests_name("NIfTI in gzip", tests, NULL, NULL);

@@ -34,7 +34,7 @@ static row rows[] = {
     {"a dimension beyond 31 bits", DEEPTEPP_ERR_NIFTI_DIM, "dim[2]: 2147483648", ONE(DIM, 2, 0x1p31), 2},
     {"dimensions whose product overflows", DEEPTEPP_ERR_NIFTI_DIM, "product",
      THREE({DIM, 1, 0x1p31 - 1}, {DIM, 2, 0x1p31 - 1}, {DIM, 3, 0x1p31 - 1}), 2},
-    {"dimensions beyond the cap", DEEPTEPP_ERR_FILE_TOO_LARGE, "8589934592 at most",
+    {"dimensions beyond the cap", DEEPTEPP_ERR_FILE_TOO_LARGE, "2147483648 at most",
      THREE({DIM, 1, 32767}, {DIM, 2, 32767}, {DIM, 3, 32767}), 0},
     {"no volume in a fifth dimension", DEEPTEPP_ERR_NIFTI_DIM, "dim[5]: 0", TWO({DIM, 0, 5}, {DIM, 5, 0}), 0},
     {"volumes along two dimensions", DEEPTEPP_ERR_NIFTI_DIM, "dim[4], dim[5]: 2, 3",

@@ -92,7 +92,7 @@ typedef enum deeptepp_status {
     /* Reading a file. */
     DEEPTEPP_ERR_FILE_MISSING = 20,   /* nothing exists at that path, or a link that leads nowhere */
     DEEPTEPP_ERR_FILE_READ = 21,      /* it exists and cannot be read: permission, a folder, an I/O error */
-    DEEPTEPP_ERR_FILE_TOO_LARGE = 22, /* larger than the cap */
+    DEEPTEPP_ERR_FILE_TOO_LARGE = 22, /* larger than the cap, or more than a writer would add after the voxels */
     DEEPTEPP_ERR_FILE_TRUNCATED = 23, /* it ends too soon: empty, less data than its header promises, or gzip cut
                                          short */
     DEEPTEPP_ERR_GZIP = 24,           /* gzip data that is corrupt, has a wrong checksum, or is followed by something
@@ -351,7 +351,9 @@ typedef struct deeptepp_volume_options {
     size_t struct_size;      /* sizeof(deeptepp_volume_options) */
     const deeptepp_callbacks *callbacks; /* NULL: none. Used during the call only. */
     int64_t volume_number;   /* which of the file's volumes, from 1; 0: the file must hold exactly one */
-    uint64_t max_bytes;      /* voxels of all the file's volumes, inflated, larger than this are refused; 0: 8 GiB */
+    uint64_t max_bytes;      /* bytes: a volume of more voxels, inflated, is refused, and a file whose volumes together
+                                have more than 4 times that; 0: 2 GiB, ten times the largest breast volume. After its
+                                last volume a file may have, inflated, as much again and 64 MiB, whatever the option */
     const char *orientation; /* for a file that states none: where its three axes run to, e.g. "RAS" or "LPS";
                                 NULL: such a file is refused. Ignored for a file that states its orientation.
                                 Voxel edges are then the header's, and the volume's centre is put at (0, 0, 0).

@@ -1,31 +1,22 @@
 #include "model_file.h"
 
-#include <unistd.h>
-
-#include "../base/file.h"
-
 static const uint64_t default_max_bytes = (uint64_t)4 << 30;
 
-static deeptepp_status check_size(uint64_t size, uint64_t max_bytes, deeptepp_error *error)
+static uint64_t limit_of(uint64_t max_bytes)
 {
-    const uint64_t cap = max_bytes ? max_bytes : default_max_bytes;
-    if (size <= cap && size <= SIZE_MAX)
-        return DEEPTEPP_OK;
-    return dtp_fail(error, DEEPTEPP_ERR_FILE_TOO_LARGE, "model file: %llu bytes, wanted at most %llu",
-                    (unsigned long long)size, (unsigned long long)cap);
+    const uint64_t limit = max_bytes ? max_bytes : default_max_bytes;
+    return limit < SIZE_MAX ? limit : SIZE_MAX;
 }
 
 /* What came after the size was asked for is neither parsed nor in the digest. */
-static deeptepp_status check_end(const dtp_source *source, deeptepp_error *error)
+static deeptepp_status check_end(dtp_source *source, deeptepp_error *error)
 {
     uint8_t byte;
     size_t got = 0;
-    if (source->bytes)
-        return DEEPTEPP_OK;
-    deeptepp_status status = dtp_file_read(source->fd, &byte, 1, &got, error);
+    deeptepp_status status = dtp_source_take(source, &byte, 1, &got, NULL, error);
     if (status == DEEPTEPP_OK && got > 0)
-        status = dtp_fail(error, DEEPTEPP_ERR_FILE_READ, "model file: it grew beyond %zu bytes while it was read",
-                          source->size);
+        status = dtp_fail(error, DEEPTEPP_ERR_FILE_READ, "model file: it grew beyond %llu bytes while it was read",
+                          (unsigned long long)source->size);
     return status;
 }
 
@@ -59,12 +50,12 @@ static deeptepp_status read_description(dtp_model_file *file, dtp_watch *watch, 
 static deeptepp_status read_source(dtp_model_file *out, dtp_source *source, deeptepp_error *error)
 {
     deeptepp_status status;
-    *out = (dtp_model_file){0};
-    dtp_digest_init(&source->digest);
-    DTP_TRY(dtp_safetensors_read(&out->file, source, error));
+    dtp_digest digest;
+    dtp_digest_init(&digest);
+    DTP_TRY(dtp_safetensors_read(&out->file, source, &digest, error));
     DTP_TRY(check_end(source, error));
     DTP_TRY(read_description(out, source->watch, error));
-    dtp_digest_hex(&source->digest, out->sha256);
+    dtp_digest_hex(&digest, out->sha256);
     return DEEPTEPP_OK;
 fail:
     dtp_model_file_close(out);
@@ -74,26 +65,21 @@ fail:
 deeptepp_status dtp_model_file_open(dtp_model_file *out, const char *path, uint64_t max_bytes,
                                     dtp_watch *watch, deeptepp_error *error)
 {
-    uint64_t size = 0;
-    dtp_source source = {.watch = watch};
+    dtp_source source;
     *out = (dtp_model_file){0};
-    deeptepp_status status = dtp_file_open(&source.fd, &size, path, error);
-    if (status == DEEPTEPP_OK)
-        status = check_size(size, max_bytes, error);
-    source.size = (size_t)size;
+    deeptepp_status status = dtp_source_open(&source, path, limit_of(max_bytes), watch, error);
     if (status == DEEPTEPP_OK)
         status = read_source(out, &source, error);
-    if (source.fd >= 0)
-        close(source.fd);
+    dtp_source_close(&source);
     return status;
 }
 
 deeptepp_status dtp_model_file_from_bytes(dtp_model_file *out, const void *bytes, size_t size, uint64_t max_bytes,
                                           dtp_watch *watch, deeptepp_error *error)
 {
-    dtp_source source = {.bytes = bytes, .fd = -1, .size = size, .watch = watch};
+    dtp_source source;
     *out = (dtp_model_file){0};
-    deeptepp_status status = check_size(size, max_bytes, error);
+    deeptepp_status status = dtp_source_open_bytes(&source, bytes, size, limit_of(max_bytes), watch, error);
     return status == DEEPTEPP_OK ? read_source(out, &source, error) : status;
 }
 

@@ -2,9 +2,8 @@
 #ifndef DTP_SAFETENSORS_H
 #define DTP_SAFETENSORS_H
 
-#include "../base/digest.h"
 #include "../base/json_tree.h"
-#include "../base/watch.h"
+#include "../base/source.h"
 
 enum { DTP_TENSOR_MAX_RANK = 5 };
 
@@ -29,19 +28,6 @@ typedef struct dtp_safetensors {
     const dtp_json_value *metadata; /* the header's object of texts, or NULL */
 } dtp_safetensors;
 
-/* Where the bytes come from: memory, or a file read once from front to back. */
-typedef struct dtp_source {
-    const uint8_t *bytes; /* NULL: read from fd */
-    int fd;
-    size_t size, at;
-    dtp_watch *watch; /* asked and told between pieces */
-    dtp_digest digest; /* of everything read so far; initialised by the source's maker */
-} dtp_source;
-
-/* Reads exactly `size` bytes and adds them to the digest. Errors: FILE_READ, FILE_TRUNCATED,
- * CANCELLED. */
-deeptepp_status dtp_source_read(dtp_source *source, void *out, size_t size, deeptepp_error *error);
-
 /* Strict JSON whose root is an object, of a bounded number of values (dtp_json_parse). `what` is named in messages. One
  * block, for free(). Errors: MODEL_JSON, MEMORY, CANCELLED. */
 deeptepp_status dtp_safetensors_json(dtp_json_value **out, const char *text, size_t size, const char *what,
@@ -51,8 +37,10 @@ deeptepp_status dtp_safetensors_json(dtp_json_value **out, const char *text, siz
 deeptepp_status dtp_safetensors_parse(dtp_safetensors *out, const char *header, size_t header_size, size_t data_size,
                                       dtp_watch *watch, deeptepp_error *error);
 
-/* Reads header and every tensor. On failure `out` is empty. Errors: FILE_*, MODEL_*, MEMORY. */
-deeptepp_status dtp_safetensors_read(dtp_safetensors *out, dtp_source *source, deeptepp_error *error);
+/* Reads header and every tensor, the rest of a source that is opened; all bytes are added to the digest. On failure
+ * `out` is empty. Errors: FILE_*, MODEL_*, MEMORY. */
+deeptepp_status dtp_safetensors_read(dtp_safetensors *out, dtp_source *source, dtp_digest *digest,
+                                     deeptepp_error *error);
 
 /* The tensor of that name, or NULL. */
 dtp_tensor *dtp_safetensors_find(const dtp_safetensors *file, const char *name);

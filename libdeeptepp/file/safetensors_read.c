@@ -3,61 +3,13 @@
 #include <math.h>
 
 #include "../base/bytes.h"
-#include "../base/file.h"
 #include "../base/kinds.h"
 #include "safetensors.h"
 #include "tensor_hash.h"
 
-enum { PIECE = 4 << 20 }; /* some milliseconds: how long a cancelled call may go on */
+typedef unsigned long long ull;
 
 static const size_t max_header = (size_t)100 << 20;
-
-static deeptepp_status read_fd(int fd, uint8_t *out, size_t size, deeptepp_error *error)
-{
-    size_t got = 1;
-    deeptepp_status status = DEEPTEPP_OK;
-    for (; size > 0 && got > 0 && status == DEEPTEPP_OK; out += got, size -= got)
-        status = dtp_file_read(fd, out, size, &got, error);
-    if (status == DEEPTEPP_OK && size > 0)
-        status = dtp_fail(error, DEEPTEPP_ERR_FILE_TRUNCATED,
-                          "model file: it became shorter while it was read, %zu bytes still wanted", size);
-    return status;
-}
-
-static deeptepp_status read_piece(dtp_source *source, uint8_t *out, size_t size, deeptepp_error *error)
-{
-    deeptepp_status status = dtp_watch_ask(source->watch, error);
-    if (status != DEEPTEPP_OK)
-        return status;
-    if (source->bytes)
-        memcpy(out, source->bytes + source->at, size);
-    else
-        status = read_fd(source->fd, out, size, error);
-    source->at += size;
-    dtp_watch_tell(source->watch, (int)(1000.0 * (double)source->at / (double)source->size));
-    return status;
-}
-
-static deeptepp_status read_bytes(dtp_source *source, void *out, size_t size, deeptepp_error *error)
-{
-    deeptepp_status status = DEEPTEPP_OK;
-    if (size > source->size - source->at)
-        return dtp_fail(error, DEEPTEPP_ERR_FILE_TRUNCATED, "model file: %zu bytes from byte %zu on, wanted %zu",
-                        source->size - source->at, source->at, size);
-    for (size_t at = 0; at < size && status == DEEPTEPP_OK; at += PIECE)
-        status = read_piece(source, (uint8_t *)out + at, size - at < PIECE ? size - at : PIECE, error);
-    return status;
-}
-
-deeptepp_status dtp_source_read(dtp_source *source, void *out, size_t size, deeptepp_error *error)
-{
-    deeptepp_status status = read_bytes(source, out, size, error);
-    for (size_t at = 0; at < size && status == DEEPTEPP_OK; at += PIECE) {
-        dtp_digest_add(&source->digest, (const uint8_t *)out + at, size - at < PIECE ? size - at : PIECE);
-        status = dtp_watch_ask(source->watch, error);
-    }
-    return status;
-}
 
 /* What is no safetensors file may be recognisably of another kind: by the length read from its first 8 bytes and what
  * follows them. */
@@ -74,34 +26,37 @@ static deeptepp_status refuse_kind(uint64_t length, const void *after, size_t si
 static deeptepp_status fail_length(uint64_t length, dtp_source *source, deeptepp_error *error)
 {
     uint8_t after[DTP_KIND_BYTES];
-    size_t rest = source->size - source->at, size = rest < sizeof after ? rest : sizeof after;
-    deeptepp_status status = dtp_source_read(source, after, size, error);
+    const uint64_t rest = source->size - source->at;
+    const size_t size = rest < sizeof after ? (size_t)rest : sizeof after;
+    deeptepp_status status = dtp_source_read(source, after, size, NULL, error);
     const bool cut = length > rest && length <= max_header && (size == 0 || after[0] == '{');
     if (status == DEEPTEPP_OK && !cut)
         status = refuse_kind(length, after, size, error);
     if (status != DEEPTEPP_OK)
         return status;
-    return dtp_fail(error, DEEPTEPP_ERR_MODEL_HEADER_LENGTH, "model file: header length is %llu, wanted 2 to %zu: %s",
-                    (unsigned long long)length, rest < max_header ? rest : max_header,
+    return dtp_fail(error, DEEPTEPP_ERR_MODEL_HEADER_LENGTH, "model file: header length is %llu, wanted 2 to %llu: %s",
+                    (ull)length, (ull)(rest < max_header ? rest : max_header),
                     cut ? "the file is cut short" : "this is no safetensors file");
 }
 
-static deeptepp_status read_length(uint64_t *length, dtp_source *source, deeptepp_error *error)
+static deeptepp_status read_length(uint64_t *length, dtp_source *source, dtp_digest *digest, deeptepp_error *error)
 {
     uint8_t prefix[8];
     if (source->size < sizeof prefix)
-        return dtp_fail(error, DEEPTEPP_ERR_FILE_TRUNCATED, "model file: %zu bytes, wanted at least 8", source->size);
-    deeptepp_status status = dtp_source_read(source, prefix, sizeof prefix, error);
+        return dtp_fail(error, DEEPTEPP_ERR_FILE_TRUNCATED, "model file: %llu bytes, wanted at least 8",
+                        (ull)source->size);
+    deeptepp_status status = dtp_source_read(source, prefix, sizeof prefix, digest, error);
     *length = 0;
     for (int i = 7; i >= 0; i--)
         *length = *length << 8 | prefix[i];
     return status;
 }
 
-static deeptepp_status read_header(char **out, size_t *size, dtp_source *source, deeptepp_error *error)
+static deeptepp_status read_header(char **out, size_t *size, dtp_source *source, dtp_digest *digest,
+                                   deeptepp_error *error)
 {
     uint64_t length = 0;
-    deeptepp_status status = read_length(&length, source, error);
+    deeptepp_status status = read_length(&length, source, digest, error);
     if (status != DEEPTEPP_OK)
         return status;
     if (length < 2 || length > source->size - source->at || length > max_header)
@@ -110,7 +65,7 @@ static deeptepp_status read_header(char **out, size_t *size, dtp_source *source,
     *out = malloc(*size);
     if (!*out)
         return dtp_fail_memory(error, "the model header", *size);
-    status = dtp_source_read(source, *out, *size, error);
+    status = dtp_source_read(source, *out, *size, digest, error);
     return status == DEEPTEPP_OK && **out != '{' ? refuse_kind(length, *out, *size, error) : status;
 }
 
@@ -120,7 +75,7 @@ static deeptepp_status read_tensor(dtp_tensor *tensor, dtp_source *source, deept
     tensor->data = dtp_alloc_aligned(size);
     if (!tensor->data)
         return dtp_fail_memory(error, tensor->name, size);
-    return read_bytes(source, tensor->data, size, error);
+    return dtp_source_read(source, tensor->data, size, NULL, error);
 }
 
 static void to_native_order(dtp_tensor *tensor)
@@ -131,11 +86,12 @@ static void to_native_order(dtp_tensor *tensor)
             dtp_swap_element((uint8_t *)tensor->data + i, size / tensor->count);
 }
 
-static deeptepp_status read_tensors(dtp_safetensors *out, dtp_source *source, deeptepp_error *error)
+static deeptepp_status read_tensors(dtp_safetensors *out, dtp_source *source, dtp_digest *digest,
+                                    deeptepp_error *error)
 {
     deeptepp_status status = DEEPTEPP_OK;
     dtp_tensor_hash hash;
-    dtp_tensor_hash_start(&hash, out->tensors, source->size - source->at, &source->digest, source->watch);
+    dtp_tensor_hash_start(&hash, out->tensors, (size_t)(source->size - source->at), digest, source->watch);
     for (size_t i = 0; i < out->count && status == DEEPTEPP_OK; i++) {
         status = read_tensor(&out->tensors[i], source, error);
         if (status == DEEPTEPP_OK)
@@ -149,15 +105,16 @@ static deeptepp_status read_tensors(dtp_safetensors *out, dtp_source *source, de
     return status;
 }
 
-deeptepp_status dtp_safetensors_read(dtp_safetensors *out, dtp_source *source, deeptepp_error *error)
+deeptepp_status dtp_safetensors_read(dtp_safetensors *out, dtp_source *source, dtp_digest *digest,
+                                     deeptepp_error *error)
 {
     deeptepp_status status;
     char *header = NULL;
     size_t size = 0;
     *out = (dtp_safetensors){0};
-    DTP_TRY(read_header(&header, &size, source, error));
-    DTP_TRY(dtp_safetensors_parse(out, header, size, source->size - source->at, source->watch, error));
-    DTP_TRY(read_tensors(out, source, error));
+    DTP_TRY(read_header(&header, &size, source, digest, error));
+    DTP_TRY(dtp_safetensors_parse(out, header, size, (size_t)(source->size - source->at), source->watch, error));
+    DTP_TRY(read_tensors(out, source, digest, error));
     free(header);
     return DEEPTEPP_OK;
 fail:

@@ -1,64 +1,31 @@
 #include "stream.h"
 
-#include <unistd.h>
-
-#include "../base/file.h"
-
 /* Deflate spends at least two bits on a copy of at most 258 bytes. */
 enum { CHUNK = 1 << 18, SCRATCH = 1 << 12, INFLATE_RATIO = 258 * 8 / 2, GZIP_WINDOW = 15 + 16 };
 
-/* Bytes taken at once, some milliseconds: how long a cancelled call may go on. */
+/* Inflated at once, some milliseconds: how long a cancelled call may go on. */
 enum { PIECE = 1 << 22 };
 
-/* Bytes, taken up and given, from question to question; of a plain file a chunk of each. */
-enum { QUESTION = 2 * CHUNK };
+/* Inflated bytes from question to question; the source asks for those stored. */
+enum { QUESTION = 1 << 19 };
 
 /* Stored bytes that inflate to nothing: longer headers and emptier members nobody writes. */
 enum { BARREN = 1 << 20 };
 
-/* Thousandths of the work that reading is; the rest is checking the voxels. */
-enum { READING = 900 };
-
 typedef unsigned long long ull;
 
-static deeptepp_status fail_too_large(const dtp_stream *stream, const char *what, uint64_t found, deeptepp_error *error)
+static bool is_gzip(const uint8_t *bytes, size_t size)
 {
-    return dtp_fail(error, DEEPTEPP_ERR_FILE_TOO_LARGE,
-                    "%s: at least %llu bytes, wanted %llu at most (the voxels allowed and what may precede them)", what,
-                    (ull)found, (ull)stream->limit);
+    return size >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b;
 }
 
-/* Fills the chunk as far as the file goes. */
-static deeptepp_status read_chunk(dtp_stream *stream, deeptepp_error *error)
-{
-    size_t got = 1;
-    deeptepp_status status = DEEPTEPP_OK;
-    stream->next = stream->chunk;
-    for (; stream->left < CHUNK && got > 0 && status == DEEPTEPP_OK; stream->left += got)
-        status = dtp_file_read(stream->fd, stream->chunk + stream->left, CHUNK - stream->left, &got, error);
-    return status;
-}
-
-/* Takes up stored bytes when none are left; still none means the end. They are hashed while they are in the cache. */
+/* Takes up stored bytes when none are left; still none means the end. */
 static deeptepp_status refill(dtp_stream *stream, deeptepp_error *error)
 {
     if (stream->left)
         return DEEPTEPP_OK;
-    if (stream->chunk) {
-        deeptepp_status status = read_chunk(stream, error);
-        if (status != DEEPTEPP_OK)
-            return status;
-    } else if (stream->taken < stream->size) {
-        uint64_t rest = stream->size - stream->taken;
-        stream->next = stream->memory + stream->taken;
-        stream->left = rest < CHUNK ? (size_t)rest : CHUNK;
-    }
-    stream->taken += stream->left;
-    if (stream->taken > stream->limit)
-        return fail_too_large(stream, "size of the file", stream->taken, error);
-    if (stream->left)
-        dtp_digest_add(&stream->digest, stream->next, stream->left);
-    return DEEPTEPP_OK;
+    stream->next = stream->chunk;
+    return dtp_source_take(&stream->source, stream->chunk, CHUNK, &stream->left, &stream->digest, error);
 }
 
 /* zlib's memory from the library's own allocator, as all that can be. */
@@ -74,13 +41,15 @@ static void inflater_free(void *opaque, void *memory)
     free(memory);
 }
 
+/* The first bytes say whether it is gzip. */
 static deeptepp_status start(dtp_stream *stream, deeptepp_error *error)
 {
-    if (stream->size > stream->limit)
-        return fail_too_large(stream, "size of the file", stream->size, error);
     dtp_digest_init(&stream->digest);
+    stream->chunk = malloc(CHUNK);
+    if (!stream->chunk)
+        return dtp_fail_memory(error, "reading a file", CHUNK);
     deeptepp_status status = refill(stream, error);
-    if (status != DEEPTEPP_OK || stream->left < 2 || stream->next[0] != 0x1f || stream->next[1] != 0x8b)
+    if (status != DEEPTEPP_OK || !is_gzip(stream->next, stream->left))
         return status;
     stream->inflater = (z_stream){.zalloc = inflater_alloc, .zfree = inflater_free};
     if (inflateInit2(&stream->inflater, GZIP_WINDOW) != Z_OK)
@@ -89,48 +58,42 @@ static deeptepp_status start(dtp_stream *stream, deeptepp_error *error)
     return DEEPTEPP_OK;
 }
 
-deeptepp_status dtp_stream_open(dtp_stream *stream, const char *path, uint64_t limit, deeptepp_error *error)
+deeptepp_status dtp_stream_open(dtp_stream *stream, const char *path, const void *bytes, size_t size, uint64_t limit,
+                                dtp_watch *watch, deeptepp_error *error)
 {
-    deeptepp_status status = DEEPTEPP_OK;
-    *stream = (dtp_stream){.fd = -1, .limit = limit};
-    DTP_TRY(dtp_file_open(&stream->fd, &stream->size, path, error));
-    stream->chunk = malloc(CHUNK);
-    if (!stream->chunk) {
-        status = dtp_fail_memory(error, "reading a file", CHUNK);
-        goto fail;
-    }
-    DTP_TRY(start(stream, error));
-    return DEEPTEPP_OK;
-fail:
-    dtp_stream_close(stream);
-    return status;
-}
-
-deeptepp_status dtp_stream_open_bytes(dtp_stream *stream, const void *bytes, size_t size, uint64_t limit,
-                                      deeptepp_error *error)
-{
-    *stream = (dtp_stream){.fd = -1, .memory = bytes, .size = size, .limit = limit};
-    deeptepp_status status = start(stream, error);
+    *stream = (dtp_stream){.given = 0};
+    deeptepp_status status = path ? dtp_source_open(&stream->source, path, limit, watch, error)
+                                  : dtp_source_open_bytes(&stream->source, bytes, size, limit, watch, error);
+    if (status == DEEPTEPP_OK)
+        status = start(stream, error);
     if (status != DEEPTEPP_OK)
         dtp_stream_close(stream);
     return status;
 }
 
-static size_t take_stored(dtp_stream *stream, uint8_t *out, size_t size)
+static deeptepp_status take_stored(dtp_stream *stream, uint8_t *out, size_t size, size_t *got, deeptepp_error *error)
 {
-    size_t got = size < stream->left ? size : stream->left;
-    if (got == 0)
-        return 0;
-    memcpy(out, stream->next, got);
-    stream->next += got;
-    stream->left -= got;
-    return got;
+    if (!stream->left && size >= CHUNK)
+        return dtp_source_take(&stream->source, out, size, got, &stream->digest, error);
+    deeptepp_status status = refill(stream, error);
+    *got = status != DEEPTEPP_OK ? 0 : size < stream->left ? size : stream->left;
+    if (*got)
+        memcpy(out, stream->next, *got);
+    stream->next += *got;
+    stream->left -= *got;
+    return status;
+}
+
+/* Stored bytes used. */
+static uint64_t used(const dtp_stream *stream)
+{
+    return stream->source.at - stream->left;
 }
 
 static deeptepp_status fail_gzip(const dtp_stream *stream, const char *what, deeptepp_error *error)
 {
     return dtp_fail(error, DEEPTEPP_ERR_GZIP, "gzip data: %s at byte %llu, wanted sound data and nothing after them",
-                    what, (ull)(stream->taken - stream->left));
+                    what, (ull)used(stream));
 }
 
 static deeptepp_status inflate_step(dtp_stream *stream, uint8_t *out, size_t size, size_t *got, deeptepp_error *error)
@@ -154,23 +117,22 @@ static deeptepp_status inflate_step(dtp_stream *stream, uint8_t *out, size_t siz
 
 static deeptepp_status ask(dtp_stream *stream, deeptepp_error *error)
 {
-    uint64_t handled = stream->taken + stream->given;
-    if (!stream->watch || handled < stream->next_question)
+    if (!stream->gzip || stream->given < stream->question)
         return DEEPTEPP_OK;
-    stream->next_question = handled + QUESTION;
-    double done = stream->size ? (double)(stream->taken - stream->left) / (double)stream->size : 1;
-    return dtp_watch_step(stream->watch, done < 1 ? (int)(READING * done) : READING, error);
+    stream->question = stream->given + QUESTION;
+    double size = (double)stream->source.size, done = (double)used(stream) / size;
+    return dtp_watch_step(stream->source.watch, done < 1 ? (int)(1000 * done) : 1000, error);
 }
 
 /* Stored bytes that end inside a member are a file cut short: FILE_TRUNCATED. What follows a member must be another
  * member: anything else, zeros too, is GZIP. */
 static deeptepp_status take_inflated(dtp_stream *stream, uint8_t *out, size_t size, size_t *got, deeptepp_error *error)
 {
-    const uint64_t before = stream->taken;
+    const uint64_t before = stream->source.at;
     *got = 0;
     while (*got == 0) {
         deeptepp_status status = refill(stream, error);
-        if (stream->taken > before + BARREN)
+        if (stream->source.at > before + BARREN)
             return fail_gzip(stream, "a megabyte that inflates to nothing", error);
         if (status == DEEPTEPP_OK)
             status = ask(stream, error);
@@ -180,7 +142,8 @@ static deeptepp_status take_inflated(dtp_stream *stream, uint8_t *out, size_t si
             return DEEPTEPP_OK;
         if (!stream->left)
             return dtp_fail(error, DEEPTEPP_ERR_FILE_TRUNCATED,
-                            "gzip data: end in mid-stream after %llu stored bytes, wanted more", (ull)stream->taken);
+                            "gzip data: end in mid-stream after %llu stored bytes, wanted more",
+                            (ull)stream->source.at);
         if (!stream->in_member && stream->next[0] != 0x1f)
             return fail_gzip(stream, "something else", error);
         if (!stream->in_member)
@@ -199,15 +162,12 @@ static deeptepp_status take(dtp_stream *stream, void *out, size_t size, size_t *
     size = size < PIECE ? size : PIECE;
     if (status != DEEPTEPP_OK)
         return status;
-    if (stream->gzip) {
-        status = take_inflated(stream, out, size, got, error);
-    } else {
-        status = refill(stream, error);
-        *got = status == DEEPTEPP_OK ? take_stored(stream, out, size) : 0;
-    }
+    status = stream->gzip ? take_inflated(stream, out, size, got, error) : take_stored(stream, out, size, got, error);
     stream->given += *got;
-    if (status == DEEPTEPP_OK && stream->given > stream->limit)
-        return fail_too_large(stream, "size of the file, inflated", stream->given, error);
+    if (status == DEEPTEPP_OK && stream->given > stream->source.limit)
+        return dtp_fail(error, DEEPTEPP_ERR_FILE_TOO_LARGE,
+                        "size of the file, inflated: at least %llu bytes, wanted at most %llu", (ull)stream->given,
+                        (ull)stream->source.limit);
     return status;
 }
 
@@ -247,18 +207,25 @@ deeptepp_status dtp_stream_skip(dtp_stream *stream, uint64_t size, deeptepp_erro
 
 uint64_t dtp_stream_most(const dtp_stream *stream)
 {
-    uint64_t most = stream->size;
+    uint64_t most = stream->source.size;
     return stream->gzip && __builtin_mul_overflow(most, (uint64_t)INFLATE_RATIO, &most) ? UINT64_MAX : most;
 }
 
-deeptepp_status dtp_stream_finish(dtp_stream *stream, char sha256[DTP_DIGEST_SIZE], deeptepp_error *error)
+deeptepp_status dtp_stream_finish(dtp_stream *stream, uint64_t most, char sha256[DTP_DIGEST_SIZE],
+                                  deeptepp_error *error)
 {
     uint8_t scratch[SCRATCH];
+    const uint64_t begin = stream->given;
     size_t got = 0;
     do {
         deeptepp_status status = take(stream, scratch, sizeof scratch, &got, error);
         if (status != DEEPTEPP_OK)
             return status;
+        if (stream->given - begin > most)
+            return dtp_fail(error, DEEPTEPP_ERR_FILE_TOO_LARGE,
+                            "size of the file%s: more than %llu bytes after the volume's voxels, wanted at most those of "
+                            "its other volumes, as many as all have, and 64 MiB",
+                            stream->gzip ? ", inflated" : "", (ull)most);
     } while (got);
     dtp_digest_hex(&stream->digest, sha256);
     return DEEPTEPP_OK;
@@ -268,8 +235,7 @@ void dtp_stream_close(dtp_stream *stream)
 {
     if (stream->gzip)
         inflateEnd(&stream->inflater);
-    if (stream->fd >= 0)
-        close(stream->fd);
+    dtp_source_close(&stream->source);
     free(stream->chunk);
-    *stream = (dtp_stream){.fd = -1};
+    *stream = (dtp_stream){.source = {.fd = -1}};
 }

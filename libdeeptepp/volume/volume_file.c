@@ -6,7 +6,18 @@
 
 typedef unsigned long long ull;
 
-#define DEFAULT_MAX_BYTES ((uint64_t)8 << 30)
+/* Breast volumes have 10 to 200 MB; 1024 x 1024 x 256 voxels of float64 have 2 GiB. */
+static const uint64_t DEFAULT_MAX_BYTES = (uint64_t)2 << 30;
+
+/* A file's volumes together: dozens of phases, of which one is kept. */
+enum { VOLUMES_AT_MOST = 4 };
+
+/* What may follow the last volume beside as much again: no writer known adds more than padding. Without an end, some
+ * megabytes of gzip could be inflated for minutes. */
+static const uint64_t TRAILING = (uint64_t)64 << 20;
+
+/* Thousandths of the work that reading is; the rest is checking the voxels. */
+enum { READING = 900 };
 
 typedef struct options {
     uint64_t volume_number, max_bytes;
@@ -55,9 +66,34 @@ static deeptepp_status check_volume_number(const dtp_nifti *h, const options *o,
     return DEEPTEPP_OK;
 }
 
-/* The voxels of one volume, in bytes, and where they begin. The stream must be able to hold all volumes. */
-static deeptepp_status check_extent(const dtp_nifti *h, const options *o, const dtp_stream *stream, size_t *size,
-                                    uint64_t *begin, deeptepp_error *error)
+static uint64_t times(uint64_t a, uint64_t b)
+{
+    uint64_t product;
+    return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
+}
+
+/* In bytes: where the volume's voxels begin, how many they are, and how many may follow them. */
+typedef struct extent {
+    uint64_t begin, trailing;
+    size_t size;
+} extent;
+
+static deeptepp_status check_bytes(const options *o, size_t all, size_t each, deeptepp_error *error)
+{
+    const uint64_t together = times(o->max_bytes, VOLUMES_AT_MOST);
+    if (each > o->max_bytes)
+        return dtp_fail(error, DEEPTEPP_ERR_FILE_TOO_LARGE, "voxels: %zu bytes, wanted %llu at most (max_bytes)", each,
+                        (ull)o->max_bytes);
+    if (all > together)
+        return dtp_fail(error, DEEPTEPP_ERR_FILE_TOO_LARGE,
+                        "voxels of all volumes: %zu bytes, wanted %llu at most (%d times max_bytes)", all,
+                        (ull)together, VOLUMES_AT_MOST);
+    return DEEPTEPP_OK;
+}
+
+/* The stream must be able to hold all volumes. */
+static deeptepp_status check_extent(const dtp_nifti *h, const options *o, const dtp_stream *stream, extent *out,
+                                    deeptepp_error *error)
 {
     int64_t factors[5] = {(int64_t)dtp_type_size(h->type), h->dim[1], h->dim[2], h->dim[3],
                           dtp_nifti_volumes(h)};
@@ -67,15 +103,17 @@ static deeptepp_status check_extent(const dtp_nifti *h, const options *o, const 
         return dtp_fail(error, DEEPTEPP_ERR_NIFTI_DIM,
                         "dim: %lld x %lld x %lld x %lld, wanted a product that memory can hold", (long long)factors[1],
                         (long long)factors[2], (long long)factors[3], (long long)factors[4]);
-    if (all > o->max_bytes)
-        return dtp_fail(error, DEEPTEPP_ERR_FILE_TOO_LARGE, "voxels: %zu bytes, wanted %llu at most", all,
-                        (ull)o->max_bytes);
+    out->size = all / (size_t)factors[4];
+    deeptepp_status status = check_bytes(o, all, out->size, error);
+    if (status != DEEPTEPP_OK)
+        return status;
     if (offset + all > dtp_stream_most(stream))
         return dtp_fail(error, DEEPTEPP_ERR_FILE_TRUNCATED,
                         "the file's %llu bytes hold %llu at most, wanted %llu (voxels after vox_offset)",
-                        (ull)stream->size, (ull)dtp_stream_most(stream), (ull)(offset + all));
-    *size = all / (size_t)factors[4];
-    *begin = offset + *size * (o->volume_number ? o->volume_number - 1 : 0);
+                        (ull)stream->source.size, (ull)dtp_stream_most(stream), (ull)(offset + all));
+    size_t skipped = out->size * (size_t)(o->volume_number ? o->volume_number - 1 : 0);
+    out->begin = offset + skipped;
+    out->trailing = (all - skipped - out->size) + all + TRAILING;
     return DEEPTEPP_OK;
 }
 
@@ -107,17 +145,17 @@ static deeptepp_status to_native_order(const deeptepp_volume *draft, size_t size
 
 /* Takes the voxels into a block of their size. What follows them in the file is hashed and otherwise ignored: the
  * format does not forbid it. */
-static deeptepp_status read_voxels(deeptepp_volume *draft, dtp_stream *stream, uint64_t begin, size_t size,
+static deeptepp_status read_voxels(deeptepp_volume *draft, dtp_stream *stream, const extent *voxels,
                                    deeptepp_error *error)
 {
     deeptepp_status status = DEEPTEPP_OK;
-    DTP_TRY(dtp_stream_skip(stream, begin - stream->given, error));
-    draft->owned = dtp_alloc_aligned(size);
+    DTP_TRY(dtp_stream_skip(stream, voxels->begin - stream->given, error));
+    draft->owned = dtp_alloc_aligned(voxels->size);
     draft->data = draft->owned;
     if (!draft->owned)
-        return dtp_fail_memory(error, "voxels", size);
-    DTP_TRY(dtp_stream_read(stream, draft->owned, size, error));
-    return dtp_stream_finish(stream, draft->sha256, error);
+        return dtp_fail_memory(error, "voxels", voxels->size);
+    DTP_TRY(dtp_stream_read(stream, draft->owned, voxels->size, error));
+    return dtp_stream_finish(stream, voxels->trailing, draft->sha256, error);
 fail:
     return status;
 }
@@ -136,12 +174,12 @@ static void describe(deeptepp_volume *draft, const dtp_nifti *h, const options *
 
 /* All that the header says, and where the volume's voxels are. */
 static deeptepp_status read_header(deeptepp_volume *draft, dtp_nifti *h, dtp_stream *stream, const options *o,
-                                   size_t *size, uint64_t *begin, deeptepp_error *error)
+                                   extent *voxels, deeptepp_error *error)
 {
     deeptepp_status status;
     DTP_TRY(dtp_nifti_read(h, stream, error));
     DTP_TRY(check_volume_number(h, o, error));
-    DTP_TRY(check_extent(h, o, stream, size, begin, error));
+    DTP_TRY(check_extent(h, o, stream, voxels, error));
     describe(draft, h, o);
     return dtp_forms_choose(draft, h, o->axes, error);
 fail:
@@ -153,13 +191,12 @@ static deeptepp_status load(deeptepp_volume **out, dtp_stream *stream, options *
     dtp_nifti h;
     deeptepp_volume draft = {0};
     deeptepp_status status = DEEPTEPP_OK;
-    size_t size = 0;
-    uint64_t begin = 0;
-    DTP_TRY(read_header(&draft, &h, stream, o, &size, &begin, error));
-    stream->watch = o->watch;
-    DTP_TRY(read_voxels(&draft, stream, begin, size, error));
+    extent voxels = {0};
+    DTP_TRY(read_header(&draft, &h, stream, o, &voxels, error));
+    DTP_TRY(read_voxels(&draft, stream, &voxels, error));
+    dtp_watch_part(o->watch, READING, 1000);
     if (h.swapped)
-        DTP_TRY(to_native_order(&draft, size, o->watch, error));
+        DTP_TRY(to_native_order(&draft, voxels.size, o->watch, error));
     DTP_TRY(dtp_volume_make(out, &draft, o->watch, error));
     dtp_watch_finish(o->watch);
     return DEEPTEPP_OK;
@@ -172,7 +209,9 @@ fail:
 static uint64_t stream_limit(const options *o)
 {
     uint64_t limit;
-    return __builtin_add_overflow(o->max_bytes, (uint64_t)DTP_NIFTI_BEGIN_MAX, &limit) ? UINT64_MAX : limit;
+    return __builtin_add_overflow(times(o->max_bytes, VOLUMES_AT_MOST), (uint64_t)DTP_NIFTI_BEGIN_MAX, &limit)
+               ? UINT64_MAX
+               : limit;
 }
 
 /* path: NULL, or the file rather than `size` bytes. */
@@ -180,8 +219,8 @@ static deeptepp_status open_source(deeptepp_volume **out, const char *path, cons
                                    deeptepp_error *error)
 {
     dtp_stream stream;
-    deeptepp_status status = path ? dtp_stream_open(&stream, path, stream_limit(o), error)
-                                  : dtp_stream_open_bytes(&stream, bytes, size, stream_limit(o), error);
+    dtp_watch_part(o->watch, 0, READING);
+    deeptepp_status status = dtp_stream_open(&stream, path, bytes, size, stream_limit(o), o->watch, error);
     if (status == DEEPTEPP_OK) {
         status = load(out, &stream, o, error);
         dtp_stream_close(&stream);
@@ -233,7 +272,7 @@ static deeptepp_status count_volumes(int64_t *count, const char *path, deeptepp_
     dtp_stream stream;
     dtp_nifti h;
     const options o = {.max_bytes = DEFAULT_MAX_BYTES};
-    deeptepp_status status = dtp_stream_open(&stream, path, stream_limit(&o), error);
+    deeptepp_status status = dtp_stream_open(&stream, path, NULL, 0, stream_limit(&o), NULL, error);
     if (status == DEEPTEPP_OK) {
         status = dtp_nifti_read(&h, &stream, error);
         dtp_stream_close(&stream);
