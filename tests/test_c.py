@@ -12,8 +12,7 @@ NAMES = sorted(p.stem for p in HERE.glob("test_*.c"))
 # Valgrind knows no AVX-512 and is slow: rooms that run whole networks, and laws over many volumes, are left to the
 # sanitizers.
 HEAVY = ("net", "nn", "ops", "host", "room", "session", "worker", "winograd", "taps", "intensity", "preprocess",
-         "mosaic",
-         "allocations")
+         "mosaic", "allocations")
 
 
 # Blocked layouts and no Winograd (AVX2), sums in unblocked layouts only (AVX), gemm alone (SSE4.1).

@@ -65,9 +65,9 @@ static void limit_address_space(rlim_t room)
 
 static void an_address_space_that_ends_anywhere_is_an_error(void **state)
 {
-    host h = {.bytes = tiny_model_bytes(&options), .p = patient_new(1)};
     if (UNDER_ASAN)
         skip_because(state, "AddressSanitizer reserves terabytes of address space");
+    host h = {.bytes = tiny_model_bytes(&options), .p = patient_new(1)};
     int ended = -1, refused = 0;
     for (rlim_t room = 0; ended != DEEPTEPP_OK; room += (rlim_t)1 << 20) {
         ended = in_child(&h, limit_address_space, address_space() + room);
