@@ -99,10 +99,10 @@ typedef enum deeptepp_status {
                                          else (gzip data that only ends too soon: FILE_TRUNCATED) */
 
     DEEPTEPP_ERR_FILE_FORMAT = 25,    /* a file of another kind, which the message names with what to do: DICOM, NRRD,
-                                         MetaImage, MGH, MINC, HDF5, gzip within gzip, an archive, a picture, a web page,
-                                         text, a macOS shadow file, a PyTorch checkpoint, ... */
-    DEEPTEPP_ERR_FILE_POINTER = 26,   /* in the file's place stands the pointer that Git-LFS or git-annex leaves while the
-                                         content is not there */
+                                         MetaImage, MGH, MINC, HDF5, gzip within gzip, an archive, a picture, a web
+                                         page, text, a macOS shadow file, a PyTorch checkpoint, ... */
+    DEEPTEPP_ERR_FILE_POINTER = 26,   /* in the file's place stands the pointer that Git-LFS or git-annex leaves while
+                                         the content is not there */
 
     /* NIfTI. */
     DEEPTEPP_ERR_NIFTI_MAGIC = 40,       /* neither NIfTI-1 nor NIfTI-2 in one file, nor one of FILE_FORMAT */
@@ -363,8 +363,8 @@ typedef struct deeptepp_volume_options {
 /* A NIfTI-1 or NIfTI-2 file (.nii, gzip or not, known by its bytes). Opened once, read whole; every voxel checked.
  * sform is preferred to qform when its code is set, unless it is unusable (VOLUME_AFFINE) and the qform is not: the
  * score then carries a warning. scl_slope and scl_inter are applied. The file's volumes are counted by dim[4], or by
- * that of dim[5] to dim[7] that is above 1. The volume holds the voxels of the one that was chosen, in the file's type; nothing
- * larger is held while it is read. options: NULL for all defaults.
+ * that of dim[5] to dim[7] that is above 1. The volume holds the voxels of the one that was chosen, in the file's type;
+ * nothing larger is held while it is read. options: NULL for all defaults.
  * Errors: ARGUMENT, STRUCT_SIZE, FILE_*, GZIP, NIFTI_*, VOLUME_*, MEMORY, CANCELLED. Any thread. */
 DEEPTEPP_API deeptepp_status deeptepp_volume_open(deeptepp_volume **out, const char *path,
                                                   const deeptepp_volume_options *options, deeptepp_error *error);

@@ -36,8 +36,8 @@ static deeptepp_status check_kind(int fd, uint64_t *size, deeptepp_error *error)
         return DEEPTEPP_OK;
     if (S_ISDIR(about.st_mode))
         return dtp_fail(error, DEEPTEPP_ERR_FILE_READ,
-                        "is a folder, wanted a regular file: name a file in it (if it holds DICOM slices, convert them to "
-                        "NIfTI first, e.g. with dcm2niix)");
+                        "is a folder, wanted a regular file: name a file in it (if it holds DICOM slices, convert them "
+                        "to NIfTI first, e.g. with dcm2niix)");
     return dtp_fail(error, DEEPTEPP_ERR_FILE_READ, "is a pipe, socket or device, wanted a regular file");
 }
 
