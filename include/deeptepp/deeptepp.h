@@ -274,8 +274,8 @@ DEEPTEPP_API const char *deeptepp_model_json(const deeptepp_model *model);
 
 /* Everything that JSON says, as plain texts: keys joined by dots, elements of an array by their index from 0, in the
  * file's order: "input.region.spacing_mm" is "1, 1, 1", "covariates.0.name" is "age". Texts as they are; numbers in the
- * shortest form that reads back the same; "true", "false"; an array of such values joined by ", ". NULL for an index out
- * of range, and for a key that is not there. */
+ * shortest form that reads back the same; "true", "false"; an array of such values joined by ", ". NULL for an index
+ * out of range, and for a key that is not there. */
 DEEPTEPP_API int64_t deeptepp_model_property_count(const deeptepp_model *model);
 DEEPTEPP_API const char *deeptepp_model_property_key(const deeptepp_model *model, int64_t property);
 DEEPTEPP_API const char *deeptepp_model_property_value(const deeptepp_model *model, int64_t property);
@@ -290,9 +290,9 @@ DEEPTEPP_API const char *deeptepp_model_member_name(const deeptepp_model *model,
 DEEPTEPP_API int64_t deeptepp_model_channel_count(const deeptepp_model *model);
 DEEPTEPP_API const char *deeptepp_model_channel_name(const deeptepp_model *model, int64_t channel);
 
-/* The covariates that the score takes: name and unit (NULL out of range); the inclusive range of values (NaN and NaN for
- * one that has levels; out of range `range` is left as it is); the value that stands for a missing one (NaN: it must be
- * given, or out of range). */
+/* The covariates that the score takes: name and unit (NULL out of range); the inclusive range of values (NaN and NaN
+ * for one that has levels; out of range `range` is left as it is); the value that stands for a missing one (NaN: it
+ * must be given, or out of range). */
 DEEPTEPP_API int64_t deeptepp_model_covariate_count(const deeptepp_model *model);
 DEEPTEPP_API const char *deeptepp_model_covariate_name(const deeptepp_model *model, int64_t covariate);
 DEEPTEPP_API const char *deeptepp_model_covariate_unit(const deeptepp_model *model, int64_t covariate);

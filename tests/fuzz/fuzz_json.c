@@ -1,19 +1,10 @@
-/* libFuzzer target: any bytes as JSON. What is accepted is written, read again and the same. */
-#include <math.h>
-
+/* Any bytes as JSON. What is accepted is written, read again and the same. */
 #include "../../libdeeptepp/base/json.h"
 #include "../../libdeeptepp/base/json_write.h"
 #include "../../libdeeptepp/base/text.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+#include "fuzz.h"
 
 enum { MOST = 1 << 16 };
-
-static void require(bool promise)
-{
-    if (!promise)
-        abort();
-}
 
 static void check_value(const dtp_json_value *value)
 {

@@ -1,25 +1,9 @@
-/* libFuzzer target: any bytes as a NIfTI file, and any damage to a valid one, plain or in gzip, give a sound volume or
- * a status.
- *
- *     clang -g -O1 -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_nifti.c <sources of base and input> ...
- */
-#include <stddef.h>
-#include <stdint.h>
-
-#include <math.h>
-
+/* Any bytes as a NIfTI file, and any damage to a valid one, plain or in gzip, give a sound volume or a status. */
 #include "../../libdeeptepp/volume/volume.h"
 #include "../nifti_maker.h"
+#include "fuzz.h"
 
 enum { MAX_BYTES = 1 << 16 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool promise)
-{
-    if (!promise)
-        __builtin_trap();
-}
 
 /* What every volume promises whoever uses it next. */
 static void check_volume(const deeptepp_volume *volume)
@@ -27,25 +11,27 @@ static void check_volume(const deeptepp_volume *volume)
     static float voxels[MAX_BYTES];
     int64_t dims[3];
     double spacing[3];
-    must(deeptepp_volume_copy_ras(volume, NULL, 0, dims, spacing, NULL) == DEEPTEPP_OK);
+    require(deeptepp_volume_copy_ras(volume, NULL, 0, dims, spacing, NULL) == DEEPTEPP_OK);
     size_t count = (size_t)(dims[0] * dims[1] * dims[2]);
-    must(count > 0 && count <= MAX_BYTES);
-    must(deeptepp_volume_copy_ras(volume, voxels, count, NULL, NULL, NULL) == DEEPTEPP_OK);
+    require(count > 0 && count <= MAX_BYTES);
+    require(deeptepp_volume_copy_ras(volume, voxels, count, NULL, NULL, NULL) == DEEPTEPP_OK);
     for (size_t n = 0; n < count; n++)
-        must(isfinite(voxels[n]));
+        require(isfinite(voxels[n]));
     for (int a = 0; a < 3; a++)
-        must(isfinite(spacing[a]) && spacing[a] > 0);
-    must(isfinite(volume->affine_gap_mm) && volume->affine_gap_mm >= 0);
-    must(strlen(deeptepp_volume_orientation(volume)) == 3 && strlen(deeptepp_volume_sha256(volume)) == 64);
+        require(isfinite(spacing[a]) && spacing[a] > 0);
+    require(isfinite(volume->affine_gap_mm) && volume->affine_gap_mm >= 0);
+    require(strlen(deeptepp_volume_orientation(volume)) == 3 && strlen(deeptepp_volume_sha256(volume)) == 64);
 }
 
 static void try(const uint8_t *data, size_t size, int64_t volume_number)
 {
-    deeptepp_volume_options options = {sizeof options, volume_number, MAX_BYTES, volume_number ? "LPS" : NULL};
+    const deeptepp_volume_options options = {.struct_size = sizeof options, .volume_number = volume_number,
+                                             .max_bytes = MAX_BYTES, .orientation = volume_number ? "LPS" : NULL};
     deeptepp_volume *volume = NULL;
     deeptepp_error error = {0};
     deeptepp_status status = deeptepp_volume_from_bytes(&volume, data, size, &options, &error);
-    must((status == DEEPTEPP_OK) == (volume != NULL) && error.status == status);
+    require((status == DEEPTEPP_OK) == (volume != NULL));
+    require_sound(status, &error);
     if (volume)
         check_volume(volume);
     deeptepp_volume_free(volume);

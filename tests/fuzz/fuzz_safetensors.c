@@ -1,17 +1,6 @@
-/* libFuzzer target: any bytes as a model file. What is accepted must hold together. */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
+/* Any bytes as a model file. What is accepted must hold together. */
 #include "../../libdeeptepp/file/model_file.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
-
-static void require(bool promise)
-{
-    if (!promise)
-        abort();
-}
+#include "fuzz.h"
 
 static void check_tensor(const dtp_safetensors *file, dtp_tensor *tensor)
 {
