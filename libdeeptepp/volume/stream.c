@@ -223,8 +223,8 @@ deeptepp_status dtp_stream_finish(dtp_stream *stream, uint64_t most, char sha256
             return status;
         if (stream->given - begin > most)
             return dtp_fail(error, DEEPTEPP_ERR_FILE_TOO_LARGE,
-                            "size of the file%s: more than %llu bytes after the volume's voxels, wanted at most those of "
-                            "its other volumes, as many as all have, and 64 MiB",
+                            "size of the file%s: more than %llu bytes after the volume's voxels, wanted at most those "
+                            "of its other volumes, as many as all have, and 64 MiB",
                             stream->gzip ? ", inflated" : "", (ull)most);
     } while (got);
     dtp_digest_hex(&stream->digest, sha256);
