@@ -12,12 +12,16 @@ typedef struct cli_scan {
     uint8_t *mask;
     int64_t low[3], high[3]; /* the mask's bounding box, inclusive */
     int64_t mask_voxels;
+    int64_t parts, largest_part; /* how many that do not touch; the voxels of the largest */
+    double furthest;             /* mm: how far one of them is from the largest; 0 of one part */
+    bool largest_alone;          /* the others are not drawn */
     int64_t fullest[3];      /* along each axis the plane with most of the mask; the middle one of several */
 } cli_scan;
 
-/* Opens both files. label 0: the only value other than 0. orientation: for files that state none, or NULL.
- * Returns an exit code; either way it needs cli_scan_free. */
-int cli_scan_open(cli_scan *scan, const char *image, const char *mask, int64_t label, const char *orientation);
+/* Opens both files. orientation: for files that state none, or NULL. Returns an exit code; either way it needs
+ * cli_scan_free. */
+int cli_scan_open(cli_scan *scan, const char *image, const char *mask, const deeptepp_mask_options *options,
+                  const char *orientation);
 void cli_scan_free(cli_scan *scan);
 
 /* The value of the voxel, coordinates beyond the border counting as on it. */
