@@ -359,8 +359,8 @@ typedef struct deeptepp_volume_options {
                                 NULL: such a file is refused. Ignored for a file that states its orientation.
                                 Voxel edges are then the header's, and the volume's centre is put at (0, 0, 0).
                                 Its use is recorded in every result. */
-    int64_t max_edge;        /* a file of more voxels than this along i, j or k is refused (VOLUME_DIMS), for the time that
-                                mosaics take grows with the square of it; 0: 2048, twice the largest matrix of MR */
+    int64_t max_edge;        /* a file of more voxels than this along i, j or k is refused (VOLUME_DIMS), for the time
+                                that mosaics take grows with the square of it; 0: 2048, twice the largest matrix of MR */
 } deeptepp_volume_options;
 
 /* A NIfTI-1 or NIfTI-2 file (.nii, gzip or not, known by its bytes). Opened once, read whole; every voxel checked.
@@ -567,9 +567,9 @@ DEEPTEPP_API double deeptepp_result_view_score(const deeptepp_result *result, in
 DEEPTEPP_API int64_t deeptepp_result_member_count(const deeptepp_result *result);
 DEEPTEPP_API double deeptepp_result_member_score(const deeptepp_result *result, int64_t member);
 
-/* The covariates that were used, in the model's order: how many; name and unit of each (NULL out of range); its value in
- * that unit (NaN out of range); whether it is the model's substitute for one that the case does not have (1, else 0);
- * and the term that it adds to each score (NaN out of range). */
+/* The covariates that were used, in the model's order: how many; name and unit of each (NULL out of range); its value
+ * in that unit (NaN out of range); whether it is the model's substitute for one that the case does not have (1, else
+ * 0); and the term that it adds to each score (NaN out of range). */
 DEEPTEPP_API int64_t deeptepp_result_covariate_count(const deeptepp_result *result);
 DEEPTEPP_API const char *deeptepp_result_covariate_name(const deeptepp_result *result, int64_t index);
 DEEPTEPP_API const char *deeptepp_result_covariate_unit(const deeptepp_result *result, int64_t index);
