@@ -402,3 +402,19 @@ def test_the_caption_says_how_many_parts(tmp_path):
                         (("--largest-part",), "the largest of the mask's 2 parts")):
         said(tmp_path, boxes(1, 1), *more)
         assert read_words(tmp_path / "p.png", 11, WARNING, right=True) == words
+
+
+@pytest.mark.parametrize("slice_of_the_voxel", (1, 2, 5, 29, 38, 51, 58))
+def test_a_part_of_one_voxel_is_drawn_among_more_slices_than_tiles(tmp_path, slice_of_the_voxel):
+    """Where it lies in its slice changes the picture; of a slice that is not drawn it could not: no other plane and no
+    word depends on it."""
+    affine, mask = np.diag([2.0, 2, 2, 1]), np.zeros((40, 40, 60))
+    mask[5:9, 5:9, 1:59] = 1
+    mask[33, 33, [0, 59]] = 1  # so that the box around all stays the same
+    image = write_nifti(tmp_path / "i.nii", mask * 100 + np.arange(40)[:, None, None], affine)
+    drawn = set()
+    for y in (27, 30):
+        more = mask.copy()
+        more[33, y, slice_of_the_voxel] = 1
+        drawn.add(picture(tmp_path, image, write_nifti(tmp_path / "m.nii", more, affine)).read_bytes())
+    assert len(drawn) == 2

@@ -169,7 +169,27 @@ static void count_parts(cli_scan *scan, const deeptepp_mask *mask, const deeptep
         scan->furthest = fmax(scan->furthest, deeptepp_mask_part_distance(mask, i));
 }
 
+static void include_part(cli_scan *scan, int32_t number, int64_t slice)
+{
+    if (number < 1 || number > CLI_MOST_PARTS)
+        return;
+    cli_part *part = &scan->part[number - 1];
+    part->low = part->high < part->low ? slice : part->low;
+    part->high = slice;
+}
+
 /* The voxels of all its parts, or of the largest. */
+static void take_parts(cli_scan *scan, const int32_t *parts)
+{
+    const int64_t count = (int64_t)voxel_count(scan->dims), plane = scan->dims[0] * scan->dims[1];
+    for (int i = 0; i < CLI_MOST_PARTS; i++)
+        scan->part[i] = (cli_part){0, -1};
+    for (int64_t i = 0; i < count; i++) {
+        scan->mask[i] = scan->largest_alone ? parts[i] == 1 : parts[i] > 0;
+        include_part(scan, scan->mask[i] ? parts[i] : 0, i / plane);
+    }
+}
+
 static int copy_mask(cli_scan *scan, const deeptepp_mask *mask, const char *path)
 {
     deeptepp_error error;
@@ -181,8 +201,8 @@ static int copy_mask(cli_scan *scan, const deeptepp_mask *mask, const char *path
         code = cli_fail_memory("the mask");
     else if (deeptepp_mask_copy_ras(mask, parts, count, NULL, NULL, &error))
         code = cli_fail_library(path, NULL, &error);
-    for (size_t i = 0; !code && i < count; i++)
-        scan->mask[i] = scan->largest_alone ? parts[i] == 1 : parts[i] > 0;
+    if (!code)
+        take_parts(scan, parts);
     free(parts);
     return code;
 }

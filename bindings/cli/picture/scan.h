@@ -4,6 +4,13 @@
 
 #include "../cli.h"
 
+enum { CLI_MOST_PARTS = 12 };
+
+/* A part of the mask lies in every axial slice from `low` to `high`. */
+typedef struct cli_part {
+    int64_t low, high;
+} cli_part;
+
 typedef struct cli_scan {
     int64_t dims[3]; /* x to the right fastest, y anterior, z superior */
     double spacing[3];
@@ -13,6 +20,7 @@ typedef struct cli_scan {
     int64_t low[3], high[3]; /* the mask's bounding box, inclusive */
     int64_t mask_voxels;
     int64_t parts, largest_part; /* how many that do not touch; the voxels of the largest */
+    cli_part part[CLI_MOST_PARTS]; /* of those that are drawn, from the largest; high below low beyond the last */
     double furthest;             /* mm: how far one of them is from the largest; 0 of one part */
     bool largest_alone;          /* the others are not drawn */
     int64_t fullest[3];      /* along each axis the plane with most of the mask; the middle one of several */
