@@ -66,6 +66,20 @@ static deeptepp_status keep_warnings(deeptepp_result *r, const dtp_warnings *war
     return DEEPTEPP_OK;
 }
 
+/* The mask, and how much of it the network saw. */
+static deeptepp_status keep_mask(deeptepp_result *r, const dtp_run *run, deeptepp_error *error)
+{
+    r->mask = run->study->tumour;
+    r->mask.spans = (dtp_spans){.items = NULL};
+    r->mask.part_of = NULL;
+    r->share = run->actions->share;
+    r->view_shares = malloc((size_t)r->n_views * sizeof *r->view_shares);
+    if (!r->view_shares)
+        return dtp_fail_memory(error, "a result", (size_t)r->n_views * sizeof *r->view_shares);
+    memcpy(r->view_shares, run->actions->view_shares, (size_t)r->n_views * sizeof *r->view_shares);
+    return DEEPTEPP_OK;
+}
+
 static deeptepp_status keep_covariates(deeptepp_result *r, const dtp_run *run, deeptepp_error *error)
 {
     const dtp_risk *risk = &run->model->risk;
@@ -99,6 +113,7 @@ deeptepp_status dtp_result_make(deeptepp_result **out, const dtp_run *run, deept
     }
     average(r, run);
     r->sd = deviation(r->views, r->n_views, r->score);
+    DTP_TRY(keep_mask(r, run, error));
     DTP_TRY(judge(r, run, error));
     DTP_TRY(keep_warnings(r, run->warnings, error));
     r->json = dtp_result_json(r, run);
@@ -124,6 +139,7 @@ void deeptepp_result_free(deeptepp_result *result)
     free(result->covariates);
     free(result->views);
     free(result->members);
+    free(result->view_shares);
     free(result->tier_name);
     free(result->warnings);
     free(result->json);
@@ -158,6 +174,23 @@ int64_t deeptepp_result_member_count(const deeptepp_result *result)
 double deeptepp_result_member_score(const deeptepp_result *result, int64_t member)
 {
     return result && member >= 0 && member < result->n_members ? result->members[member] : NAN;
+}
+
+/* ---- Mask ---- */
+
+const deeptepp_mask *deeptepp_result_mask(const deeptepp_result *result)
+{
+    return result ? &result->mask : NULL;
+}
+
+double deeptepp_result_mask_share(const deeptepp_result *result)
+{
+    return result ? result->share : NAN;
+}
+
+double deeptepp_result_view_mask_share(const deeptepp_result *result, int64_t view)
+{
+    return result && view >= 0 && view < result->n_views ? result->view_shares[view] : NAN;
 }
 
 /* ---- Covariates ---- */

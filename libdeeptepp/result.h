@@ -39,6 +39,8 @@ struct deeptepp_result {
     const char *guidance; /* static text or NULL */
     dtp_warning *warnings;
     int n_warnings;
+    deeptepp_mask mask; /* without voxels */
+    double share, *view_shares;
     char *json;
 };
 

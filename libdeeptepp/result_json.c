@@ -52,6 +52,28 @@ static void write_images(dtp_json_writer *json, const dtp_study *study)
     dtp_write_array_end(json);
 }
 
+/* Where the tumour lies, its parts, and what the options did. */
+static void write_tumour(dtp_json_writer *json, const deeptepp_mask *tumour)
+{
+    static const char *const grids[] = {"same", "image", "nearest"};
+    dtp_write_array(json, "box");
+    dtp_write_integers(json, NULL, tumour->low, 3);
+    dtp_write_integers(json, NULL, tumour->high, 3);
+    dtp_write_array_end(json);
+    dtp_write_integer(json, "part_count", tumour->parts.count);
+    dtp_write_array(json, "parts");
+    for (int p = 0; p < dtp_parts_told(&tumour->parts); p++) {
+        dtp_write_object(json, NULL);
+        dtp_write_integer(json, "voxels", tumour->parts.told[p].voxels);
+        dtp_write_number(json, "distance_mm", tumour->parts.told[p].distance);
+        dtp_write_object_end(json);
+    }
+    dtp_write_array_end(json);
+    dtp_write_bool(json, "largest_part_only", tumour->largest_only);
+    dtp_write_text(json, "grid", grids[tumour->grid]);
+    dtp_write_number(json, "rounding", tumour->rounding);
+}
+
 static void write_mask(dtp_json_writer *json, const dtp_study *study)
 {
     double extent[3], voxel = 1;
@@ -65,6 +87,7 @@ static void write_mask(dtp_json_writer *json, const dtp_study *study)
     dtp_write_integer(json, "voxels", study->tumour.voxels);
     dtp_write_number(json, "volume_mm3", (double)study->tumour.voxels * voxel);
     dtp_write_numbers(json, "extent_mm", extent, 3);
+    write_tumour(json, &study->tumour);
     dtp_write_object_end(json);
 }
 
@@ -104,6 +127,8 @@ static void write_geometry(dtp_json_writer *json, const dtp_run *run)
         write_cube(json, recipe, run->actions);
     else
         write_mosaic(json, recipe, &run->actions->mosaic);
+    dtp_write_number(json, "share_inside", run->actions->share);
+    dtp_write_numbers(json, "view_share_inside", run->actions->view_shares, recipe->n_views);
     dtp_write_object_end(json);
 }
 

@@ -70,6 +70,16 @@ def load():
         "case_set_image": (c_int, [c_void_p, c_char_p, c_void_p, POINTER(CError)]),
         "case_set_mask": (c_int, [c_void_p, c_void_p, POINTER(MaskOptions), POINTER(CError)]),
         "case_set_covariate": (c_int, [c_void_p, c_char_p, c_double, POINTER(CError)]),
+        "mask_new": (c_int, [POINTER(c_void_p), c_void_p, POINTER(MaskOptions), POINTER(CError)]),
+        "mask_free": (None, [c_void_p]),
+        "mask_label": (c_int64, [c_void_p]),
+        "mask_voxels": (c_int64, [c_void_p]),
+        "mask_part_count": (c_int64, [c_void_p]),
+        "mask_part_voxels": (c_int64, [c_void_p, c_int64]),
+        "mask_part_distance": (c_double, [c_void_p, c_int64]),
+        "mask_rounding": (c_double, [c_void_p]),
+        "mask_copy_ras": (c_int, [c_void_p, POINTER(c_int32), c_size_t, POINTER(c_int64), POINTER(c_double),
+                                  POINTER(CError)]),
         "session_new": (c_int, [POINTER(c_void_p), c_void_p, POINTER(SessionOptions), POINTER(CError)]),
         "session_free": (None, [c_void_p]),
         "session_score": (c_int, [c_void_p, c_void_p, POINTER(c_void_p), POINTER(CError)]),
@@ -147,6 +157,26 @@ def case(images, mask, label=0, covariates=(), orientation=None, largest_part=Fa
     for name, value in dict(covariates).items():
         call("case_set_covariate", patient.pointer, name.encode(), value)
     return patient
+
+
+class Mask:
+    """What a mask says without a model: its parts, by size."""
+
+    def __init__(self, mask, label=0, largest_part=False):
+        options = MaskOptions(ctypes.sizeof(MaskOptions), label, largest_part, 0)
+        read = mask if isinstance(mask, Handle) else volume(mask)
+        handle = Handle("mask", "mask_new", read.pointer, byref(options))
+        at = handle.pointer
+        self.label, self.voxels = LIBRARY.deeptepp_mask_label(at), LIBRARY.deeptepp_mask_voxels(at)
+        self.rounding, self.count = LIBRARY.deeptepp_mask_rounding(at), LIBRARY.deeptepp_mask_part_count(at)
+        told = range(min(self.count, 64))
+        self.sizes = [LIBRARY.deeptepp_mask_part_voxels(at, n) for n in told]
+        self.distances = [LIBRARY.deeptepp_mask_part_distance(at, n) for n in told]
+        dims = (c_int64 * 3)()
+        call("mask_copy_ras", at, None, 0, dims, None)
+        self.parts = np.empty(tuple(dims)[::-1], dtype=np.int32)
+        call("mask_copy_ras", at, self.parts.ctypes.data_as(POINTER(c_int32)), self.parts.size, None, None)
+        self.parts = self.parts.T  # x, y, z
 
 
 class Session:

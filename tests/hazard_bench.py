@@ -64,5 +64,4 @@ class Bench:
 
 def in_the_border():
     values = files.mask()
-    values[0, 14, 10] = 1
-    return values
+    return np.roll(values, -np.argwhere(values)[:, 0].min(), axis=0)

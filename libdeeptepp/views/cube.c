@@ -67,7 +67,7 @@ static void frame_rotation(double out[3][3], const dtp_recipe *recipe, int view)
 {
     double s, c, ras[3][3] = {{0}};
     int k = recipe->rotation_axis, i = (k + 1) % 3, j = (k + 2) % 3;
-    dtp_sine_cosine(recipe->angles_deg[view], &s, &c);
+    dtp_sine_cosine(view == DTP_UNROTATED ? 0 : recipe->angles_deg[view], &s, &c);
     ras[k][k] = 1;
     ras[i][i] = ras[j][j] = c;
     ras[i][j] = -s;

@@ -20,6 +20,9 @@ typedef struct dtp_grid {
 void dtp_sine_cosine(double degrees, double *s, double *c);
 
 void dtp_cube_place(dtp_cube *out, const dtp_study *study);
+
+/* For a view, or for the unrotated region. */
+enum { DTP_UNROTATED = -1 };
 void dtp_grid_make(dtp_grid *out, const dtp_cube *cube, const dtp_recipe *recipe, int view, const dtp_frame *frame);
 
 #endif

@@ -1,5 +1,6 @@
 #include "mosaic.h"
 
+#include "share.h"
 #include "slices.h"
 
 /* A slice of the rotated volume that the mask touches. */
@@ -93,16 +94,16 @@ static deeptepp_status find_any_slices(view *v, int index, dtp_mosaic_counts *co
 
 /* ---- Tiles ---- */
 
-static const touched *slice_of_tile(const view *v, int64_t tile)
+/* Of `slices` that carry the mask, the one for a tile. */
+static int64_t slice_of_tile(const dtp_recipe *recipe, int64_t slices, int64_t tile)
 {
-    bool spaced = v->study->recipe->spaced && v->n_slices > DTP_TILES;
-    return &v->slices[spaced ? (2 * tile + 1) * v->n_slices / (2 * DTP_TILES) : tile];
+    return recipe->spaced && slices > DTP_TILES ? (2 * tile + 1) * slices / (2 * DTP_TILES) : tile;
 }
 
 static void make_tile(view *v, int64_t tile)
 {
     dtp_slice slice;
-    const touched *from = slice_of_tile(v, tile);
+    const touched *from = &v->slices[slice_of_tile(v->study->recipe, v->n_slices, tile)];
     v->memory[tile] =
         dtp_slice_make(&slice, v->image, &v->canvas, from->column, v->study->frames[0].dims[1], v->watch);
     if (!v->memory[tile])
@@ -156,6 +157,51 @@ static void place_tiles(const view *v, int64_t count, float *out)
     }
 }
 
+/* ---- How much of the tumour has a tile ---- */
+
+/* Columns nearest to a slice that has a tile, of those that carry the mask. */
+static void mark_seen(const view *v, uint8_t *seen)
+{
+    for (int64_t column = 0, s = 0; column < v->canvas.columns; column++) {
+        while (s + 1 < v->n_slices && v->slices[s + 1].column - column < column - v->slices[s].column)
+            s++;
+        for (int64_t tile = 0; tile < DTP_TILES && !seen[column]; tile++)
+            seen[column] = slice_of_tile(v->study->recipe, v->n_slices, tile) == s;
+    }
+}
+
+static deeptepp_status count_inside(const view *v, int64_t *inside, deeptepp_error *error)
+{
+    *inside = v->study->tumour.voxels;
+    if (v->n_slices <= DTP_TILES)
+        return DEEPTEPP_OK;
+    uint8_t *seen = calloc((size_t)v->canvas.columns, 1);
+    if (!seen)
+        return dtp_fail_memory(error, "a view's columns", (size_t)v->canvas.columns);
+    mark_seen(v, seen);
+    *inside = dtp_share_of_columns(v->study, v->canvas.forward[1], seen, v->canvas.columns);
+    free(seen);
+    return DEEPTEPP_OK;
+}
+
+/* As if no view were turned: every plane of the mask is a slice. */
+static deeptepp_status count_inside_unrotated(const dtp_study *study, int64_t *inside, deeptepp_error *error)
+{
+    int64_t n_planes = study->high[2] - study->low[2] + 1, slices = 0;
+    int64_t *counts = calloc((size_t)n_planes, sizeof *counts);
+    if (!counts)
+        return dtp_fail_memory(error, "the mask's planes", (size_t)n_planes * sizeof *counts);
+    dtp_share_of_planes(study, counts);
+    for (int64_t p = 0; p < n_planes; p++)
+        if (counts[p])
+            counts[slices++] = counts[p];
+    *inside = 0;
+    for (int64_t tile = 0; tile < dtp_min_i64(slices, DTP_TILES); tile++)
+        *inside += counts[slice_of_tile(study->recipe, slices, tile)];
+    free(counts);
+    return DEEPTEPP_OK;
+}
+
 static deeptepp_status make_view(view *v, int index, float *out, dtp_mosaic_counts *counts, deeptepp_error *error)
 {
     dtp_canvas_make(&v->canvas, v->study->frames[0].dims, v->study->recipe->angles_deg[index]);
@@ -165,7 +211,9 @@ static deeptepp_status make_view(view *v, int index, float *out, dtp_mosaic_coun
     int64_t count = dtp_min_i64(v->n_slices, DTP_TILES);
     counts->slices[index] = v->n_slices;
     counts->dropped[index] = v->n_slices - count;
-    status = make_tiles(v, count, &counts->constant[index], error);
+    status = count_inside(v, &counts->inside[index], error);
+    if (status == DEEPTEPP_OK)
+        status = make_tiles(v, count, &counts->constant[index], error);
     if (status == DEEPTEPP_OK)
         place_tiles(v, count, out);
     return status;
@@ -240,6 +288,7 @@ deeptepp_status dtp_mosaic_make(const dtp_study *study, float *out, dtp_mosaic_c
         DTP_TRY(make_view(&v, index, out + (size_t)index * DTP_TILES * DTP_TILE_SIZE, counts, error));
         DTP_TRY(dtp_watch_step(watch, 1000 * (index + 1) / study->recipe->n_views, error));
     }
+    DTP_TRY(count_inside_unrotated(study, &counts->inside_unrotated, error));
     warn(study->recipe, counts, warnings);
 fail:
     dtp_layer_free(&mask);

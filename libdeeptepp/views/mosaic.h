@@ -14,6 +14,8 @@ typedef struct dtp_mosaic_counts {
     int64_t constant[DTP_MAX_VIEWS]; /* of the tiles: of one value only */
     int64_t faded[DTP_MAX_VIEWS];    /* slices of which interpolation left nothing of the mask */
     bool vanished[DTP_MAX_VIEWS];    /* so in all slices: cells of any weight were taken */
+    int64_t inside[DTP_MAX_VIEWS];   /* voxels of the tumour whose slice has a tile */
+    int64_t inside_unrotated;
 } dtp_mosaic_counts;
 
 /* Fills out[views][512][512], or [views][64][64][64] for a mosaic's cube.

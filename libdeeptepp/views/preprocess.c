@@ -4,6 +4,7 @@
 
 #include "intensity.h"
 #include "sample.h"
+#include "share.h"
 
 /* Thousandths of making views: sampling; after it, the passes over whole images; the rest is normalising. */
 enum { SAMPLING = 600, SURVEYED = 800 };
@@ -30,6 +31,67 @@ static deeptepp_status sample_views(const dtp_study *study, float *out, dtp_acti
         dtp_watch_tell(watch, SAMPLING * (v + 1) / recipe->n_views);
     }
     return DEEPTEPP_OK;
+}
+
+/* ---- How much of the tumour is seen ---- */
+
+/* The two breasts, or a stray voxel: the middle of the box around all parts can be far from any of them. */
+static deeptepp_status refuse_region(const dtp_study *study, int64_t inside, double distance, deeptepp_error *error)
+{
+    const deeptepp_mask *tumour = &study->tumour;
+    char parts[200] = "the mask is too large or too hollow for this model's region";
+    if (tumour->parts.count > 1 && !tumour->largest_only)
+        dtp_format(parts, sizeof parts,
+                   "the mask has %lld parts, the largest of %lld and %lld voxels, %.4g mm apart: take the largest part "
+                   "alone, or mend the mask",
+                   (long long)tumour->parts.count, (long long)tumour->parts.told[0].voxels,
+                   (long long)tumour->parts.told[1].voxels, tumour->parts.told[1].distance);
+    return dtp_about(dtp_fail(error, DEEPTEPP_ERR_MASK_OUTSIDE_REGION,
+                              "region: %lld of the mask's %lld voxels (%.3g %%) lie in it, and its middle is %.4g mm "
+                              "from the nearest: %s",
+                              (long long)inside, (long long)tumour->voxels,
+                              100 * (double)inside / (double)tumour->voxels, distance, parts),
+                     DEEPTEPP_MASK_VOLUME, DEEPTEPP_NO_VOLUME, error);
+}
+
+static deeptepp_status judge_region(const dtp_study *study, dtp_actions *actions, deeptepp_error *error)
+{
+    const dtp_recipe *recipe = study->recipe;
+    const double *step = actions->cube.step;
+    double edge = INFINITY, voxels = (double)study->tumour.voxels;
+    dtp_grid grid;
+    dtp_grid_make(&grid, &actions->cube, recipe, DTP_UNROTATED, &study->mask_frame);
+    int64_t inside = dtp_share_of_grid(study, &grid);
+    double distance = dtp_share_distance(study, &grid);
+    for (int t = 0; t < 3; t++)
+        edge = fmin(edge, step[t] * (double)recipe->size[t]);
+    bool several = study->tumour.parts.count > 1 && !study->tumour.largest_only;
+    if (inside == 0 || (several && distance > edge / 4))
+        return refuse_region(study, inside, distance, error);
+    actions->share = (double)inside / voxels;
+    for (int v = 0; v < recipe->n_views; v++) {
+        dtp_grid_make(&grid, &actions->cube, recipe, v, &study->mask_frame);
+        actions->view_shares[v] = (double)dtp_share_of_grid(study, &grid) / voxels;
+    }
+    return DEEPTEPP_OK;
+}
+
+/* Percent, cut and not rounded: 100 is all of it. */
+static double percent(double share)
+{
+    return floor(share * 10000) / 100;
+}
+
+static void warn_of_share(const dtp_study *study, const dtp_actions *actions, dtp_warnings *warnings)
+{
+    int worst = 0;
+    for (int v = 1; v < study->recipe->n_views; v++)
+        worst = actions->view_shares[v] < actions->view_shares[worst] ? v : worst;
+    if (actions->share >= 1 && actions->view_shares[worst] >= 1)
+        return;
+    dtp_warn(warnings, DEEPTEPP_WARN_MASK_OUTSIDE_REGION,
+             "region: %.2f %% of the mask's voxels lie in it, in view %d %.2f %%: the network does not see the rest",
+             percent(actions->share), worst + 1, percent(actions->view_shares[worst]));
 }
 
 static deeptepp_status judge_outside(const dtp_study *study, const dtp_actions *actions, dtp_warnings *warnings,
@@ -171,11 +233,27 @@ static deeptepp_status make_cubes(const dtp_study *study, float *out, dtp_action
     deeptepp_status status;
     dtp_cube_place(&actions->cube, study);
     dtp_frame_to_ras(&study->mask_frame, actions->cube.centre, actions->centre_ras);
+    DTP_TRY(judge_region(study, actions, error));
+    warn_of_share(study, actions, warnings);
     DTP_TRY(sample_views(study, out, actions, watch, error));
     DTP_TRY(judge_outside(study, actions, warnings, error));
     DTP_TRY(normalise(study, out, watch, error));
+    return DEEPTEPP_OK;
 fail:
     return status;
+}
+
+static deeptepp_status make_mosaics(const dtp_study *study, float *out, dtp_actions *actions, dtp_warnings *warnings,
+                                    dtp_watch *watch, deeptepp_error *error)
+{
+    deeptepp_status status = dtp_mosaic_make(study, out, &actions->mosaic, warnings, watch, error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    actions->share = (double)actions->mosaic.inside_unrotated / (double)study->tumour.voxels;
+    for (int v = 0; v < study->recipe->n_views; v++)
+        actions->view_shares[v] = (double)actions->mosaic.inside[v] / (double)study->tumour.voxels;
+    warn_of_share(study, actions, warnings);
+    return DEEPTEPP_OK;
 }
 
 deeptepp_status dtp_preprocess(const dtp_study *study, float *out, dtp_actions *actions, dtp_warnings *warnings,
@@ -184,5 +262,5 @@ deeptepp_status dtp_preprocess(const dtp_study *study, float *out, dtp_actions *
     *actions = (dtp_actions){0};
     if (study->recipe->kind == DTP_RECIPE_CUBE)
         return make_cubes(study, out, actions, warnings, watch, error);
-    return dtp_mosaic_make(study, out, &actions->mosaic, warnings, watch, error);
+    return make_mosaics(study, out, actions, warnings, watch, error);
 }
