@@ -141,6 +141,16 @@ def test_hardened(variable):
     assert re.search(r"\b__(mem|str|v?sn?printf|v?fprintf)\w*_chk\b", imported)
 
 
+@pytest.mark.parametrize("variable", ["DEEPTEPP_LIBRARY", "DEEPTEPP_CLI"])
+def test_no_symbol_is_newer_than_glibc_2_34(variable):
+    """So that what was built on a newer system runs on the oldest that is in use."""
+    symbols = run("nm", "-D", "--undefined-only", os.environ[variable])
+    found = {tuple(map(int, version.split("."))) for version in re.findall(r"@GLIBC_([\d.]+)", symbols)}
+    assert found and max(found) <= (2, 34), [line for line in symbols.splitlines()
+                                             if any(f"@GLIBC_{'.'.join(map(str, v))}" in line for v in found
+                                                    if v > (2, 34))]
+
+
 def test_one_version(installed):
     """Header, library and pkg-config agree."""
     assert pkg_config(installed, "--modversion") == [version()]

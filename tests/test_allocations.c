@@ -17,6 +17,9 @@ typedef struct context {
     size_t nifti_size, gzip_size;
     float *tensor;
     size_t count;
+    uint8_t parts[VOXELS]; /* the patient's mask and a voxel elsewhere */
+    deeptepp_volume *scattered; /* over them, on a grid beside the images' */
+    deeptepp_case *regridded;
 } context;
 
 /* ---- the trials ---- */
@@ -106,6 +109,38 @@ static deeptepp_status score(void *given, char *text, deeptepp_error *error)
     if (result)
         say(text, deeptepp_result_json(result));
     deeptepp_result_free(result);
+    return status;
+}
+
+static const deeptepp_mask_options nearest = {
+    .struct_size = sizeof nearest, .largest_part = 1, .grid = DEEPTEPP_MASK_GRID_NEAREST};
+
+static deeptepp_status score_regridded(void *given, char *text, deeptepp_error *error)
+{
+    context *c = given;
+    deeptepp_result *result;
+    deeptepp_status status = deeptepp_session_score(c->session, c->regridded, &result, error);
+    allocations_disarm();
+    assert_true((result != NULL) == (status == DEEPTEPP_OK));
+    if (result)
+        say(text, deeptepp_result_json(result));
+    deeptepp_result_free(result);
+    return status;
+}
+
+static deeptepp_status read_mask(void *given, char *text, deeptepp_error *error)
+{
+    context *c = given;
+    static int32_t parts[VOXELS];
+    deeptepp_mask *mask;
+    deeptepp_status status = deeptepp_mask_new(&mask, c->scattered, &nearest, error);
+    allocations_disarm();
+    assert_true((mask != NULL) == (status == DEEPTEPP_OK));
+    if (mask) {
+        assert_int_equal(deeptepp_mask_copy_ras(mask, parts, VOXELS, NULL, NULL, NULL), DEEPTEPP_OK);
+        say_bytes(text, parts, sizeof parts);
+    }
+    deeptepp_mask_free(mask);
     return status;
 }
 
@@ -218,6 +253,17 @@ static void make_volumes(context *c)
     write_bytes(c->volume_path, c->gzip, c->gzip_size);
 }
 
+static void make_regridded(context *c)
+{
+    deeptepp_array array = patient_array(c->parts, DEEPTEPP_UINT8);
+    memcpy(c->parts, c->patient->mask, sizeof c->parts);
+    c->parts[2 * EDGE * EDGE + 2 * EDGE + 2] = 1;
+    array.affine[3] += 0.3;
+    assert_int_equal(deeptepp_volume_from_array(&c->scattered, &array, NULL), DEEPTEPP_OK);
+    c->regridded = patient_case(c->patient, 2);
+    assert_int_equal(deeptepp_case_set_mask(c->regridded, c->scattered, &nearest, NULL), DEEPTEPP_OK);
+}
+
 static int setup(void **state)
 {
     static context c;
@@ -230,6 +276,7 @@ static int setup(void **state)
     c.count = 2 * 2 * 16 * 16 * 16;
     c.tensor = calloc(c.count, sizeof *c.tensor);
     make_volumes(&c);
+    make_regridded(&c);
     *state = &c;
     return c.tensor ? 0 : -1;
 }
@@ -240,6 +287,8 @@ static int teardown(void **state)
     remove(c->model_path);
     remove(c->volume_path);
     deeptepp_session_free(c->session);
+    deeptepp_case_free(c->regridded);
+    deeptepp_volume_free(c->scattered);
     deeptepp_model_free(c->model);
     patient_free(c->patient);
     free(c->file.data);
@@ -276,11 +325,13 @@ static void making_a_case(void **state)
 static void scoring_and_printing(void **state)
 {
     fail_each(*state, "score and its JSON", score, true, 10);
+    fail_each(*state, "score, another grid", score_regridded, true, 10);
 }
 
 static void views(void **state)
 {
     fail_each(*state, "preprocess", preprocess, true, 1);
+    fail_each(*state, "mask and its parts", read_mask, true, 3);
 }
 
 static void testing_itself(void **state)

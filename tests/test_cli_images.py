@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cli_program import (SMALL, answer, copy_of, inflate, needs_program, phantom, read_affine, read_nifti, refusal,
-                         write_nifti)
+                         run, write_nifti)
 
 pytestmark = needs_program
 
@@ -162,7 +162,8 @@ def png_size(path):
 
 def picture(folder, image, mask, *more, name="p"):
     out = folder / f"{name}.png"
-    assert answer("picture", "--image", image, "--mask", mask, "--out", out, *more) == ""
+    said = answer("picture", "--image", image, "--mask", mask, "--out", out, *more)
+    assert re.fullmatch(r"mask    \d+ voxels?.*\n", said)
     return out
 
 
@@ -330,3 +331,90 @@ def test_masks_that_do_not_fit_are_refused(tmp_path):
         assert words in text and str(path) in text
     assert not (tmp_path / "p.png").exists()
     picture(tmp_path, image, bad["labels"][0], "--label", 2)
+
+
+# ---- Labels and parts ----
+
+
+def typed_mask(path, voxels, affine, kind="<i4", code=8, scaling=(0.0, 0.0)):
+    """Voxels as stored, of a NIfTI data type, with slope and intercept."""
+    write_nifti(path, np.zeros(voxels.shape), affine)
+    header = bytearray(path.read_bytes()[:352])
+    struct.pack_into("<2h", header, 70, code, 8 * np.dtype(kind).itemsize)
+    struct.pack_into("<2f", header, 112, *scaling)
+    path.write_bytes(bytes(header) + np.asarray(voxels, kind).tobytes(order="F"))
+    return path
+
+
+def boxes(*labels):
+    """A volume of 40 x 30 x 20 with a box of 2 x 3 x 4 voxels for each label, 8 voxels apart."""
+    voxels = np.zeros((40, 30, 20), np.int64)
+    for n, label in enumerate(labels):
+        voxels[3 + 8 * n:5 + 8 * n, 10:13, 8:12] = label
+    return voxels
+
+
+def said(folder, voxels, *more, **kinds):
+    affine = np.diag([2.0, 2, 3, 1])
+    image = write_nifti(folder / "i.nii", np.arange(40 * 30 * 20).reshape(40, 30, 20), affine)
+    mask = typed_mask(folder / "m.nii", voxels, affine, **kinds)
+    return image, mask, run("picture", "--image", image, "--mask", mask, "--out", folder / "p.png", *more)
+
+
+def test_a_label_that_float32_cannot_hold_finds_its_own_voxels(tmp_path):
+    voxels = boxes(16777216, 16777217)
+    voxels[30, 20, 10] = 16777217
+    for label, told in ((16777216, "24 voxels, one part"), (16777217, "25 voxels in 2 parts, the largest of 24")):
+        _, _, done = said(tmp_path, voxels, "--label", label)
+        assert done.returncode == 0 and done.stdout.decode().startswith(f"mask    {told}"), done
+    assert said(tmp_path, voxels, "--label", 16777218)[2].returncode == 2
+
+
+def test_labels_are_rounded_as_the_header_rounds_them_and_no_further(tmp_path):
+    mask = boxes(1)
+    slope = np.float32(1 / 32767)
+    _, _, done = said(tmp_path, mask * 32767, kind="<i2", code=4, scaling=(slope, 0.0))
+    assert done.returncode == 0 and done.stdout == b"mask    24 voxels, one part\n"
+    assert bool(np.float64(slope) * 32767 != 1) == done.stderr.startswith(b"deeptepp: note: ")
+    for value in (0.5, 0.99609375):  # which float32 holds
+        image, path, done = said(tmp_path, mask * value, kind="<f4", code=16)
+        assert done.returncode == 2 and str(path).encode() in done.stderr and str(value).encode() in done.stderr
+
+
+def test_the_parts_of_a_mask_are_outlined_and_counted_and_the_largest_chosen(tmp_path):
+    voxels = boxes(1, 1)
+    voxels[35, 25, 3] = 1
+    image, mask, done = said(tmp_path, voxels)
+    whole = (tmp_path / "p.png").read_bytes()
+    far = np.sqrt(((35 - 12) * 2) ** 2 + ((25 - 12) * 2) ** 2 + ((8 - 3) * 3) ** 2)
+    near = np.sqrt(((35 - 4) * 2) ** 2 + ((25 - 12) * 2) ** 2 + ((8 - 3) * 3) ** 2)
+    assert re.fullmatch(r"mask    49 voxels in 3 parts, the largest of 24, the furthest (\S+) mm from it\n",
+                        done.stdout.decode())
+    assert float(done.stdout.split()[-4]) in (pytest.approx(far, rel=1e-3), pytest.approx(near, rel=1e-3))
+    voxels[3, 10, 7] = 1  # now the first box is the largest
+    *_, done = said(tmp_path, voxels, "--largest-part")
+    assert done.stdout == b"mask    25 voxels, the largest of 3 parts\n"
+    assert (tmp_path / "p.png").read_bytes() != whole
+
+
+def test_the_caption_says_how_many_parts(tmp_path):
+    for more, words in (((), "the mask has 2 parts that do not touch"),
+                        (("--largest-part",), "the largest of the mask's 2 parts")):
+        said(tmp_path, boxes(1, 1), *more)
+        assert read_words(tmp_path / "p.png", 11, WARNING, right=True) == words
+
+
+@pytest.mark.parametrize("slice_of_the_voxel", (1, 2, 5, 29, 38, 51, 58))
+def test_a_part_of_one_voxel_is_drawn_among_more_slices_than_tiles(tmp_path, slice_of_the_voxel):
+    """Where it lies in its slice changes the picture; of a slice that is not drawn it could not: no other plane and no
+    word depends on it."""
+    affine, mask = np.diag([2.0, 2, 2, 1]), np.zeros((40, 40, 60))
+    mask[5:9, 5:9, 1:59] = 1
+    mask[33, 33, [0, 59]] = 1  # so that the box around all stays the same
+    image = write_nifti(tmp_path / "i.nii", mask * 100 + np.arange(40)[:, None, None], affine)
+    drawn = set()
+    for y in (27, 30):
+        more = mask.copy()
+        more[33, y, slice_of_the_voxel] = 1
+        drawn.add(picture(tmp_path, image, write_nifti(tmp_path / "m.nii", more, affine)).read_bytes())
+    assert len(drawn) == 2

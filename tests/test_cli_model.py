@@ -246,6 +246,42 @@ def test_cases_that_cannot_be_scored_are_exit_code_2_and_name_the_file(model, ca
         assert str(culprit) in refusal(2, *words("score", model, files))
 
 
+def with_stray(mask, path):
+    """The tumour and one voxel of the same label far from it."""
+    voxels = read_nifti(mask).astype(float)
+    at = np.argwhere(voxels).mean(axis=0) < np.array(voxels.shape) / 2
+    voxels[tuple(np.where(at, np.array(voxels.shape) - 2, 1))] = 1
+    return write_nifti(path, voxels, read_affine(mask))
+
+
+def test_the_largest_part_is_the_tumour_where_that_is_asked_for(model, case, tmp_path):
+    stray = with_stray(case[1], tmp_path / "stray.nii")
+    plain = scored(*words("score", model, case))
+    largest = scored(*words("score", model, (case[0], stray), "--largest-part"))
+    assert largest["score"] == plain["score"] and largest["mask"]["voxels"] == plain["mask"]["voxels"]
+    out = tmp_path / "a.npy", tmp_path / "b.npy"
+    answer(*words("preprocess", model, (case[0], stray), "--largest-part", "--out", out[0]))
+    answer(*words("preprocess", model, case, "--out", out[1]))
+    assert out[0].read_bytes() == out[1].read_bytes()
+
+
+def test_the_grid_of_a_mask_is_chosen(model, case, tmp_path):
+    plain = scored(*words("score", model, case))["score"]
+    moved_mask = copy_of(case[1], tmp_path / "moved.nii", affine=moved(read_affine(case[1])))
+    cut = read_nifti(case[1]).astype(float)
+    affine = read_affine(case[1])
+    affine[:3, 3] += affine[:3, :3] @ [1, 2, 3]
+    cut_mask = write_nifti(tmp_path / "cut.nii", cut[1:, 2:, 3:], affine)
+    for mask, grid in ((moved_mask, "image"), (cut_mask, "nearest")):
+        for same in ((), ("--mask-grid", "same")):
+            text = refusal(2, *words("score", model, (case[0], mask), *same))
+            assert f"{case[0]}, {mask}: " in text and "--mask-grid" in text
+        assert scored(*words("score", model, (case[0], mask), "--mask-grid", grid))["score"] == plain
+        answer(*words("preprocess", model, (case[0], mask), "--mask-grid", grid, "--out", tmp_path / "x.npy"))
+    refusal(2, *words("score", model, (case[0], cut_mask), "--mask-grid", "image"))
+    assert "wanted same, image or nearest" in refusal(1, *words("score", model, case, "--mask-grid", "closest"))
+
+
 def shifted_by(path, target, millimetres):
     affine = read_affine(path)
     affine[0, 3] += millimetres

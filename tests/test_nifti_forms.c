@@ -181,6 +181,37 @@ static void volumes_lie_along_any_dimension_from_the_fourth(void **state)
     }
 }
 
+/* ---- Axes -------------------------------------------------------------------------------------------------------- */
+
+static deeptepp_status open_long(int64_t edge, int64_t max_edge)
+{
+    const size_t size = 352 + 2 * (size_t)edge;
+    nifti_file file = make_nifti(false, false);
+    uint8_t *bytes = calloc(size, 1);
+    deeptepp_volume *volume = NULL;
+    deeptepp_volume_options o = options();
+    o.max_edge = max_edge;
+    put(&file, DIM, 1, 1);
+    put(&file, DIM, 2, (double)edge);
+    put(&file, DIM, 3, 1);
+    memcpy(bytes, file.bytes, 352);
+    deeptepp_status status = deeptepp_volume_from_bytes(&volume, bytes, size, &o, NULL);
+    deeptepp_volume_free(volume);
+    free(bytes);
+    return status;
+}
+
+static void an_axis_is_bounded_unless_the_caller_says_more(void **state)
+{
+    (void)state;
+    assert_int_equal(open_long(2048, 0), DEEPTEPP_OK);
+    assert_int_equal(open_long(2049, 0), DEEPTEPP_ERR_VOLUME_DIMS);
+    assert_int_equal(open_long(2049, 2049), DEEPTEPP_OK);
+    assert_int_equal(open_long(30000, INT64_MAX), DEEPTEPP_OK);
+    assert_int_equal(open_long(3, 2), DEEPTEPP_ERR_VOLUME_DIMS);
+    assert_int_equal(open_long(3, -1), DEEPTEPP_ERR_ARGUMENT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,6 +222,7 @@ int main(void)
         cmocka_unit_test(a_sform_alone_beside_ones_counts),
         cmocka_unit_test(ones_that_agree_are_not_ignored),
         cmocka_unit_test(any_other_pixdim_must_agree),
+        cmocka_unit_test(an_axis_is_bounded_unless_the_caller_says_more),
         cmocka_unit_test(volumes_lie_along_any_dimension_from_the_fourth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -211,3 +211,15 @@ int cli_take_orientation(const cli_option *option, const char *text)
     *(const char **)option->target = text;
     return CLI_OK;
 }
+
+int cli_take_grid(const cli_option *option, const char *text)
+{
+    static const char *const names[] = {[DEEPTEPP_MASK_GRID_SAME] = "same", [DEEPTEPP_MASK_GRID_IMAGE] = "image",
+                                        [DEEPTEPP_MASK_GRID_NEAREST] = "nearest"};
+    for (size_t i = 0; i < CLI_COUNT(names); i++)
+        if (strcmp(text, names[i]) == 0) {
+            *(int32_t *)option->target = (int32_t)i;
+            return CLI_OK;
+        }
+    return bad_value(option, text, "same, image or nearest");
+}

@@ -121,7 +121,9 @@ static int add_covariate(cli_patient *patient, const char *text)
 static int add_mask(cli_patient *patient, const cli_patient_options *options)
 {
     deeptepp_error error;
-    const deeptepp_mask_options mask_options = {.struct_size = sizeof mask_options, .label = options->label};
+    const deeptepp_mask_options mask_options = {
+        .struct_size = sizeof mask_options, .label = options->label, .largest_part = options->largest_part,
+        .grid = options->grid};
     const int code = cli_volume_open(&patient->mask, options->mask, options->orientation);
     if (!code && deeptepp_case_set_mask(patient->record, patient->mask, &mask_options, &error))
         return cli_fail_library(options->mask, NULL, &error);

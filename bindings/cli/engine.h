@@ -27,6 +27,8 @@ typedef struct cli_patient_options {
     const char *mask, *orientation;
     cli_list images, covariates; /* NAME=PATH or PATH; NAME=VALUE */
     int64_t label;
+    bool largest_part;
+    int32_t grid; /* a deeptepp_mask_grid */
 } cli_patient_options;
 
 typedef struct cli_patient {
@@ -62,6 +64,11 @@ const char *cli_image_path(const char *image);
         {"mask", "K", "the tumour, on the grid of the images", cli_take_text, &(o).mask, .required = true},            \
         {"label", "L", "the mask's value that marks the tumour; default: its only\nvalue other than 0",                \
          cli_take_integer, &(o).label, .low = 1, .high = CLI_MOST_LABEL},                                              \
+        {"largest-part", NULL, "of a mask of several parts that do not touch the largest alone\nis the tumour",        \
+         cli_take_switch, &(o).largest_part, .required = false},                                                       \
+        {"mask-grid", "GRID", "same: the mask lies on the images' grid, or is refused (default);\nimage: its voxels "  \
+         "are the images', whatever its header says;\nnearest: each voxel gets the label of the mask's nearest",       \
+         cli_take_grid, &(o).grid, .required = false},                                                                 \
         {"orientation", "RAS", "where the axes run to, for files that do not state it", cli_take_orientation,          \
          &(o).orientation, .required = false}
 

@@ -22,18 +22,20 @@ static const advice hints[] = {
     {DEEPTEPP_ERR_NIFTI_ORIENTATION, "if you know it for certain, say so with --orientation, e.g. --orientation RAS"},
     {DEEPTEPP_ERR_CHANNEL_MISSING, "give it with --image NAME=PATH; `deeptepp info` lists the model's channels"},
     {DEEPTEPP_ERR_CHANNEL_UNKNOWN, "`deeptepp info` lists the model's channels"},
-    {DEEPTEPP_ERR_GEOMETRY_SIZE, "bring mask and images onto one grid first"},
-    {DEEPTEPP_ERR_GEOMETRY_SPACING, "bring mask and images onto one grid first"},
-    {DEEPTEPP_ERR_GEOMETRY_DIRECTION, "bring mask and images onto one grid first"},
-    {DEEPTEPP_ERR_GEOMETRY_ORIGIN, "bring mask and images onto one grid first"},
     {DEEPTEPP_ERR_MASK_LABELS, "choose one with --label"},
+    {DEEPTEPP_ERR_MASK_OUTSIDE_REGION, "`deeptepp picture` shows it; --largest-part takes its largest part alone"},
     {DEEPTEPP_ERR_COVARIATE_MISSING, "give it with --covariate NAME=VALUE; `deeptepp info` lists them"},
     {DEEPTEPP_ERR_COVARIATE_UNKNOWN, "`deeptepp info` lists the model's covariates"},
     {DEEPTEPP_ERR_COVARIATE_RANGE, "`deeptepp info` lists the model's covariates and their ranges"},
 };
 
-static const char *hint_of(deeptepp_status status)
+/* The library itself says which grid to take, by the options' own names. */
+static const char *hint_of(const deeptepp_error *error)
 {
+    const deeptepp_status status = error->status;
+    const bool of_mask = error->volumes[0] == DEEPTEPP_MASK_VOLUME || error->volumes[1] == DEEPTEPP_MASK_VOLUME;
+    if (of_mask && status >= DEEPTEPP_ERR_GEOMETRY_SIZE && status <= DEEPTEPP_ERR_GEOMETRY_ORIGIN)
+        return "--mask-grid chooses one";
     for (size_t i = 0; i < CLI_COUNT(hints); i++)
         if (hints[i].status == status)
             return hints[i].text;
@@ -84,7 +86,7 @@ int cli_fail_library(const char *first, const char *second, const deeptepp_error
 {
     if (error->status == DEEPTEPP_ERR_CANCELLED && cli_interrupted())
         return cli_fail(exit_code(error->status), "interrupted");
-    const char *hint = hint_of(error->status);
+    const char *hint = hint_of(error);
     return cli_fail(exit_code(error->status), "%s%s%s%s%s%s%s%s", first ? first : "", first && second ? ", " : "",
                     second ? second : "", first || second ? ": " : "", error->message, hint ? " (" : "",
                     hint ? hint : "", hint ? ")" : "");

@@ -121,7 +121,8 @@ typedef enum deeptepp_status {
     DEEPTEPP_ERR_NIFTI_ORIENTATION = 51, /* qform and sform codes are both 0: orientation unknown; or one is not 0..5 */
 
     /* A volume, from a file or from memory. */
-    DEEPTEPP_ERR_VOLUME_DIMS = 60,      /* a dimension that is not positive, or a product that overflows */
+    DEEPTEPP_ERR_VOLUME_DIMS = 60,      /* a dimension that is not positive or, of a file, above max_edge; or a product
+                                           that overflows */
     DEEPTEPP_ERR_VOLUME_STRIDES = 61,   /* strides that make voxels overlap or whose span overflows */
     DEEPTEPP_ERR_VOLUME_TYPE = 62,      /* an unknown voxel type */
     DEEPTEPP_ERR_VOLUME_AFFINE = 63,    /* not finite; last row not 0 0 0 1; origin beyond 1e9 mm; a voxel edge outside
@@ -358,6 +359,8 @@ typedef struct deeptepp_volume_options {
                                 NULL: such a file is refused. Ignored for a file that states its orientation.
                                 Voxel edges are then the header's, and the volume's centre is put at (0, 0, 0).
                                 Its use is recorded in every result. */
+    int64_t max_edge;        /* a file of more voxels than this along i, j or k is refused (VOLUME_DIMS), for the time
+                                that mosaics take grows with the square of it; 0: 2048, twice the largest matrix of MR */
 } deeptepp_volume_options;
 
 /* A NIfTI-1 or NIfTI-2 file (.nii, gzip or not, known by its bytes). Opened once, read whole; every voxel checked.
@@ -574,9 +577,9 @@ DEEPTEPP_API const deeptepp_mask *deeptepp_result_mask(const deeptepp_result *re
 DEEPTEPP_API double deeptepp_result_mask_share(const deeptepp_result *result);
 DEEPTEPP_API double deeptepp_result_view_mask_share(const deeptepp_result *result, int64_t view);
 
-/* The covariates that were used, in the model's order: how many; name and unit of each (NULL out of range); its value in
- * that unit (NaN out of range); whether it is the model's substitute for one that the case does not have (1, else 0);
- * and the term that it adds to each score (NaN out of range). */
+/* The covariates that were used, in the model's order: how many; name and unit of each (NULL out of range); its value
+ * in that unit (NaN out of range); whether it is the model's substitute for one that the case does not have (1, else
+ * 0); and the term that it adds to each score (NaN out of range). */
 DEEPTEPP_API int64_t deeptepp_result_covariate_count(const deeptepp_result *result);
 DEEPTEPP_API const char *deeptepp_result_covariate_name(const deeptepp_result *result, int64_t index);
 DEEPTEPP_API const char *deeptepp_result_covariate_unit(const deeptepp_result *result, int64_t index);

@@ -14,8 +14,8 @@ void dtp_clean_line(char *text);
 __attribute__((format(printf, 3, 4))) deeptepp_status dtp_fail(deeptepp_error *error, deeptepp_status status,
                                                                const char *format, ...);
 
-/* Says which volumes of a case (DEEPTEPP_MASK_VOLUME, or images from 1) a failure is about: around the call that failed,
- * whose status it returns. Not of OK, MEMORY and CANCELLED. error may be NULL. */
+/* Says which volumes of a case (DEEPTEPP_MASK_VOLUME, or images from 1) a failure is about: around the call that
+ * failed, whose status it returns. Not of OK, MEMORY and CANCELLED. error may be NULL. */
 deeptepp_status dtp_about(deeptepp_status status, int32_t first, int32_t second, deeptepp_error *error);
 
 /* Puts the file a failure is about before its message: "PATH: text". error may be NULL. */

@@ -19,8 +19,12 @@ static const uint64_t TRAILING = (uint64_t)64 << 20;
 /* Thousandths of the work that reading is; the rest is checking the voxels. */
 enum { READING = 900 };
 
+/* Twice the largest matrix of MR. Of mosaics a file of 2048 x 33 x 2048 zeros and ones takes seconds a view. */
+enum { DEFAULT_MAX_EDGE = 2048 };
+
 typedef struct options {
     uint64_t volume_number, max_bytes;
+    int64_t max_edge;
     deeptepp_callbacks callbacks; /* the host's */
     dtp_watch *watch;
     char axes[4]; /* where the voxel axes run to, if the file does not say; "": unknown */
@@ -38,7 +42,7 @@ static deeptepp_status read_orientation(options *out, const char *letters, deept
 static deeptepp_status read_options(options *out, const deeptepp_volume_options *in, deeptepp_error *error)
 {
     deeptepp_volume_options read;
-    *out = (options){.max_bytes = DEFAULT_MAX_BYTES};
+    *out = (options){.max_bytes = DEFAULT_MAX_BYTES, .max_edge = DEFAULT_MAX_EDGE};
     deeptepp_status status = DTP_OPTIONS_READ(&read, deeptepp_volume_options, orientation, in, error);
     if (status == DEEPTEPP_OK)
         status = dtp_callbacks_copy(&out->callbacks, read.callbacks, error);
@@ -47,7 +51,12 @@ static deeptepp_status read_options(options *out, const deeptepp_volume_options 
     if (read.volume_number < 0)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "options.volume_number: %lld, wanted 0 or more",
                         (long long)read.volume_number);
+    if (read.max_edge < 0)
+        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "options.max_edge: %lld, wanted 0 or more",
+                        (long long)read.max_edge);
     out->volume_number = (uint64_t)read.volume_number;
+    if (read.max_edge)
+        out->max_edge = read.max_edge;
     if (read.max_bytes)
         out->max_bytes = read.max_bytes;
     return read.orientation ? read_orientation(out, read.orientation, error) : DEEPTEPP_OK;
@@ -91,6 +100,15 @@ static deeptepp_status check_bytes(const options *o, size_t all, size_t each, de
     return DEEPTEPP_OK;
 }
 
+static deeptepp_status check_edges(const dtp_nifti *h, const options *o, deeptepp_error *error)
+{
+    for (int d = 1; d <= 3; d++)
+        if (h->dim[d] > o->max_edge)
+            return dtp_fail(error, DEEPTEPP_ERR_VOLUME_DIMS, "dim[%d]: %lld voxels, wanted %lld at most (max_edge)", d,
+                            (long long)h->dim[d], (long long)o->max_edge);
+    return DEEPTEPP_OK;
+}
+
 /* The stream must be able to hold all volumes. */
 static deeptepp_status check_extent(const dtp_nifti *h, const options *o, const dtp_stream *stream, extent *out,
                                     deeptepp_error *error)
@@ -105,6 +123,7 @@ static deeptepp_status check_extent(const dtp_nifti *h, const options *o, const 
                         (long long)factors[2], (long long)factors[3], (long long)factors[4]);
     out->size = all / (size_t)factors[4];
     deeptepp_status status = check_bytes(o, all, out->size, error);
+    status = status ? status : check_edges(h, o, error);
     if (status != DEEPTEPP_OK)
         return status;
     if (offset + all > dtp_stream_most(stream))

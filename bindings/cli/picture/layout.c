@@ -1,6 +1,7 @@
 #include "layout.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 enum {
     WIDTH = 1600,
@@ -106,6 +107,38 @@ static void choose_grid(const cli_scan *scan, int wanted, int *columns, int *row
         }
 }
 
+/* A slice that shows the part, and is then kept for it; else one of its own in the place of the nearest that may go. */
+static void show_part(cli_layout *layout, const cli_part *part, bool kept[CLI_MOST_TILES])
+{
+    const int64_t middle = (part->low + part->high) / 2;
+    int nearest = -1;
+    for (int i = 0; i < layout->tiles; i++) {
+        if (layout->slice[i] >= part->low && layout->slice[i] <= part->high)
+            return (void)(kept[i] = true);
+        if (!kept[i] && (nearest < 0 || llabs(layout->slice[i] - middle) < llabs(layout->slice[nearest] - middle)))
+            nearest = i;
+    }
+    if (nearest < 0)
+        return;
+    layout->slice[nearest] = middle;
+    kept[nearest] = true;
+}
+
+static int from_the_head(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x < y) - (x > y);
+}
+
+/* Evenly chosen slices may leave out a small part of the mask. */
+static void show_parts(cli_layout *layout, const cli_scan *scan)
+{
+    bool kept[CLI_MOST_TILES] = {false};
+    for (int i = 0; i < CLI_MOST_PARTS && scan->part[i].high >= scan->part[i].low; i++)
+        show_part(layout, &scan->part[i], kept);
+    qsort(layout->slice, (size_t)layout->tiles, sizeof *layout->slice, from_the_head);
+}
+
 /* All the tumour's slices and as many around them as there are tiles, or evenly chosen ones. */
 static void choose_slices(cli_layout *layout, const cli_scan *scan)
 {
@@ -113,6 +146,7 @@ static void choose_slices(cli_layout *layout, const cli_scan *scan)
     if (count > layout->tiles) {
         for (int i = 0; i < layout->tiles; i++)
             layout->slice[i] = scan->high[2] - (2 * i + 1) * count / (2 * layout->tiles);
+        show_parts(layout, scan);
         return;
     }
     int64_t top = scan->high[2] + (layout->tiles - count + 1) / 2;

@@ -195,6 +195,20 @@ static bool touches_border(const cli_scan *scan)
     return touches;
 }
 
+/* What a reader might not see in the tiles. */
+static void remark_text(const cli_scan *scan, char text[TEXT])
+{
+    size_t used = 0;
+    text[0] = '\0';
+    if (scan->parts > 1)
+        used = (size_t)snprintf(text, TEXT, scan->largest_alone ? "the largest of the mask's %lld parts"
+                                                                : "the mask has %lld parts that do not touch",
+                                (long long)scan->parts);
+    if (touches_border(scan))
+        snprintf(text + used, TEXT - used, "%s", used ? "; it touches the image's border"
+                                                      : "the mask touches the image's border");
+}
+
 static void draw_right(const drawing *d, const cli_layout *layout, int y, const char *text, cli_colour colour)
 {
     const int right = layout->page.width - layout->panels[0].x;
@@ -207,8 +221,8 @@ static void draw_words(const drawing *d, const cli_layout *layout, const char *i
     const int left = layout->panels[0].x, bottom = layout->page.height - CLI_FONT_HEIGHT - 10;
     snprintf(text, sizeof text, "%.60s   mask %.60s", base_name(image), base_name(mask));
     cli_canvas_text(d->canvas, left, 11, text, white);
-    if (touches_border(d->scan))
-        draw_right(d, layout, 11, "the mask touches the image's border", warning);
+    remark_text(d->scan, text);
+    draw_right(d, layout, 11, text, warning);
     measures_text(d, text);
     cli_canvas_text(d->canvas, left, 33, text, dim);
     snprintf(text, sizeof text, "the patient's right is on the left%s",

@@ -1,10 +1,14 @@
+#include <unistd.h>
+
 #include "../args.h"
 #include "../files.h"
+#include "../print.h"
 #include "montage.h"
 
 typedef struct arguments {
     const char *image, *mask, *out, *orientation;
     int64_t label;
+    bool largest_part;
 } arguments;
 
 static const cli_usage usage = {
@@ -24,6 +28,26 @@ static int check_files(const arguments *given)
     return cli_outputs_check(&out, 1, endings, inputs, CLI_COUNT(inputs));
 }
 
+static int open_scan(cli_scan *scan, const arguments *given)
+{
+    const deeptepp_mask_options options = {.struct_size = sizeof options, .label = given->label,
+                                           .largest_part = given->largest_part};
+    return cli_scan_open(scan, given->image, given->mask, &options, given->orientation);
+}
+
+/* What the outlines show. */
+static void tell(const cli_scan *scan)
+{
+    const long long voxels = scan->mask_voxels, largest = scan->largest_part, parts = scan->parts;
+    if (parts == 1)
+        cli_print_line(stdout, "mask    %lld voxel%s, one part", voxels, voxels > 1 ? "s" : "");
+    else if (scan->largest_alone)
+        cli_print_line(stdout, "mask    %lld voxel%s, the largest of %lld parts", voxels, voxels > 1 ? "s" : "", parts);
+    else
+        cli_print_line(stdout, "mask    %lld voxels in %lld parts, the largest of %lld, the furthest %.4g mm from it",
+                       voxels, parts, largest, scan->furthest);
+}
+
 static int draw(const arguments *given)
 {
     cli_scan scan = {0};
@@ -31,7 +55,7 @@ static int draw(const arguments *given)
     cli_output output = {0};
     int code = check_files(given);
     if (!code)
-        code = cli_scan_open(&scan, given->image, given->mask, given->label, given->orientation);
+        code = open_scan(&scan, given);
     if (!code)
         code = cli_output_open(&output, given->out);
     if (!code)
@@ -40,6 +64,8 @@ static int draw(const arguments *given)
         code = cli_canvas_write(&canvas, &output);
     if (!code)
         code = cli_output_commit(&output);
+    if (!code && cli_file_descriptor(given->out) != STDOUT_FILENO)
+        tell(&scan);
     cli_output_abandon(&output);
     cli_canvas_free(&canvas);
     cli_scan_free(&scan);
@@ -55,6 +81,8 @@ int cli_picture(int argc, char **argv)
         {"out", "P.png", "the picture", cli_take_text, &given.out, .required = true},
         {"label", "L", "the mask's value that marks the tumour; default: its only\nvalue other than 0",
          cli_take_integer, &given.label, .low = 1, .high = CLI_MOST_LABEL},
+        {"largest-part", NULL, "of a mask of several parts that do not touch the largest alone\nis the tumour",
+         cli_take_switch, &given.largest_part, .required = false},
         {"orientation", "RAS", "where the axes run to, for files that do not state it", cli_take_orientation,
          &given.orientation, .required = false}};
     bool done = false;

@@ -4,6 +4,13 @@
 
 #include "../cli.h"
 
+enum { CLI_MOST_PARTS = 12 };
+
+/* A part of the mask lies in every axial slice from `low` to `high`. */
+typedef struct cli_part {
+    int64_t low, high;
+} cli_part;
+
 typedef struct cli_scan {
     int64_t dims[3]; /* x to the right fastest, y anterior, z superior */
     double spacing[3];
@@ -12,12 +19,17 @@ typedef struct cli_scan {
     uint8_t *mask;
     int64_t low[3], high[3]; /* the mask's bounding box, inclusive */
     int64_t mask_voxels;
+    int64_t parts, largest_part; /* how many that do not touch; the voxels of the largest */
+    cli_part part[CLI_MOST_PARTS]; /* of those that are drawn, from the largest; high below low beyond the last */
+    double furthest;             /* mm: how far one of them is from the largest; 0 of one part */
+    bool largest_alone;          /* the others are not drawn */
     int64_t fullest[3];      /* along each axis the plane with most of the mask; the middle one of several */
 } cli_scan;
 
-/* Opens both files. label 0: the only value other than 0. orientation: for files that state none, or NULL.
- * Returns an exit code; either way it needs cli_scan_free. */
-int cli_scan_open(cli_scan *scan, const char *image, const char *mask, int64_t label, const char *orientation);
+/* Opens both files. orientation: for files that state none, or NULL. Returns an exit code; either way it needs
+ * cli_scan_free. */
+int cli_scan_open(cli_scan *scan, const char *image, const char *mask, const deeptepp_mask_options *options,
+                  const char *orientation);
 void cli_scan_free(cli_scan *scan);
 
 /* The value of the voxel, coordinates beyond the border counting as on it. */
