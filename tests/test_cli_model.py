@@ -265,6 +265,24 @@ def test_the_largest_part_is_the_tumour_where_that_is_asked_for(model, case, tmp
     assert out[0].read_bytes() == out[1].read_bytes()
 
 
+def test_the_mask_is_told_and_how_much_of_it_the_region_holds(case, folder, tmp_path):
+    voxels, models = int(read_nifti(case[1]).sum()), {}
+    for edge in (2, 0.5):
+        models[edge] = folder / f"region-{edge}.safetensors"
+        make_model(models[edge], **TINY, self_test=False, overrides={"input.region.spacing_mm": [edge] * 3})
+    assert labelled(answer(*words("score", models[2], case)), "mask") == f"{voxels} voxels, one part"
+    told = labelled(answer(*words("score", models[0.5], case)), "mask")
+    found = re.fullmatch(rf"{voxels} voxels, one part (\S+) % of it inside the region, in one view (\S+) %", told)
+    inside = scored(*words("score", models[0.5], case))["geometry"]
+    shares = [inside["share_inside"], min(inside["view_share_inside"])]
+    assert [float(part) / 100 for part in found.groups()] == pytest.approx(shares, rel=1e-3) and shares[0] < 1
+    stray = with_stray(case[1], tmp_path / "stray.nii")
+    told = labelled(answer(*words("score", models[2], (case[0], stray), "--largest-part")), "mask")
+    assert told == f"{voxels} voxels, the largest of 2 parts"
+    text = refusal(2, *words("score", models[2], (case[0], stray)))
+    assert f"{stray}: " in text and "--largest-part" in text
+
+
 def test_the_grid_of_a_mask_is_chosen(model, case, tmp_path):
     plain = scored(*words("score", model, case))["score"]
     moved_mask = copy_of(case[1], tmp_path / "moved.nii", affine=moved(read_affine(case[1])))

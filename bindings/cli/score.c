@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "mask.h"
 #include "print.h"
 #include "progress.h"
 #include "property.h"
@@ -100,6 +101,19 @@ static void tell_tier(const deeptepp_result *result, const deeptepp_model *model
     tell_cutpoint(result, model);
 }
 
+static void tell_mask(const deeptepp_result *result, bool largest_part)
+{
+    char text[CLI_MASK_TEXT];
+    const double share = deeptepp_result_mask_share(result);
+    double least = share;
+    cli_mask_text(deeptepp_result_mask(result), largest_part, text);
+    cli_text_line("mask", "%s", text);
+    for (int64_t i = 0; i < deeptepp_result_view_count(result); i++)
+        least = fmin(least, deeptepp_result_view_mask_share(result, i));
+    if (least < 1)
+        cli_text_line("", "%.4g %% of it inside the region, in one view %.4g %%", 100 * share, 100 * least);
+}
+
 /* What was filled in stands there too. */
 static void tell_covariates(const deeptepp_result *result)
 {
@@ -154,6 +168,7 @@ static void tell(const deeptepp_result *result, const cli_engine *engine, const 
     tell_tier(result, model);
     tell_survival(result, model);
     tell_covariates(result);
+    tell_mask(result, given->patient.largest_part);
     tell_views(result);
     tell_views_in_tiers(result, model);
     tell_members(result, model);

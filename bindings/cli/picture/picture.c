@@ -35,19 +35,6 @@ static int open_scan(cli_scan *scan, const arguments *given)
     return cli_scan_open(scan, given->image, given->mask, &options, given->orientation);
 }
 
-/* What the outlines show. */
-static void tell(const cli_scan *scan)
-{
-    const long long voxels = scan->mask_voxels, largest = scan->largest_part, parts = scan->parts;
-    if (parts == 1)
-        cli_print_line(stdout, "mask    %lld voxel%s, one part", voxels, voxels > 1 ? "s" : "");
-    else if (scan->largest_alone)
-        cli_print_line(stdout, "mask    %lld voxel%s, the largest of %lld parts", voxels, voxels > 1 ? "s" : "", parts);
-    else
-        cli_print_line(stdout, "mask    %lld voxels in %lld parts, the largest of %lld, the furthest %.4g mm from it",
-                       voxels, parts, largest, scan->furthest);
-}
-
 static int draw(const arguments *given)
 {
     cli_scan scan = {0};
@@ -65,7 +52,7 @@ static int draw(const arguments *given)
     if (!code)
         code = cli_output_commit(&output);
     if (!code && cli_file_descriptor(given->out) != STDOUT_FILENO)
-        tell(&scan);
+        cli_print_line(stdout, "mask    %s", scan.mask_text);
     cli_output_abandon(&output);
     cli_canvas_free(&canvas);
     cli_scan_free(&scan);

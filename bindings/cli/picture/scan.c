@@ -163,10 +163,8 @@ static void find_fullest(cli_scan *scan, int axis)
 static void count_parts(cli_scan *scan, const deeptepp_mask *mask, const deeptepp_mask_options *options)
 {
     scan->parts = deeptepp_mask_part_count(mask);
-    scan->largest_part = deeptepp_mask_part_voxels(mask, 0);
     scan->largest_alone = options->largest_part != 0;
-    for (int64_t i = 1; deeptepp_mask_part_voxels(mask, i) > 0; i++)
-        scan->furthest = fmax(scan->furthest, deeptepp_mask_part_distance(mask, i));
+    cli_mask_text(mask, scan->largest_alone, scan->mask_text);
 }
 
 static void include_part(cli_scan *scan, int32_t number, int64_t slice)

@@ -2,7 +2,7 @@
 #ifndef DEEPTEPP_CLI_SCAN_H
 #define DEEPTEPP_CLI_SCAN_H
 
-#include "../cli.h"
+#include "../mask.h"
 
 enum { CLI_MOST_PARTS = 12 };
 
@@ -19,9 +19,9 @@ typedef struct cli_scan {
     uint8_t *mask;
     int64_t low[3], high[3]; /* the mask's bounding box, inclusive */
     int64_t mask_voxels;
-    int64_t parts, largest_part; /* how many that do not touch; the voxels of the largest */
+    int64_t parts; /* how many that do not touch */
     cli_part part[CLI_MOST_PARTS]; /* of those that are drawn, from the largest; high below low beyond the last */
-    double furthest;             /* mm: how far one of them is from the largest; 0 of one part */
+    char mask_text[CLI_MASK_TEXT];
     bool largest_alone;          /* the others are not drawn */
     int64_t fullest[3];      /* along each axis the plane with most of the mask; the middle one of several */
 } cli_scan;
