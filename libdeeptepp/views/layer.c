@@ -1,12 +1,13 @@
 #include "layer.h"
 
+#include "../volume/voxels.h"
+
 /* ---- Making ---- */
 
 /* What a reader of the file would make of it: scaled integers are no integers any more. */
 static dtp_rounding rounding_of(const deeptepp_volume *volume)
 {
-    if (volume->type == DEEPTEPP_FLOAT32 || volume->type == DEEPTEPP_FLOAT64 || volume->slope != 1 ||
-        volume->inter != 0)
+    if (dtp_type_is_real(volume->type) || volume->slope != 1 || volume->inter != 0)
         return DTP_ROUND_NONE;
     return volume->type == DEEPTEPP_UINT8 ? DTP_ROUND_HALF_UP : DTP_ROUND_HALF_EVEN;
 }
@@ -89,7 +90,7 @@ bool dtp_tap_make(dtp_tap *out, const dtp_layer *layer, int64_t row, int64_t col
 }
 
 /* One function a voxel type, so that the type is not decided anew for each voxel. Sums of integers are exact. */
-#define DEFINE_GATHER(name, voxel)                                                                                     \
+#define DEFINE_GATHER(name, voxel, real, count)                                                                        \
     static void gather_##name(const uint8_t *data, const dtp_tap *taps, int64_t n, double *out)                        \
     {                                                                                                                  \
         for (int64_t t = 0; t < n; t++) {                                                                              \
@@ -103,30 +104,14 @@ bool dtp_tap_make(dtp_tap *out, const dtp_layer *layer, int64_t row, int64_t col
         }                                                                                                              \
     }
 
-DEFINE_GATHER(u8, uint8_t)
-DEFINE_GATHER(i8, int8_t)
-DEFINE_GATHER(u16, uint16_t)
-DEFINE_GATHER(i16, int16_t)
-DEFINE_GATHER(u32, uint32_t)
-DEFINE_GATHER(i32, int32_t)
-DEFINE_GATHER(u64, uint64_t)
-DEFINE_GATHER(i64, int64_t)
-DEFINE_GATHER(f32, float)
-DEFINE_GATHER(f64, double)
+DTP_VOXEL_TYPES(DEFINE_GATHER)
 
 static void gather(deeptepp_type type, const uint8_t *data, const dtp_tap *taps, int64_t n, double *out)
 {
+#define GATHER(name, voxel, real, count)                                                                               \
+    case DEEPTEPP_##name: gather_##name(data, taps, n, out); break;
     switch (type) {
-    case DEEPTEPP_UINT8: gather_u8(data, taps, n, out); break;
-    case DEEPTEPP_INT8: gather_i8(data, taps, n, out); break;
-    case DEEPTEPP_UINT16: gather_u16(data, taps, n, out); break;
-    case DEEPTEPP_INT16: gather_i16(data, taps, n, out); break;
-    case DEEPTEPP_UINT32: gather_u32(data, taps, n, out); break;
-    case DEEPTEPP_INT32: gather_i32(data, taps, n, out); break;
-    case DEEPTEPP_UINT64: gather_u64(data, taps, n, out); break;
-    case DEEPTEPP_INT64: gather_i64(data, taps, n, out); break;
-    case DEEPTEPP_FLOAT32: gather_f32(data, taps, n, out); break;
-    case DEEPTEPP_FLOAT64: gather_f64(data, taps, n, out); break;
+        DTP_VOXEL_TYPES(GATHER)
     case DEEPTEPP_TYPE_FORCE_INT32: break;
     }
 }

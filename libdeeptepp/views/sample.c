@@ -1,5 +1,7 @@
 #include "sample.h"
 
+#include "../volume/voxels.h"
+
 /* A grid that ends on the image's very edge must not lose its last sample to rounding. */
 static const double EDGE = 0.5 + 1e-6;
 
@@ -61,7 +63,7 @@ static void place_block(block *b, const row *r, int first, int n)
 
 /* One function a voxel type, so that the type is not decided anew for each voxel. Corner c of a sample is its first
  * voxel's neighbour along i, j, k where bit 0, 1, 2 of c is set. */
-#define DEFINE_BLEND(name, type)                                                                                       \
+#define DEFINE_BLEND(name, type, real, count)                                                                          \
     static inline void fetch_##name(const block *b, const deeptepp_volume *volume, type corner[8][BLOCK])              \
     {                                                                                                                  \
         const int64_t *s = volume->strides;                                                                            \
@@ -85,35 +87,15 @@ static void place_block(block *b, const row *r, int first, int n)
         }                                                                                                              \
     }
 
-DEFINE_BLEND(u8, uint8_t)
-DEFINE_BLEND(i8, int8_t)
-DEFINE_BLEND(u16, uint16_t)
-DEFINE_BLEND(i16, int16_t)
-DEFINE_BLEND(u32, uint32_t)
-DEFINE_BLEND(i32, int32_t)
-DEFINE_BLEND(u64, uint64_t)
-DEFINE_BLEND(i64, int64_t)
-DEFINE_BLEND(f32, float)
-DEFINE_BLEND(f64, double)
+DTP_VOXEL_TYPES(DEFINE_BLEND)
 
 typedef void (*blend_function)(const block *b, const deeptepp_volume *volume, float *out);
 
 static blend_function blend_of(deeptepp_type type)
 {
-    switch (type) {
-    case DEEPTEPP_UINT8: return blend_u8;
-    case DEEPTEPP_INT8: return blend_i8;
-    case DEEPTEPP_UINT16: return blend_u16;
-    case DEEPTEPP_INT16: return blend_i16;
-    case DEEPTEPP_UINT32: return blend_u32;
-    case DEEPTEPP_INT32: return blend_i32;
-    case DEEPTEPP_UINT64: return blend_u64;
-    case DEEPTEPP_INT64: return blend_i64;
-    case DEEPTEPP_FLOAT32: return blend_f32;
-    case DEEPTEPP_FLOAT64:
-    case DEEPTEPP_TYPE_FORCE_INT32: break;
-    }
-    return blend_f64;
+#define BLEND(name, voxel, real, count) [DEEPTEPP_##name] = blend_##name,
+    static const blend_function blends[] = {DTP_VOXEL_TYPES(BLEND)};
+    return blends[type];
 }
 
 static void sample_inner(const row *r, blend_function blend, int first, int last, float *out)

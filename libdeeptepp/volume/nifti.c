@@ -10,6 +10,7 @@
 
 #include "../base/bytes.h"
 #include "../base/kinds.h"
+#include "voxels.h"
 
 /* A unit quaternion in three float32 keeps b^2 + c^2 + d^2 within 4e-7 of 1 at most. */
 static const double QUATERNION_TOLERANCE = 1e-5;
@@ -175,15 +176,11 @@ static deeptepp_status check_dims(dtp_nifti *h, deeptepp_error *error)
 
 static deeptepp_status check_datatype(dtp_nifti *h, deeptepp_error *error)
 {
+#define KNOWN(name, voxel, real, count) {DT_##name, DEEPTEPP_##name},
     static const struct {
         int32_t code;
         deeptepp_type type;
-    } known[] = {
-        {DT_UINT8, DEEPTEPP_UINT8},     {DT_INT8, DEEPTEPP_INT8},       {DT_UINT16, DEEPTEPP_UINT16},
-        {DT_INT16, DEEPTEPP_INT16},     {DT_UINT32, DEEPTEPP_UINT32},   {DT_INT32, DEEPTEPP_INT32},
-        {DT_UINT64, DEEPTEPP_UINT64},   {DT_INT64, DEEPTEPP_INT64},     {DT_FLOAT32, DEEPTEPP_FLOAT32},
-        {DT_FLOAT64, DEEPTEPP_FLOAT64},
-    };
+    } known[] = {DTP_VOXEL_TYPES(KNOWN)};
     for (size_t t = 0; t < DTP_COUNT(known); t++)
         if (known[t].code == h->datatype)
             h->type = known[t].type;
@@ -250,7 +247,7 @@ static deeptepp_status check_scaling(dtp_nifti *h, deeptepp_error *error)
     if (!isfinite(h->slope) || !isfinite(h->inter))
         return dtp_fail(error, DEEPTEPP_ERR_NIFTI_SCALING, "scl_slope, scl_inter: %g, %g, wanted finite numbers",
                         h->slope, h->inter);
-    double most = h->type == DEEPTEPP_FLOAT32 || h->type == DEEPTEPP_FLOAT64 ? 0 : 0x1p53;
+    double most = dtp_type_is_real(h->type) ? 0 : 0x1p53;
     if (fabs(h->slope) * most + fabs(h->inter) > (double)FLT_MAX)
         return dtp_fail(error, DEEPTEPP_ERR_NIFTI_SCALING,
                         "scl_slope, scl_inter: %g, %g, wanted numbers that keep voxels within float32", h->slope,

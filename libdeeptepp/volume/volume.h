@@ -35,6 +35,9 @@ deeptepp_volume *dtp_volume_ref(deeptepp_volume *volume);
 /* Bytes of one voxel; 0 for a type this library does not know. */
 size_t dtp_type_size(deeptepp_type type);
 
+/* Of a type that the library knows. */
+bool dtp_type_is_real(deeptepp_type type);
+
 /* Finite, last row 0 0 0 1, edges and origin of a thinkable size, invertible, axes at right angles; derives the voxel
  * edges. Errors: VOLUME_AFFINE, VOLUME_SHEAR. */
 deeptepp_status dtp_volume_check_affine(const double affine[16], double spacing[3], deeptepp_error *error);

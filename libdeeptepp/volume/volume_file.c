@@ -19,7 +19,8 @@ static const uint64_t TRAILING = (uint64_t)64 << 20;
 /* Thousandths of the work that reading is; the rest is checking the voxels. */
 enum { READING = 900 };
 
-/* Twice the largest matrix of MR. Of mosaics a file of 2048 x 33 x 2048 zeros and ones takes seconds a view. */
+/* Twice the largest matrix of MR. Ten views of mosaics of a mask of 2048 x 33 x 2048 voxels, 140 KB of gzip, take 14 s
+ * on two cores; with no bound, and as few bytes, hours. */
 enum { DEFAULT_MAX_EDGE = 2048 };
 
 typedef struct options {

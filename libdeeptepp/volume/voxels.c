@@ -36,54 +36,46 @@ typedef size_t (*count_function)(const uint8_t *at, int64_t n, int64_t step, dou
         return count;                                                                                                  \
     }
 
-COUNT_BAD(count_f32, float, !(fabsf(v) <= FLT_MAX))
-COUNT_BAD(count_f32_scaled, float, !(fabs(slope * (double)v + inter) <= (double)FLT_MAX))
+COUNT_BAD(count_f32_unscaled, float, !(fabsf(v) <= FLT_MAX))
+COUNT_BAD(count_f32, float, !(fabs(slope * (double)v + inter) <= (double)FLT_MAX))
 COUNT_BAD(count_f64, double, !(fabs(slope * v + inter) <= (double)FLT_MAX))
 COUNT_BAD(count_i64, int64_t, v > EXACT_MAX || v < -EXACT_MAX)
 COUNT_BAD(count_u64, uint64_t, v > EXACT_MAX)
-
-#define TAKE(voxel)                                                                                                    \
-    for (int64_t t = 0; t < n; t++) {                                                                                  \
-        voxel v;                                                                                                       \
-        memcpy(&v, at + t * step, sizeof v);                                                                           \
-        out[t] = slope * (double)v + inter;                                                                            \
-    }                                                                                                                  \
-    break
+static const count_function count_none = NULL;
 
 void dtp_voxels_take(const uint8_t *at, deeptepp_type type, int64_t n, int64_t step, double slope, double inter,
                      double *out)
 {
+#define TAKE(name, voxel, real, count)                                                                                 \
+    case DEEPTEPP_##name:                                                                                              \
+        for (int64_t t = 0; t < n; t++) {                                                                              \
+            voxel v;                                                                                                   \
+            memcpy(&v, at + t * step, sizeof v);                                                                       \
+            out[t] = slope * (double)v + inter;                                                                        \
+        }                                                                                                              \
+        break;
     switch (type) {
-    case DEEPTEPP_UINT8: TAKE(uint8_t);
-    case DEEPTEPP_INT8: TAKE(int8_t);
-    case DEEPTEPP_UINT16: TAKE(uint16_t);
-    case DEEPTEPP_INT16: TAKE(int16_t);
-    case DEEPTEPP_UINT32: TAKE(uint32_t);
-    case DEEPTEPP_INT32: TAKE(int32_t);
-    case DEEPTEPP_UINT64: TAKE(uint64_t);
-    case DEEPTEPP_INT64: TAKE(int64_t);
-    case DEEPTEPP_FLOAT32: TAKE(float);
-    case DEEPTEPP_FLOAT64: TAKE(double);
+        DTP_VOXEL_TYPES(TAKE)
     case DEEPTEPP_TYPE_FORCE_INT32: break;
     }
 }
 
 size_t dtp_type_size(deeptepp_type type)
 {
+#define SIZE(name, voxel, real, count)                                                                                 \
+    case DEEPTEPP_##name: return sizeof(voxel);
     switch (type) {
-    case DEEPTEPP_UINT8:
-    case DEEPTEPP_INT8: return 1;
-    case DEEPTEPP_UINT16:
-    case DEEPTEPP_INT16: return 2;
-    case DEEPTEPP_UINT32:
-    case DEEPTEPP_INT32:
-    case DEEPTEPP_FLOAT32: return 4;
-    case DEEPTEPP_UINT64:
-    case DEEPTEPP_INT64:
-    case DEEPTEPP_FLOAT64: return 8;
+        DTP_VOXEL_TYPES(SIZE)
     case DEEPTEPP_TYPE_FORCE_INT32: break;
     }
     return 0;
+}
+
+bool dtp_type_is_real(deeptepp_type type)
+{
+#define REAL(name, voxel, real, count) [DEEPTEPP_##name] = real,
+    static const bool reals[] = {DTP_VOXEL_TYPES(REAL)};
+    return reals[type];
 }
 
 const uint8_t *dtp_voxels_at(const deeptepp_volume *volume, int64_t i, int64_t j, int64_t k)
@@ -200,13 +192,15 @@ deeptepp_status dtp_voxels_layout(const deeptepp_volume *draft, dtp_layout *out,
 
 static count_function counter(const deeptepp_volume *draft)
 {
+#define COUNT(name, voxel, real, count)                                                                                \
+    case DEEPTEPP_##name: return count;
+    if (draft->type == DEEPTEPP_FLOAT32 && draft->slope == 1 && draft->inter == 0)
+        return count_f32_unscaled;
     switch (draft->type) {
-    case DEEPTEPP_FLOAT32: return draft->slope == 1 && draft->inter == 0 ? count_f32 : count_f32_scaled;
-    case DEEPTEPP_FLOAT64: return count_f64;
-    case DEEPTEPP_INT64: return count_i64;
-    case DEEPTEPP_UINT64: return count_u64;
-    default: return NULL;
+        DTP_VOXEL_TYPES(COUNT)
+    case DEEPTEPP_TYPE_FORCE_INT32: break;
     }
+    return NULL;
 }
 
 /* Voxels between two questions: a millisecond or two. */
@@ -290,7 +284,7 @@ static deeptepp_status fail_voxels(inspection *in, deeptepp_error *error)
     const deeptepp_volume *draft = in->draft;
     const int64_t *n = draft->dims;
     int64_t at[3] = {0};
-    bool real = draft->type == DEEPTEPP_FLOAT32 || draft->type == DEEPTEPP_FLOAT64;
+    bool real = dtp_type_is_real(draft->type);
     deeptepp_status status = find_first(in, at, error);
     if (status != DEEPTEPP_OK)
         return status;

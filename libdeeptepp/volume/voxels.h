@@ -4,6 +4,21 @@
 
 #include "volume.h"
 
+/* Every voxel type, for all that is made of one function or row a type: the name that its constants end with, here
+ * (DEEPTEPP_) and in NIfTI (DT_); what it is in C; whether it is real; and which function of voxels.c counts those of
+ * its voxels that are refused. */
+#define DTP_VOXEL_TYPES(X)                                                                                             \
+    X(UINT8, uint8_t, false, count_none)                                                                               \
+    X(INT8, int8_t, false, count_none)                                                                                 \
+    X(UINT16, uint16_t, false, count_none)                                                                             \
+    X(INT16, int16_t, false, count_none)                                                                               \
+    X(UINT32, uint32_t, false, count_none)                                                                             \
+    X(INT32, int32_t, false, count_none)                                                                               \
+    X(UINT64, uint64_t, false, count_u64)                                                                              \
+    X(INT64, int64_t, false, count_i64)                                                                                \
+    X(FLOAT32, float, true, count_f32)                                                                                 \
+    X(FLOAT64, double, true, count_f64)
+
 /* A volume's voxels in the order of memory: axes by rising step, all steps positive, joined where one run goes on in
  * the next. */
 typedef struct dtp_layout {
