@@ -360,7 +360,8 @@ typedef struct deeptepp_volume_options {
                                 Voxel edges are then the header's, and the volume's centre is put at (0, 0, 0).
                                 Its use is recorded in every result. */
     int64_t max_edge;        /* a file of more voxels than this along i, j or k is refused (VOLUME_DIMS), for the time
-                                that mosaics take grows with the square of it; 0: 2048, twice the largest matrix of MR */
+                                that mosaics take grows with the square of it; 0: 2048, twice the largest matrix of
+                                MR */
 } deeptepp_volume_options;
 
 /* A NIfTI-1 or NIfTI-2 file (.nii, gzip or not, known by its bytes). Opened once, read whole; every voxel checked.
