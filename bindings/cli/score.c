@@ -101,6 +101,12 @@ static void tell_tier(const deeptepp_result *result, const deeptepp_model *model
     tell_cutpoint(result, model);
 }
 
+/* Cut and not rounded: 100 is all of it. */
+static double percent(double share)
+{
+    return floor(share * 10000) / 100;
+}
+
 static void tell_mask(const deeptepp_result *result, bool largest_part)
 {
     char text[CLI_MASK_TEXT];
@@ -111,7 +117,8 @@ static void tell_mask(const deeptepp_result *result, bool largest_part)
     for (int64_t i = 0; i < deeptepp_result_view_count(result); i++)
         least = fmin(least, deeptepp_result_view_mask_share(result, i));
     if (least < 1)
-        cli_text_line("", "%.4g %% of it inside the region, in one view %.4g %%", 100 * share, 100 * least);
+        cli_text_line("", "%.4g %% of it inside the region, in one view %.4g %%", percent(share),
+                      percent(least));
 }
 
 /* What was filled in stands there too. */

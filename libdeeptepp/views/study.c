@@ -139,26 +139,29 @@ static void turn_box(dtp_study *study)
     }
 }
 
-static void warn_of_mask(const deeptepp_mask *tumour, dtp_warnings *warnings)
+static void warn_of_parts(const deeptepp_mask *tumour, dtp_warnings *warnings)
 {
     const dtp_parts *parts = &tumour->parts;
-    double nearest = parts->told[1].distance, farthest = nearest;
+    double farthest = 0;
+    if (parts->count < 2)
+        return;
+    for (int p = 1; p < dtp_parts_told(parts); p++)
+        farthest = fmax(farthest, parts->told[p].distance);
+    dtp_warn(warnings, DEEPTEPP_WARN_MASK_PARTS,
+             "mask: %lld parts that do not touch, the largest of %lld voxels, the next of %lld, the farthest %.4g mm "
+             "away from the largest; %s",
+             (long long)parts->count, (long long)parts->told[0].voxels, (long long)parts->told[1].voxels, farthest,
+             tumour->largest_only ? "the largest alone was taken, at the caller's word"
+                                  : "all count as the tumour (the option: the largest part alone)");
+}
+
+static void warn_of_mask(const deeptepp_mask *tumour, dtp_warnings *warnings)
+{
     if (tumour->rounding > 0)
         dtp_warn(warnings, DEEPTEPP_WARN_MASK_ROUNDED,
                  "mask: values up to %.3g away from whole numbers, as float32 rounds them, were taken for those",
                  tumour->rounding);
-    if (parts->count < 2)
-        return;
-    for (int p = 2; p < dtp_parts_told(parts); p++) {
-        nearest = fmin(nearest, parts->told[p].distance);
-        farthest = fmax(farthest, parts->told[p].distance);
-    }
-    dtp_warn(warnings, DEEPTEPP_WARN_MASK_PARTS,
-             "mask: %lld parts that do not touch, the largest of %lld voxels, the next of %lld, %.4g to %.4g mm away "
-             "from the largest; %s",
-             (long long)parts->count, (long long)parts->told[0].voxels, (long long)parts->told[1].voxels, nearest,
-             farthest, tumour->largest_only ? "the largest alone was taken, at the caller's word"
-                                            : "all count as the tumour (the option: the largest part alone)");
+    warn_of_parts(tumour, warnings);
 }
 
 static deeptepp_status check_mask(dtp_study *study, const deeptepp_mask_options *options, dtp_warnings *warnings,
