@@ -4,6 +4,7 @@ import json
 import re
 import signal
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -220,6 +221,20 @@ def test_an_orientation_that_is_not_used_gets_a_note(model, case, tmp_path):
             f"deeptepp: note: {path} states its own orientation (RAS): --orientation was not used\n" for path in case)
     done = run("picture", "--image", case[0], "--mask", silent, "--out", out, "--orientation", "RAS")
     assert done.stderr.count(b"note") == 1 and str(case[0]) in done.stderr.decode()
+
+
+def test_a_volume_larger_than_scanners_make_needs_the_users_word(model, tmp_path):
+    waves = np.random.default_rng(5).integers(0, 900, (2049, 40, 40)).astype(np.int16)
+    tumour = np.zeros(waves.shape, np.uint8)
+    tumour[1000:1010, 15:25, 15:25] = 1
+    files = [tmp_path / "image.nii.gz", tmp_path / "mask.nii.gz"]
+    for path, voxels in zip(files, (waves, tumour)):
+        nibabel.Nifti1Image(voxels, np.eye(4)).to_filename(path)
+    text = refusal(2, *words("score", model, files))
+    assert "2049" in text and "2048" in text and "--any-size" in text and str(files[0]) in text
+    assert scored(*words("score", model, files, "--any-size"))["mask"]["voxels"] == 1000
+    assert "1000 voxels" in answer("picture", "--image", files[0], "--mask", files[1], "--out", tmp_path / "p.png",
+                                   "--any-size")
 
 
 def test_a_label_is_chosen(model, case, tmp_path):

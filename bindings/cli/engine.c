@@ -96,7 +96,7 @@ static int add_image(cli_patient *patient, const cli_patient_options *options, s
     char *name = length ? strndup(text, length) : NULL;
     if (length && !name)
         return cli_fail_memory("a channel's name");
-    int code = cli_volume_open(&patient->images[index], cli_image_path(text), options->orientation);
+    int code = cli_volume_open(&patient->images[index], cli_image_path(text), &options->volumes);
     if (!code && deeptepp_case_set_image(patient->record, name, patient->images[index], &error))
         code = cli_fail_library(path_of(options, error.volumes[0]), cli_image_path(text), &error);
     free(name);
@@ -124,7 +124,7 @@ static int add_mask(cli_patient *patient, const cli_patient_options *options)
     const deeptepp_mask_options mask_options = {
         .struct_size = sizeof mask_options, .label = options->label, .largest_part = options->largest_part,
         .grid = options->grid};
-    const int code = cli_volume_open(&patient->mask, options->mask, options->orientation);
+    const int code = cli_volume_open(&patient->mask, options->mask, &options->volumes);
     if (!code && deeptepp_case_set_mask(patient->record, patient->mask, &mask_options, &error))
         return cli_fail_library(options->mask, NULL, &error);
     return code;

@@ -2,7 +2,7 @@
 #ifndef DEEPTEPP_CLI_ENGINE_H
 #define DEEPTEPP_CLI_ENGINE_H
 
-#include "args.h"
+#include "volume.h"
 
 typedef struct cli_engine_options {
     const char *model;
@@ -24,7 +24,8 @@ int cli_engine_open(cli_engine *engine, const cli_engine_options *options, const
 void cli_engine_close(cli_engine *engine);
 
 typedef struct cli_patient_options {
-    const char *mask, *orientation;
+    const char *mask;
+    cli_volume_options volumes;
     cli_list images, covariates; /* NAME=PATH or PATH; NAME=VALUE */
     int64_t label;
     bool largest_part;
@@ -69,7 +70,6 @@ const char *cli_image_path(const char *image);
         {"mask-grid", "GRID", "same: the mask lies on the images' grid, or is refused (default);\nimage: its voxels "  \
          "are the images', whatever its header says;\nnearest: each voxel gets the label of the mask's nearest",       \
          cli_take_grid, &(o).grid, .required = false},                                                                 \
-        {"orientation", "RAS", "where the axes run to, for files that do not state it", cli_take_orientation,          \
-         &(o).orientation, .required = false}
+        CLI_VOLUME_OPTIONS((o).volumes)
 
 #endif

@@ -20,6 +20,8 @@ static const advice hints[] = {
     {DEEPTEPP_ERR_NIFTI_ANALYZE, "convert it to one .nii.gz file"},
     {DEEPTEPP_ERR_NIFTI_4D, "name one volume by #N at the end of the path, counted from 1"},
     {DEEPTEPP_ERR_NIFTI_ORIENTATION, "if you know it for certain, say so with --orientation, e.g. --orientation RAS"},
+    {DEEPTEPP_ERR_VOLUME_DIMS, "if the file really is that large: --any-size"},
+    {DEEPTEPP_ERR_FILE_TOO_LARGE, "a volume that really is that large: --any-size"},
     {DEEPTEPP_ERR_CHANNEL_MISSING, "give it with --image NAME=PATH; `deeptepp info` lists the model's channels"},
     {DEEPTEPP_ERR_CHANNEL_UNKNOWN, "`deeptepp info` lists the model's channels"},
     {DEEPTEPP_ERR_MASK_LABELS, "choose one with --label"},

@@ -46,41 +46,41 @@ static int fail(const char *path, const char *number, const deeptepp_error *erro
                     "from 1 to %lld)", path, (long long)count, (long long)count);
 }
 
-static deeptepp_status open_once(deeptepp_volume **out, const char *path, int64_t number, const char *orientation,
-                                 deeptepp_error *error)
+static deeptepp_status open_once(deeptepp_volume **out, const char *path, int64_t number,
+                                 const cli_volume_options *given, deeptepp_error *error)
 {
     const deeptepp_callbacks callbacks = cli_progress_callbacks("reading", false);
-    deeptepp_volume_options options;
-    memset(&options, 0, sizeof options);
-    options.struct_size = sizeof options;
-    options.callbacks = &callbacks;
-    options.volume_number = number > 0 ? number : 0;
-    options.orientation = orientation;
+    const deeptepp_volume_options options = {
+        .struct_size = sizeof options, .callbacks = &callbacks, .volume_number = number > 0 ? number : 0,
+        .max_bytes = given->any_size ? UINT64_MAX : 0, .orientation = given->orientation,
+        .max_edge = given->any_size ? INT64_MAX : 0};
     const deeptepp_status status = deeptepp_volume_open(out, path, &options, error);
     cli_progress_clear();
     return status;
 }
 
 /* The user's word must not be overruled silently, so whether the file states its orientation is asked first. */
-static int open_path(deeptepp_volume **out, const char *path, const cli_volume_name *name, const char *orientation)
+static int open_path(deeptepp_volume **out, const char *path, const cli_volume_name *name,
+                     const cli_volume_options *options)
 {
+    const cli_volume_options silent = {.any_size = options->any_size};
     deeptepp_error error;
-    deeptepp_status status = open_once(out, path, name->number, NULL, &error);
-    if (status == DEEPTEPP_ERR_NIFTI_ORIENTATION && orientation)
-        status = open_once(out, path, name->number, orientation, &error);
-    else if (!status && orientation)
+    deeptepp_status status = open_once(out, path, name->number, &silent, &error);
+    if (status == DEEPTEPP_ERR_NIFTI_ORIENTATION && options->orientation)
+        status = open_once(out, path, name->number, options, &error);
+    else if (!status && options->orientation)
         cli_note("%s states its own orientation (%s): --orientation was not used", path,
                  deeptepp_volume_orientation(*out));
     return status ? fail(path, name->mark, &error) : CLI_OK;
 }
 
-int cli_volume_open(deeptepp_volume **out, const char *text, const char *orientation)
+int cli_volume_open(deeptepp_volume **out, const char *text, const cli_volume_options *options)
 {
     const cli_volume_name name = read_name(text);
     if (name.number == 0)
         return cli_fail(CLI_USAGE, "%s: found #0, wanted #1 for the first volume", text);
     char *path = cli_volume_path(text);
-    const int code = path ? open_path(out, path, &name, orientation) : cli_fail_memory("a file name");
+    const int code = path ? open_path(out, path, &name, options) : cli_fail_memory("a file name");
     free(path);
     return code;
 }

@@ -2,12 +2,23 @@
 #ifndef DEEPTEPP_CLI_VOLUME_H
 #define DEEPTEPP_CLI_VOLUME_H
 
-#include "cli.h"
+#include "args.h"
+
+typedef struct cli_volume_options {
+    const char *orientation; /* for a file that states none, or NULL; a file that does state its own gets a note */
+    bool any_size;           /* also files larger than the library's bounds */
+} cli_volume_options;
 
 /* `text` is a path, or a path and #N for volume N, from 1, of a 4-D file (unless a file of just that name exists).
- * orientation: for a file that states none, or NULL; a file that does state its own gets a note. Returns an exit code,
- * having said what is wrong. */
-int cli_volume_open(deeptepp_volume **out, const char *text, const char *orientation);
+ * Returns an exit code, having said what is wrong. */
+int cli_volume_open(deeptepp_volume **out, const char *text, const cli_volume_options *options);
+
+/* For the middle of the table of every command that opens volumes. */
+#define CLI_VOLUME_OPTIONS(o)                                                                                          \
+    {"orientation", "RAS", "where the axes run to, for files that do not state it", cli_take_orientation,              \
+     &(o).orientation, .required = false},                                                                             \
+        {"any-size", NULL, "also files larger than scanners make: of more than 2048 voxels\nalong an axis, or 2 GiB",  \
+         cli_take_switch, &(o).any_size, .required = false}
 
 /* The path in such a text, to be freed. NULL: no memory. */
 char *cli_volume_path(const char *text);

@@ -1,12 +1,13 @@
 #include <unistd.h>
 
-#include "../args.h"
 #include "../files.h"
 #include "../print.h"
+#include "../volume.h"
 #include "montage.h"
 
 typedef struct arguments {
-    const char *image, *mask, *out, *orientation;
+    const char *image, *mask, *out;
+    cli_volume_options volumes;
     int64_t label;
     bool largest_part;
 } arguments;
@@ -32,7 +33,7 @@ static int open_scan(cli_scan *scan, const arguments *given)
 {
     const deeptepp_mask_options options = {.struct_size = sizeof options, .label = given->label,
                                            .largest_part = given->largest_part};
-    return cli_scan_open(scan, given->image, given->mask, &options, given->orientation);
+    return cli_scan_open(scan, given->image, given->mask, &options, &given->volumes);
 }
 
 static int draw(const arguments *given)
@@ -70,8 +71,7 @@ int cli_picture(int argc, char **argv)
          cli_take_integer, &given.label, .low = 1, .high = CLI_MOST_LABEL},
         {"largest-part", NULL, "of a mask of several parts that do not touch the largest alone\nis the tumour",
          cli_take_switch, &given.largest_part, .required = false},
-        {"orientation", "RAS", "where the axes run to, for files that do not state it", cli_take_orientation,
-         &given.orientation, .required = false}};
+        CLI_VOLUME_OPTIONS(given.volumes)};
     bool done = false;
     const int code = cli_args_parse(&usage, options, CLI_COUNT(options), argc, argv, &done);
     return done ? code : draw(&given);

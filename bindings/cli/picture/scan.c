@@ -225,10 +225,10 @@ static int take_mask(cli_scan *scan, deeptepp_volume *volume, const deeptepp_mas
     return CLI_OK;
 }
 
-static int take_image(cli_scan *scan, const char *path, const char *orientation, grid *of_image)
+static int take_image(cli_scan *scan, const char *path, const cli_volume_options *volumes, grid *of_image)
 {
     deeptepp_volume *volume = NULL;
-    int code = cli_volume_open(&volume, path, orientation);
+    int code = cli_volume_open(&volume, path, volumes);
     if (code)
         return code;
     read_grid(of_image, volume);
@@ -241,14 +241,14 @@ static int take_image(cli_scan *scan, const char *path, const char *orientation,
 }
 
 int cli_scan_open(cli_scan *scan, const char *image, const char *mask, const deeptepp_mask_options *options,
-                  const char *orientation)
+                  const cli_volume_options *volumes)
 {
     grid of_image = {0}, of_mask = {0};
     deeptepp_volume *volume = NULL;
     memset(scan, 0, sizeof *scan);
-    int code = take_image(scan, image, orientation, &of_image);
+    int code = take_image(scan, image, volumes, &of_image);
     if (!code)
-        code = cli_volume_open(&volume, mask, orientation);
+        code = cli_volume_open(&volume, mask, volumes);
     if (!code) {
         read_grid(&of_mask, volume);
         code = check_grid(&of_image, &of_mask, mask);

@@ -3,6 +3,7 @@
 #define DEEPTEPP_CLI_SCAN_H
 
 #include "../mask.h"
+#include "../volume.h"
 
 enum { CLI_MOST_PARTS = 12 };
 
@@ -26,10 +27,9 @@ typedef struct cli_scan {
     int64_t fullest[3];      /* along each axis the plane with most of the mask; the middle one of several */
 } cli_scan;
 
-/* Opens both files. orientation: for files that state none, or NULL. Returns an exit code; either way it needs
- * cli_scan_free. */
+/* Opens both files. Returns an exit code; either way it needs cli_scan_free. */
 int cli_scan_open(cli_scan *scan, const char *image, const char *mask, const deeptepp_mask_options *options,
-                  const char *orientation);
+                  const cli_volume_options *volumes);
 void cli_scan_free(cli_scan *scan);
 
 /* The value of the voxel, coordinates beyond the border counting as on it. */
