@@ -157,7 +157,7 @@ static deeptepp_status check_digest(const char *found, const char *expected, dee
                     expected);
 }
 
-static deeptepp_status make(deeptepp_model *model, opening *o, dtp_worker *worker, dtp_watch *watch,
+static deeptepp_status fill(deeptepp_model *model, opening *o, dtp_worker *worker, dtp_watch *watch,
                             deeptepp_error *error)
 {
     deeptepp_status status;
@@ -172,8 +172,15 @@ static deeptepp_status make(deeptepp_model *model, opening *o, dtp_worker *worke
     o->model = model;
     dtp_watch_part(watch, READING, 1000);
     DTP_TRY(dtp_worker_run(worker, pack, o, watch, error));
-    DTP_TRY(describe(model, &o->file.file, error));
+    return describe(model, &o->file.file, error);
 fail:
+    return status;
+}
+
+static deeptepp_status make(deeptepp_model *model, opening *o, dtp_worker *worker, dtp_watch *watch,
+                            deeptepp_error *error)
+{
+    deeptepp_status status = fill(model, o, worker, watch, error);
     dtp_model_file_close(&o->file);
     if (status != DEEPTEPP_OK && o->path)
         dtp_name_file(error, o->path);

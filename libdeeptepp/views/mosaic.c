@@ -14,7 +14,7 @@ typedef struct touched {
 /* One view in the making. */
 typedef struct view {
     const dtp_study *study;
-    const dtp_layer *image, *mask;
+    const dtp_raster *image, *mask;
     dtp_watch *watch;
     dtp_canvas canvas;
     touched *slices;
@@ -25,7 +25,7 @@ typedef struct view {
 
 /* ---- Which slices, and where in them ---- */
 
-static void find_crop(const view *v, const dtp_layer *mask, bool any_weight, touched *out)
+static void find_crop(const view *v, const dtp_raster *mask, bool any_weight, touched *out)
 {
     dtp_slice slice;
     out->memory = dtp_slice_make(&slice, mask, &v->canvas, out->column, v->study->mask_frame.dims[1], v->watch);
@@ -53,7 +53,7 @@ static bool keep_found(view *v, int64_t count, int64_t *faded)
 static deeptepp_status find_slices(view *v, bool any_weight, int64_t *faded, deeptepp_error *error)
 {
     int64_t first, last;
-    dtp_layer mask = *v->mask;
+    dtp_raster mask = *v->mask;
     if (any_weight)
         mask.rounding = DTP_ROUND_NONE;
     dtp_canvas_reach(&v->canvas, &mask, &first, &last);
@@ -271,27 +271,36 @@ static void warn(const dtp_recipe *recipe, const dtp_mosaic_counts *counts, dtp_
     warn_of_mask(counts, recipe->n_views, warnings);
 }
 
+static deeptepp_status make_views(view *v, float *out, dtp_mosaic_counts *counts, deeptepp_error *error)
+{
+    const dtp_recipe *recipe = v->study->recipe;
+    deeptepp_status status;
+    for (int index = 0; index < recipe->n_views; index++) {
+        status = make_view(v, index, out + (size_t)index * DTP_TILES * DTP_TILE_SIZE, counts, error);
+        if (status == DEEPTEPP_OK)
+            status = dtp_watch_step(v->watch, 1000 * (index + 1) / recipe->n_views, error);
+        if (status != DEEPTEPP_OK)
+            return status;
+    }
+    return count_inside_unrotated(v->study, &counts->inside_unrotated, error);
+}
+
 deeptepp_status dtp_mosaic_make(const dtp_study *study, float *out, dtp_mosaic_counts *counts, dtp_warnings *warnings,
                                 dtp_watch *watch, deeptepp_error *error)
 {
-    deeptepp_status status;
-    dtp_layer image, mask = {.owned = NULL};
+    const size_t bytes = (size_t)DTP_TILES * DTP_TILE_SIZE;
+    dtp_raster image, mask;
     view v = {.study = study, .image = &image, .mask = &mask, .watch = watch};
     *counts = (dtp_mosaic_counts){.slices = {0}};
-    dtp_layer_of_image(&image, study->images[0], &study->frames[0]);
-    DTP_TRY(dtp_layer_of_mask(&mask, study, error));
-    if (!(v.tiles = malloc((size_t)DTP_TILES * DTP_TILE_SIZE))) {
-        status = dtp_fail_memory(error, "tiles", (size_t)DTP_TILES * DTP_TILE_SIZE);
-        goto fail;
-    }
-    for (int index = 0; index < study->recipe->n_views; index++) {
-        DTP_TRY(make_view(&v, index, out + (size_t)index * DTP_TILES * DTP_TILE_SIZE, counts, error));
-        DTP_TRY(dtp_watch_step(watch, 1000 * (index + 1) / study->recipe->n_views, error));
-    }
-    DTP_TRY(count_inside_unrotated(study, &counts->inside_unrotated, error));
-    warn(study->recipe, counts, warnings);
-fail:
-    dtp_layer_free(&mask);
+    dtp_raster_of_image(&image, study->images[0], &study->frames[0]);
+    deeptepp_status status = dtp_raster_of_mask(&mask, study, error);
+    if (status == DEEPTEPP_OK && !(v.tiles = malloc(bytes)))
+        status = dtp_fail_memory(error, "tiles", bytes);
+    if (status == DEEPTEPP_OK)
+        status = make_views(&v, out, counts, error);
+    if (status == DEEPTEPP_OK)
+        warn(study->recipe, counts, warnings);
+    dtp_raster_free(&mask);
     free(v.slices);
     free(v.tiles);
     return status;

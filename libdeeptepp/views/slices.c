@@ -25,14 +25,15 @@ void dtp_canvas_make(dtp_canvas *out, const int64_t dims[3], double degrees)
     }
 }
 
-/* From the corners of the layer's box. A cell further, for its weight reaches there; another for the steps of taps. */
-void dtp_canvas_reach(const dtp_canvas *canvas, const dtp_layer *layer, int64_t *first, int64_t *last)
+/* From the corners of the raster's box. A cell further, for its weight reaches there; another for the steps of
+ * quads. */
+void dtp_canvas_reach(const dtp_canvas *canvas, const dtp_raster *raster, int64_t *first, int64_t *last)
 {
     const double *m = canvas->forward[1];
     double low = INFINITY, high = -INFINITY;
     for (int corner = 0; corner < 4; corner++) {
-        int64_t row = layer->first[0] + (corner / 2 ? layer->dims[0] - 1 : 0);
-        int64_t column = layer->first[2] + (corner % 2 ? layer->dims[2] - 1 : 0);
+        int64_t row = raster->first[0] + (corner / 2 ? raster->dims[0] - 1 : 0);
+        int64_t column = raster->first[2] + (corner % 2 ? raster->dims[2] - 1 : 0);
         double at = m[0] * (double)row + m[1] * (double)column + m[2];
         low = fmin(low, at);
         high = fmax(high, at);
@@ -41,23 +42,23 @@ void dtp_canvas_reach(const dtp_canvas *canvas, const dtp_layer *layer, int64_t 
     *last = dtp_min_i64((int64_t)ceil(high) + 2, canvas->columns - 1);
 }
 
-/* Where a cell of the canvas lies in the plane, in steps of taps: OpenCV 4's fixed-point sum of a rounded offset for
+/* Where a cell of the canvas lies in the plane, in steps of quads: OpenCV 4's fixed-point sum of a rounded offset for
  * the column and one for the row, each of 10 fractional bits, so that ties fall as they fall there. */
 static int64_t plane_steps(const double m[3], int64_t row, int64_t column)
 {
-    enum { UNIT = 1024, STEP = UNIT / DTP_TAP_STEPS };
+    enum { UNIT = 1024, STEP = UNIT / DTP_QUAD_STEPS };
     double sum = rint((m[0] * (double)row + m[2]) * UNIT) + rint(m[1] * (double)column * UNIT) + STEP / 2;
     return (int64_t)floor(sum / STEP);
 }
 
-/* Taps for a column's rows; *begin to *end are the rows that see the layer. */
-static void make_taps(dtp_tap *taps, const dtp_layer *layer, const dtp_canvas *canvas, int64_t column, int64_t *begin,
-                      int64_t *end)
+/* Taps for a column's rows; *begin to *end are the rows that see the raster. */
+static void make_quads(dtp_quad *quads, const dtp_raster *raster, const dtp_canvas *canvas, int64_t column,
+                       int64_t *begin, int64_t *end)
 {
     *begin = *end = 0;
     for (int64_t row = 0; row < canvas->rows; row++) {
-        if (!dtp_tap_make(&taps[row], layer, plane_steps(canvas->back[0], row, column),
-                          plane_steps(canvas->back[1], row, column)))
+        if (!dtp_quad_make(&quads[row], raster, plane_steps(canvas->back[0], row, column),
+                           plane_steps(canvas->back[1], row, column)))
             continue;
         if (*end == 0)
             *begin = row;
@@ -68,27 +69,27 @@ static void make_taps(dtp_tap *taps, const dtp_layer *layer, const dtp_canvas *c
 /* ---- Resizing ---- */
 
 /* One axis of a bilinear sample. */
-typedef struct pair {
+typedef struct lerp {
     int64_t at[2];
     float weight[2];
-} pair;
+} lerp;
 
 /* Half-pixel centres. At the edges both are the last value: `plain` gives it weight 1, otherwise it is summed of two
  * parts, which is not the same in 8 bits. */
-static pair make_pair(int64_t index, int64_t from, int64_t to, bool plain)
+static lerp make_lerp(int64_t index, int64_t from, int64_t to, bool plain)
 {
     double at = ((double)index + 0.5) * (double)from / (double)to - 0.5;
     int64_t low = (int64_t)floor(at);
     float weight = plain && (low < 0 || low >= from - 1) ? 0 : (float)(at - (double)low);
-    return (pair){{dtp_max_i64(low, 0), dtp_min_i64(low + 1, from - 1)}, {1 - weight, weight}};
+    return (lerp){{dtp_max_i64(low, 0), dtp_min_i64(low + 1, from - 1)}, {1 - weight, weight}};
 }
 
-/* The indices whose pair touches begin to end. */
+/* The indices whose lerp touches begin to end. */
 static void window(int64_t from, int64_t begin, int64_t end, int64_t *first, int64_t *last)
 {
     *first = *last = 0;
     for (int64_t i = 0; i < DTP_SLICE_EDGE; i++) {
-        pair p = make_pair(i, from, DTP_SLICE_EDGE, false);
+        lerp p = make_lerp(i, from, DTP_SLICE_EDGE, false);
         if (p.at[1] < begin || p.at[0] >= end)
             continue;
         if (*last == 0)
@@ -99,21 +100,21 @@ static void window(int64_t from, int64_t begin, int64_t end, int64_t *first, int
 
 /* Both steps of OpenCV's 8-bit resize have weights of 1 / 2048 (exact here: 512 is a power of 2); between them it drops
  * 4 bits, and after the products 16. */
-static void blend_8_bits(const float *line, const pair *pairs, int64_t begin, int64_t end, float *out)
+static void blend_8_bits(const float *line, const lerp *lerps, int64_t begin, int64_t end, float *out)
 {
     for (int64_t i = begin; i < end; i++) {
-        const pair *p = &pairs[i];
+        const lerp *p = &lerps[i];
         int32_t a = (int32_t)(line[p->at[0]] * 128), b = (int32_t)(line[p->at[1]] * 128);
         int32_t sum = ((int32_t)(p->weight[0] * 2048) * a >> 16) + ((int32_t)(p->weight[1] * 2048) * b >> 16);
         out[i] = (float)((sum + 2) >> 2);
     }
 }
 
-static void blend(const float *line, const pair *pairs, int64_t begin, int64_t end, bool whole, float *out)
+static void blend(const float *line, const lerp *lerps, int64_t begin, int64_t end, bool whole, float *out)
 {
-    static const double shift = 6755399441055744.0; /* as in layer.c: halves to even */
+    static const double shift = 6755399441055744.0; /* as in raster.c: halves to even */
     for (int64_t i = begin; i < end; i++) {
-        const pair *p = &pairs[i];
+        const lerp *p = &lerps[i];
         float value = line[p->at[0]] * p->weight[0] + line[p->at[1]] * p->weight[1];
         out[i] = whole ? (float)((double)value + shift - shift) : value;
     }
@@ -121,13 +122,13 @@ static void blend(const float *line, const pair *pairs, int64_t begin, int64_t e
 
 /* What one slice is made with. Rows of the canvas before `begin` and from `end` on are 0. */
 typedef struct workshop {
-    const dtp_layer *layer;
-    dtp_tap *taps;
+    const dtp_raster *raster;
+    dtp_quad *quads;
     int64_t begin, end;
     float *planes[2]; /* the rotated rows of two neighbouring y-planes */
     int64_t held[2];
     float *line;
-    pair pairs[DTP_SLICE_EDGE];
+    lerp lerps[DTP_SLICE_EDGE];
 } workshop;
 
 static const float *load_plane(workshop *w, int64_t y)
@@ -137,23 +138,23 @@ static const float *load_plane(workshop *w, int64_t y)
         return plane;
     w->held[y & 1] = y;
     memset(plane + w->begin, 0, (size_t)(w->end - w->begin) * sizeof *plane);
-    if (y < w->layer->first[1] || y >= w->layer->first[1] + w->layer->dims[1])
+    if (y < w->raster->first[1] || y >= w->raster->first[1] + w->raster->dims[1])
         return plane;
-    dtp_layer_gather(w->layer, y, w->taps + w->begin, w->end - w->begin, plane + w->begin);
+    dtp_raster_gather(w->raster, y, w->quads + w->begin, w->end - w->begin, plane + w->begin);
     return plane;
 }
 
 static void make_column(workshop *w, int64_t y_dim, int64_t column, const dtp_slice *slice)
 {
-    pair p = make_pair(column, y_dim, DTP_SLICE_EDGE, true);
+    lerp p = make_lerp(column, y_dim, DTP_SLICE_EDGE, true);
     const float *a = load_plane(w, p.at[0]), *b = load_plane(w, p.at[1]);
     float *out = slice->values + column * DTP_SLICE_EDGE;
     for (int64_t r = w->begin; r < w->end; r++)
         w->line[r] = a[r] * p.weight[0] + b[r] * p.weight[1];
-    if (w->layer->rounding == DTP_ROUND_HALF_UP)
-        blend_8_bits(w->line, w->pairs, slice->begin[0], slice->end[0], out);
+    if (w->raster->rounding == DTP_ROUND_HALF_UP)
+        blend_8_bits(w->line, w->lerps, slice->begin[0], slice->end[0], out);
     else
-        blend(w->line, w->pairs, slice->begin[0], slice->end[0], w->layer->rounding == DTP_ROUND_HALF_EVEN, out);
+        blend(w->line, w->lerps, slice->begin[0], slice->end[0], w->raster->rounding == DTP_ROUND_HALF_EVEN, out);
 }
 
 static void find_range(dtp_slice *slice)
@@ -178,7 +179,7 @@ static void find_range(dtp_slice *slice)
 /* Rows and planes that are not 0 before resizing; false when there are none. */
 static bool find_extent(workshop *w, int64_t low[2], int64_t high[2], const dtp_watch *watch)
 {
-    const int64_t first = w->layer->first[1], end = first + w->layer->dims[1];
+    const int64_t first = w->raster->first[1], end = first + w->raster->dims[1];
     low[0] = low[1] = INT64_MAX;
     high[0] = high[1] = -1;
     for (int64_t y = first; y < end && !dtp_watch_cancelled(watch); y++) {
@@ -195,7 +196,7 @@ static bool find_extent(workshop *w, int64_t low[2], int64_t high[2], const dtp_
     return high[1] >= 0;
 }
 
-static bool reads(const pair *p, int64_t low, int64_t high)
+static bool reads(const lerp *p, int64_t low, int64_t high)
 {
     for (int i = 0; i < 2; i++)
         if (p->weight[i] > 0 && p->at[i] >= low && p->at[i] <= high)
@@ -211,7 +212,7 @@ static void find_cells(int64_t from, int64_t *low, int64_t *high)
     *high = (2 * indices[1] + 1) * DTP_SLICE_EDGE / (2 * from);
     bool any = false;
     for (int64_t i = 0; i < DTP_SLICE_EDGE; i++) {
-        pair p = make_pair(i, from, DTP_SLICE_EDGE, true);
+        lerp p = make_lerp(i, from, DTP_SLICE_EDGE, true);
         if (!reads(&p, indices[0], indices[1]))
             continue;
         *low = any ? *low : i;
@@ -234,29 +235,29 @@ static void find_touched(dtp_slice *slice, workshop *w, int64_t rows, int64_t y_
 static bool allocate(dtp_slice *slice, workshop *w, int64_t rows)
 {
     size_t lines, size, square = sizeof(float) * DTP_SLICE_EDGE * DTP_SLICE_EDGE;
-    if (dtp_mul_overflows((size_t)rows, sizeof(dtp_tap) + 3 * sizeof(float), &lines) ||
+    if (dtp_mul_overflows((size_t)rows, sizeof(dtp_quad) + 3 * sizeof(float), &lines) ||
         dtp_add_overflows(lines, square, &size) || !(slice->memory = calloc(1, size)))
         return false;
-    w->taps = slice->memory;
-    slice->values = (float *)(w->taps + rows);
+    w->quads = slice->memory;
+    slice->values = (float *)(w->quads + rows);
     w->line = slice->values + DTP_SLICE_EDGE * DTP_SLICE_EDGE;
     w->planes[0] = w->line + rows;
     w->planes[1] = w->planes[0] + rows;
     return true;
 }
 
-bool dtp_slice_make(dtp_slice *out, const dtp_layer *layer, const dtp_canvas *canvas, int64_t column, int64_t y_dim,
+bool dtp_slice_make(dtp_slice *out, const dtp_raster *raster, const dtp_canvas *canvas, int64_t column, int64_t y_dim,
                     const dtp_watch *watch)
 {
-    workshop w = {.layer = layer, .held = {-1, -1}};
+    workshop w = {.raster = raster, .held = {-1, -1}};
     *out = (dtp_slice){.memory = NULL};
     if (!allocate(out, &w, canvas->rows))
         return false;
-    make_taps(w.taps, layer, canvas, column, &w.begin, &w.end);
+    make_quads(w.quads, raster, canvas, column, &w.begin, &w.end);
     window(canvas->rows, w.begin, w.end, &out->begin[0], &out->end[0]);
-    window(y_dim, layer->first[1], layer->first[1] + layer->dims[1], &out->begin[1], &out->end[1]);
+    window(y_dim, raster->first[1], raster->first[1] + raster->dims[1], &out->begin[1], &out->end[1]);
     for (int64_t i = 0; i < DTP_SLICE_EDGE; i++)
-        w.pairs[i] = make_pair(i, canvas->rows, DTP_SLICE_EDGE, false);
+        w.lerps[i] = make_lerp(i, canvas->rows, DTP_SLICE_EDGE, false);
     for (int64_t c = out->begin[1]; c < out->end[1] && out->end[0] > out->begin[0]; c++) {
         if (dtp_watch_cancelled(watch))
             break;
@@ -311,7 +312,7 @@ bool dtp_slice_crop(dtp_crop *out, const dtp_slice *mask, bool any_weight)
     return true;
 }
 
-static double sample(const dtp_slice *image, const pair *row, const pair *column)
+static double sample(const dtp_slice *image, const lerp *row, const lerp *column)
 {
     const float *a = image->values + column->at[0] * DTP_SLICE_EDGE,
                 *b = image->values + column->at[1] * DTP_SLICE_EDGE;
@@ -322,9 +323,9 @@ static double sample(const dtp_slice *image, const pair *row, const pair *column
     return first * (double)row->weight[0] + second * (double)row->weight[1];
 }
 
-static pair crop_pair(int64_t index, int64_t begin, int64_t end)
+static lerp crop_lerp(int64_t index, int64_t begin, int64_t end)
 {
-    pair p = make_pair(index, end - begin, DTP_TILE_EDGE, true);
+    lerp p = make_lerp(index, end - begin, DTP_TILE_EDGE, true);
     p.at[0] += begin;
     p.at[1] += begin;
     return p;
@@ -332,16 +333,16 @@ static pair crop_pair(int64_t index, int64_t begin, int64_t end)
 
 bool dtp_slice_tile(const dtp_slice *image, const dtp_crop *crop, uint8_t tile[DTP_TILE_SIZE])
 {
-    pair columns[DTP_TILE_EDGE];
+    lerp columns[DTP_TILE_EDGE];
     double low = (double)image->low, range = (double)image->high - low;
     bool finite = isfinite(image->low) && isfinite(image->high);
     memset(tile, 0, DTP_TILE_SIZE);
     if (!finite || range == 0)
         return finite;
     for (int c = 0; c < DTP_TILE_EDGE; c++)
-        columns[c] = crop_pair(c, crop->column, crop->column_end);
+        columns[c] = crop_lerp(c, crop->column, crop->column_end);
     for (int r = 0; r < DTP_TILE_EDGE; r++) {
-        pair row = crop_pair(r, crop->row, crop->row_end);
+        lerp row = crop_lerp(r, crop->row, crop->row_end);
         for (int c = 0; c < DTP_TILE_EDGE; c++) {
             double grey = (sample(image, &row, &columns[c]) - low) / range * 255;
             finite &= isfinite(grey);

@@ -2,7 +2,7 @@
 #ifndef DTP_SLICES_H
 #define DTP_SLICES_H
 
-#include "layer.h"
+#include "raster.h"
 
 enum { DTP_SLICE_EDGE = 512 };
 
@@ -16,8 +16,8 @@ typedef struct dtp_canvas {
 /* Clockwise for a positive angle; as large as it takes to hold a plane of frame dims. */
 void dtp_canvas_make(dtp_canvas *out, const int64_t dims[3], double degrees);
 
-/* The first and the last column that the layer can reach; first > last when there is none. */
-void dtp_canvas_reach(const dtp_canvas *canvas, const dtp_layer *layer, int64_t *first, int64_t *last);
+/* The first and the last column that the raster can reach; first > last when there is none. */
+void dtp_canvas_reach(const dtp_canvas *canvas, const dtp_raster *raster, int64_t *first, int64_t *last);
 
 /* One slice, resized to DTP_SLICE_EDGE x DTP_SLICE_EDGE. */
 typedef struct dtp_slice {
@@ -31,7 +31,7 @@ typedef struct dtp_slice {
 } dtp_slice;
 
 /* y_dim: of the frame along axis 1. Stops early, with any values, once cancelled. False without memory. */
-bool dtp_slice_make(dtp_slice *out, const dtp_layer *layer, const dtp_canvas *canvas, int64_t column, int64_t y_dim,
+bool dtp_slice_make(dtp_slice *out, const dtp_raster *raster, const dtp_canvas *canvas, int64_t column, int64_t y_dim,
                     const dtp_watch *watch);
 void dtp_slice_free(dtp_slice *slice);
 

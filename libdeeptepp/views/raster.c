@@ -1,4 +1,4 @@
-#include "layer.h"
+#include "raster.h"
 
 #include "../volume/voxels.h"
 
@@ -12,9 +12,9 @@ static dtp_rounding rounding_of(const deeptepp_volume *volume)
     return volume->type == DEEPTEPP_UINT8 ? DTP_ROUND_HALF_UP : DTP_ROUND_HALF_EVEN;
 }
 
-void dtp_layer_of_image(dtp_layer *out, const deeptepp_volume *volume, const dtp_frame *frame)
+void dtp_raster_of_image(dtp_raster *out, const deeptepp_volume *volume, const dtp_frame *frame)
 {
-    *out = (dtp_layer){.data = volume->data,
+    *out = (dtp_raster){.data = volume->data,
                        .type = volume->type,
                        .slope = volume->slope,
                        .inter = volume->inter,
@@ -28,8 +28,8 @@ void dtp_layer_of_image(dtp_layer *out, const deeptepp_volume *volume, const dtp
     }
 }
 
-/* Voxels of a row of the mask's grid, which may run along any axis of the layer. */
-static void set_span(const dtp_layer *box, const dtp_frame *frame, const dtp_span *span)
+/* Voxels of a row of the mask's grid, which may run along any axis of the raster. */
+static void set_span(const dtp_raster *box, const dtp_frame *frame, const dtp_span *span)
 {
     const int64_t at[3] = {span->first, span->j, span->k};
     int64_t offset = 0, step = 0;
@@ -45,10 +45,10 @@ static void set_span(const dtp_layer *box, const dtp_frame *frame, const dtp_spa
         out[i * step] = 1;
 }
 
-deeptepp_status dtp_layer_of_mask(dtp_layer *out, const dtp_study *study, deeptepp_error *error)
+deeptepp_status dtp_raster_of_mask(dtp_raster *out, const dtp_study *study, deeptepp_error *error)
 {
     size_t size = 0;
-    *out = (dtp_layer){.type = DEEPTEPP_UINT8, .slope = 1, .rounding = rounding_of(study->mask)};
+    *out = (dtp_raster){.type = DEEPTEPP_UINT8, .slope = 1, .rounding = rounding_of(study->mask)};
     for (int f = 0; f < 3; f++) {
         out->first[f] = study->low[f];
         out->dims[f] = study->high[f] - study->low[f] + 1;
@@ -63,27 +63,27 @@ deeptepp_status dtp_layer_of_mask(dtp_layer *out, const dtp_study *study, deepte
     return DEEPTEPP_OK;
 }
 
-void dtp_layer_free(dtp_layer *layer)
+void dtp_raster_free(dtp_raster *raster)
 {
-    free(layer->owned);
-    layer->owned = NULL;
+    free(raster->owned);
+    raster->owned = NULL;
 }
 
 /* ---- Interpolation ---- */
 
-bool dtp_tap_make(dtp_tap *out, const dtp_layer *layer, int64_t row, int64_t column)
+bool dtp_quad_make(dtp_quad *out, const dtp_raster *raster, int64_t row, int64_t column)
 {
-    const int64_t row_part = row & (DTP_TAP_STEPS - 1), column_part = column & (DTP_TAP_STEPS - 1);
-    const int64_t first_row = (row - row_part) / DTP_TAP_STEPS - layer->first[0];
-    const int64_t first_column = (column - column_part) / DTP_TAP_STEPS - layer->first[2];
+    const int64_t row_part = row & (DTP_QUAD_STEPS - 1), column_part = column & (DTP_QUAD_STEPS - 1);
+    const int64_t first_row = (row - row_part) / DTP_QUAD_STEPS - raster->first[0];
+    const int64_t first_column = (column - column_part) / DTP_QUAD_STEPS - raster->first[2];
     bool any = false;
     for (int corner = 0; corner < 4; corner++) {
         int64_t r = first_row + corner / 2, c = first_column + corner % 2;
-        int64_t weight = (corner / 2 ? row_part : DTP_TAP_STEPS - row_part) *
-                         (corner % 2 ? column_part : DTP_TAP_STEPS - column_part);
-        bool inside = r >= 0 && r < layer->dims[0] && c >= 0 && c < layer->dims[2];
-        out->offset[corner] = inside ? r * layer->stride[0] + c * layer->stride[2] : 0;
-        out->weight[corner] = inside ? (float)weight / (DTP_TAP_STEPS * DTP_TAP_STEPS) : 0;
+        int64_t weight = (corner / 2 ? row_part : DTP_QUAD_STEPS - row_part) *
+                         (corner % 2 ? column_part : DTP_QUAD_STEPS - column_part);
+        bool inside = r >= 0 && r < raster->dims[0] && c >= 0 && c < raster->dims[2];
+        out->offset[corner] = inside ? r * raster->stride[0] + c * raster->stride[2] : 0;
+        out->weight[corner] = inside ? (float)weight / (DTP_QUAD_STEPS * DTP_QUAD_STEPS) : 0;
         any |= inside && weight > 0;
     }
     return any;
@@ -91,14 +91,14 @@ bool dtp_tap_make(dtp_tap *out, const dtp_layer *layer, int64_t row, int64_t col
 
 /* One function a voxel type, so that the type is not decided anew for each voxel. Sums of integers are exact. */
 #define DEFINE_GATHER(name, voxel, real, count)                                                                        \
-    static void gather_##name(const uint8_t *data, const dtp_tap *taps, int64_t n, double *out)                        \
+    static void gather_##name(const uint8_t *data, const dtp_quad *quads, int64_t n, double *out)                      \
     {                                                                                                                  \
         for (int64_t t = 0; t < n; t++) {                                                                              \
             double sum = 0;                                                                                            \
             for (int corner = 0; corner < 4; corner++) {                                                               \
                 voxel value;                                                                                           \
-                memcpy(&value, data + taps[t].offset[corner], sizeof value);                                           \
-                sum += (double)taps[t].weight[corner] * (double)value;                                                 \
+                memcpy(&value, data + quads[t].offset[corner], sizeof value);                                          \
+                sum += (double)quads[t].weight[corner] * (double)value;                                                \
             }                                                                                                          \
             out[t] = sum;                                                                                              \
         }                                                                                                              \
@@ -106,22 +106,22 @@ bool dtp_tap_make(dtp_tap *out, const dtp_layer *layer, int64_t row, int64_t col
 
 DTP_VOXEL_TYPES(DEFINE_GATHER)
 
-static void gather(deeptepp_type type, const uint8_t *data, const dtp_tap *taps, int64_t n, double *out)
+static void gather(deeptepp_type type, const uint8_t *data, const dtp_quad *quads, int64_t n, double *out)
 {
 #define GATHER(name, voxel, real, count)                                                                               \
-    case DEEPTEPP_##name: gather_##name(data, taps, n, out); break;
+    case DEEPTEPP_##name: gather_##name(data, quads, n, out); break;
     switch (type) {
         DTP_VOXEL_TYPES(GATHER)
     case DEEPTEPP_TYPE_FORCE_INT32: break;
     }
 }
 
-/* Outside the layer a value is 0, not `inter`: each tap's weights inside say how much of it there is. */
-static void scale(const dtp_layer *layer, const dtp_tap *taps, int64_t n, double *values)
+/* Outside the raster a value is 0, not `inter`: each quad's weights inside say how much of it there is. */
+static void scale(const dtp_raster *raster, const dtp_quad *quads, int64_t n, double *values)
 {
     for (int64_t t = 0; t < n; t++) {
-        const float *w = taps[t].weight;
-        values[t] = layer->slope * values[t] + layer->inter * (double)(w[0] + w[1] + w[2] + w[3]);
+        const float *w = quads[t].weight;
+        values[t] = raster->slope * values[t] + raster->inter * (double)(w[0] + w[1] + w[2] + w[3]);
     }
 }
 
@@ -140,16 +140,16 @@ static void store(dtp_rounding rounding, const double *values, int64_t n, float 
             out[t] = (float)(values[t] + shift - shift);
 }
 
-void dtp_layer_gather(const dtp_layer *layer, int64_t y, const dtp_tap *taps, int64_t n, float *out)
+void dtp_raster_gather(const dtp_raster *raster, int64_t y, const dtp_quad *quads, int64_t n, float *out)
 {
     enum { BLOCK = 128 };
     double block[BLOCK];
-    const uint8_t *plane = layer->data + (y - layer->first[1]) * layer->stride[1];
+    const uint8_t *plane = raster->data + (y - raster->first[1]) * raster->stride[1];
     for (int64_t begin = 0; begin < n; begin += BLOCK) {
         int64_t count = dtp_min_i64(BLOCK, n - begin);
-        gather(layer->type, plane, taps + begin, count, block);
-        if (layer->slope != 1 || layer->inter != 0)
-            scale(layer, taps + begin, count, block);
-        store(layer->rounding, block, count, out + begin);
+        gather(raster->type, plane, quads + begin, count, block);
+        if (raster->slope != 1 || raster->inter != 0)
+            scale(raster, quads + begin, count, block);
+        store(raster->rounding, block, count, out + begin);
     }
 }
