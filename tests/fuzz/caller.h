@@ -75,6 +75,13 @@ static inline void check(world *w, deeptepp_status status, const deeptepp_error 
     require(status != DEEPTEPP_ERR_CANCELLED || w->caller.asked > w->caller.patience);
 }
 
+static inline void new_case(world *w)
+{
+    deeptepp_case **slot = SLOT(w, cases);
+    deeptepp_case_free(*slot);
+    require(deeptepp_case_new(slot, NULL) == DEEPTEPP_OK);
+}
+
 static inline void read_all(world *w)
 {
     const deeptepp_model *model = HANDLE(w, models);
@@ -86,6 +93,8 @@ static inline void read_all(world *w)
     require((deeptepp_result_json(result) != NULL) == (result != NULL));
     require((deeptepp_result_warning_message(result, i) != NULL) == (deeptepp_result_warning_code(result, i) != 0));
     require(!result || deeptepp_result_tier(result) < 3);
+    require(!result || (deeptepp_result_mask_share(result) >= 0 && deeptepp_result_mask_share(result) <= 1));
+    require((deeptepp_result_mask(result) != NULL) == (result != NULL));
     require(!deeptepp_volume_orientation(HANDLE(w, volumes)) || deeptepp_version() != NULL);
 }
 

@@ -65,6 +65,7 @@ static void set_case(world *w)
 {
     deeptepp_case *patient = HANDLE(w, cases);
     deeptepp_volume *volume = HANDLE(w, volumes);
+    deeptepp_mask *mask;
     deeptepp_error error = {0};
     uint8_t kind = bite(&w->input);
     const deeptepp_mask_options all = {sizeof all, kind >> 4, kind & 8, kind >> 6};
@@ -75,15 +76,10 @@ static void set_case(world *w)
         : kind % 4 == 2 ? deeptepp_case_set_covariate(patient, kind & 16 ? "age" : NULL, kind - 9.5, &error)
                         : deeptepp_case_set_mask(patient, volume, NULL, &error);
     require_sound(status, &error);
-    require(status == DEEPTEPP_OK ? patient != NULL : *error.message != '\0');
+    require(status != DEEPTEPP_OK || patient);
+    require((deeptepp_mask_new(&mask, volume, options, NULL) == DEEPTEPP_OK) == (mask != NULL));
+    deeptepp_mask_free(mask);
     free(options);
-}
-
-static void new_case(world *w)
-{
-    deeptepp_case **slot = SLOT(w, cases);
-    deeptepp_case_free(*slot);
-    require(deeptepp_case_new(slot, NULL) == DEEPTEPP_OK);
 }
 
 static void score(world *w)

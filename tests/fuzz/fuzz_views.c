@@ -1,7 +1,8 @@
-/* Image, mask and recipe to the network's tensor: volumes of any type, order, strides and affine, masks of any shape
- * and options, recipes of cubes and mosaics. What is accepted gives finite numbers, twice the same. */
+/* A mask alone, and image, mask and recipe to the network's tensor: volumes of any type, order, strides and affine,
+ * masks of any shape and options, recipes of cubes and mosaics. What is accepted gives finite numbers, twice the
+ * same. */
 #include "../tiny_model.h"
-#include "any_volume.h"
+#include "mask_promises.h"
 
 #define CUBE(region, outside, intensity)                                                                               \
     "{\"input\": {\"angles_deg\": [0, 33, -120], \"region\": " region ", \"outside\": " outside                        \
@@ -110,8 +111,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
                                      .largest_part = kind & 2, .grid = (kind >> 2) % 3};
     make_case(&b, recipe, patient, volumes);
     deeptepp_volume *mask = volumes[channels[recipe]];
-    if (mask)
+    if (mask) {
+        check_mask(mask, &options);
         require(deeptepp_case_set_mask(patient, mask, &options, NULL) == DEEPTEPP_OK);
+    }
     run(&b, recipe, patient);
     deeptepp_case_free(patient);
     for (int v = 0; v < 3; v++)
