@@ -1,0 +1,31 @@
+"""A risk score and a tier from a breast MR and its tumour mask.
+
+    model = deeptepp.open_model("model.safetensors")
+    result = model.score("image.nii.gz", "mask.nii.gz")
+    print(result)
+
+RESEARCH USE ONLY. Not a medical device. The published model was not prospectively validated, and its weights and
+cut-points were never published: a score means only what the model file's own training cohort makes it mean.
+"""
+
+from . import errors
+from ._arrays import IdentityAffineWarning
+from ._calls import text
+from ._cases import ImageLike, Images
+from ._native import lib
+from .errors import DeepteppError
+from .model import Covariate, Model, SelfTest, open_model
+from .score import MaskPart, Score, ScoredMask, ScoreWarning, Survival, UsedCovariate
+from .volume import Volume
+
+__all__ = ["Covariate", "DeepteppError", "IdentityAffineWarning", "ImageLike", "Images", "MaskPart", "Model",
+           "Score", "ScoreWarning", "ScoredMask", "SelfTest", "Survival", "UsedCovariate", "Volume", "errors",
+           "open_model"]
+
+__version__ = text(lib.deeptepp_version())
+
+# Pickles and messages name what users name, whichever file it stands in.
+for _public in (Covariate, IdentityAffineWarning, MaskPart, Model, Score, ScoreWarning, ScoredMask, SelfTest, Survival,
+                UsedCovariate, Volume, open_model):
+    _public.__module__ = __name__
+del _public
