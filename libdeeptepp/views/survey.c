@@ -60,11 +60,20 @@ static void note_odd(survey *s, double value, const int64_t at[3], int64_t i)
     s->odd_at[0] += i;
 }
 
+/* Nearly every block of a mask is; a loop without branches is vectorised. */
+static bool is_empty(const double *block, int64_t n)
+{
+    int any = 0;
+    for (int64_t i = 0; i < n; i++)
+        any |= block[i] != 0;
+    return !any;
+}
+
 /* Equal values side by side count as one step. */
 static void visit_block(void *state, const double *block, int64_t n, const int64_t at[3])
 {
     survey *s = state;
-    for (int64_t i = 0, end; i < n; i = end) {
+    for (int64_t i = is_empty(block, n) ? n : 0, end; i < n; i = end) {
         for (end = i + 1; end < n && block[end] == block[i]; end++)
             ;
         double label = block[i] == 0 ? 0 : label_of(s, block[i]);
