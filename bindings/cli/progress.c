@@ -53,7 +53,7 @@ void cli_progress_show(const char *what, double fraction)
     if (!isatty(STDERR_FILENO))
         return;
     double clipped = fraction < 0 ? 0 : fraction > 1 ? 1 : fraction;
-    int full = (int)(clipped * BAR);
+    int full = (int)(clipped * (double)BAR);
     char bar[BAR + 1];
     memset(bar, '#', (size_t)full);
     memset(bar + full, '.', (size_t)(BAR - full));

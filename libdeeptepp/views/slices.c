@@ -46,9 +46,9 @@ void dtp_canvas_reach(const dtp_canvas *canvas, const dtp_raster *raster, int64_
  * the column and one for the row, each of 10 fractional bits, so that ties fall as they fall there. */
 static int64_t plane_steps(const double m[3], int64_t row, int64_t column)
 {
-    enum { UNIT = 1024, STEP = UNIT / DTP_QUAD_STEPS };
-    double sum = rint((m[0] * (double)row + m[2]) * UNIT) + rint(m[1] * (double)column * UNIT) + STEP / 2;
-    return (int64_t)floor(sum / STEP);
+    const double unit = 1024, step = unit / (double)DTP_QUAD_STEPS;
+    double sum = rint((m[0] * (double)row + m[2]) * unit) + rint(m[1] * (double)column * unit) + step / 2;
+    return (int64_t)floor(sum / step);
 }
 
 /* Taps for a column's rows; *begin to *end are the rows that see the raster. */

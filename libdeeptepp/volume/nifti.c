@@ -199,7 +199,8 @@ static deeptepp_status check_datatype(dtp_nifti *h, deeptepp_error *error)
 static deeptepp_status check_vox_offset(const dtp_nifti *h, deeptepp_error *error)
 {
     double least = (double)(h->second ? sizeof(nifti_2_header) : sizeof(nifti_1_header)) + 4;
-    if (h->vox_offset >= least && h->vox_offset <= DTP_NIFTI_BEGIN_MAX && h->vox_offset == floor(h->vox_offset))
+    if (h->vox_offset >= least && h->vox_offset <= (double)DTP_NIFTI_BEGIN_MAX &&
+        h->vox_offset == floor(h->vox_offset))
         return DEEPTEPP_OK;
     return dtp_fail(error, DEEPTEPP_ERR_NIFTI_VOX_OFFSET, "vox_offset: %.17g, wanted a whole number from %.0f to %d",
                     h->vox_offset, least, DTP_NIFTI_BEGIN_MAX);

@@ -16,6 +16,14 @@ import deeptepp
 # ---- Interrupts ----
 
 
+@pytest.fixture(autouse=True)
+def interruptible():
+    """What a shell runs in its background is born with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Later:
     """Does something in a while, and says when it did."""
 

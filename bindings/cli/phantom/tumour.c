@@ -78,7 +78,7 @@ static void set_size(cli_tumour *tumour, double diameter, uint64_t *state)
         furthest = r > furthest ? r : furthest;
     }
     const double product = tumour->axes[0] * tumour->axes[1] * tumour->axes[2];
-    tumour->radius = diameter / 2 / cube_root(product * sum / DIRECTIONS);
+    tumour->radius = diameter / 2 / cube_root(product * sum / (double)DIRECTIONS);
     tumour->reach = 1.1 * furthest * tumour->radius + 2;
 }
 

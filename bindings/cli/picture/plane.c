@@ -145,7 +145,7 @@ static void fill_stencil(stencil *s, const view *v)
     double at[2];
     for (int y = 0; y < s->height; y++)
         for (int x = 0; x < s->width; x++) {
-            locate(v, (x + 0.5) / SUB, (y + 0.5) / SUB, at);
+            locate(v, (x + 0.5) / (double)SUB, (y + 0.5) / (double)SUB, at);
             s->cells[(size_t)y * (size_t)s->width + (size_t)x] = in_mask(v, at);
         }
 }
@@ -157,7 +157,7 @@ static bool stencil_inside(const stencil *s, int x, int y)
 
 static void stamp_disc(stencil *s, int x, int y)
 {
-    const double radius = outline_width * SUB;
+    const double radius = outline_width * (double)SUB;
     const int reach = (int)radius;
     for (int dy = -reach; dy <= reach; dy++)
         for (int dx = -reach; dx <= reach; dx++) {
