@@ -59,5 +59,5 @@ def arrays(paths):
 def slow_model(tmp_path_factory):
     """Path of a model that takes seconds a score on one thread."""
     path = tmp_path_factory.mktemp("slow") / "model.safetensors"
-    make_model.make_model(path, depth=18, width=32, size=(64, 64, 64), views=20, self_test=False)
+    make_model.make_model(path, depth=18, width=32, size=(64, 64, 64), views=60, self_test=False)
     return path
