@@ -1,5 +1,7 @@
 #include "properties.h"
 
+#include <math.h>
+
 /* Two texts, growing: what a value's key is and what it says. */
 typedef struct text {
     char *bytes;
@@ -28,17 +30,29 @@ static void append(flattener *f, text *to, const char *piece)
     to->used += length;
 }
 
-/* The shortest text that reads back the same. */
+/* Digits before the point. */
+static int whole_digits(double number)
+{
+    int digits = 1;
+    for (double top = 10; top <= fabs(number) && digits < 15; top *= 10)
+        digits++;
+    return digits;
+}
+
+/* As few digits as read back the same; 120 and not 1.2e+02. */
 static void append_number(flattener *f, const dtp_json_value *value)
 {
     char digits[40];
     double number = 0, back = 0;
+    int precision = 1;
     f->short_of_memory |= !dtp_json_real(value, &number);
-    for (int precision = 1; precision <= 17; precision++) {
+    for (; precision < 17; precision++) {
         dtp_format(digits, sizeof digits, "%.*g", precision, number);
         if (dtp_number(digits, &back) && back == number)
             break;
     }
+    int whole = whole_digits(number);
+    dtp_format(digits, sizeof digits, "%.*g", precision < whole ? whole : precision, number);
     append(f, &f->value, digits);
 }
 

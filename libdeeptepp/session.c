@@ -242,8 +242,7 @@ static deeptepp_status make_result(deeptepp_session *session, deeptepp_result **
         .threads = dtp_worker_threads(session->worker),
         .guidance = session->guidance,
     };
-    deeptepp_status status = dtp_result_make(out, &run, error);
-    return status;
+    return dtp_result_make(out, &run, error);
 }
 
 static deeptepp_status score(deeptepp_session *session, deeptepp_result **out, deeptepp_error *error)

@@ -113,7 +113,7 @@ static deeptepp_status score(void *given, char *text, deeptepp_error *error)
 }
 
 static const deeptepp_mask_options nearest = {
-    .struct_size = sizeof nearest, .largest_part = 1, .grid = DEEPTEPP_MASK_GRID_NEAREST};
+    .struct_size = sizeof nearest, .label = 1, .largest_part = 1, .grid = DEEPTEPP_MASK_GRID_NEAREST};
 
 static deeptepp_status score_regridded(void *given, char *text, deeptepp_error *error)
 {

@@ -54,6 +54,7 @@ static const sample samples[] = {
     {BYTES("{\n  \"RepetitionTime\": 2\n}"), BOTH("JSON")},
     {BYTES("404: Not Found"), BOTH("text")},
     {BYTES("age,score\n51,2.5\n"), BOTH("text")},
+    {BYTES("\xef\xbb\xbfid;value\n1;2\n"), BOTH("text")},
     {BYTES("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"), "git lfs pull", "lfs pull", true},
     {BYTES("/annex/objects/SHA256E-s9--00.nii.gz\n"), "git annex get", "git annex get", true},
     {BYTES("../.git/annex/objects/Xq/0F/MD5E-s9--0.nii.gz/MD5E-s9--0.nii.gz"), "git annex get", "git annex get", true},

@@ -33,6 +33,7 @@ def check_plain(text, value):
         assert text == json.dumps(value)
     elif isinstance(value, float):
         assert float(text) == value and digits(text) == digits(repr(value)), (text, value)
+        assert "e" not in text or not 1 <= abs(value) < 1e15, (text, value)
     else:
         assert text == str(value)
 

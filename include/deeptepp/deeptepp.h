@@ -202,8 +202,9 @@ enum { DEEPTEPP_NO_VOLUME = 0, DEEPTEPP_MASK_VOLUME = -1 };
 typedef struct deeptepp_error {
     deeptepp_status status;
     int32_t volumes[2]; /* the one or two volumes of the case that it is about (CHANNEL_UNKNOWN, CHANNEL_DUPLICATE,
-                           GEOMETRY_, MASK_, REGION_OUTSIDE, IMAGE_CONSTANT, SPACING_RANGE, VOLUME_NONFINITE of a
-                           score), else DEEPTEPP_NO_VOLUME in both; of one volume the second is DEEPTEPP_NO_VOLUME */
+                           GEOMETRY_, MASK_ but for MASK_MISSING, REGION_OUTSIDE, IMAGE_CONSTANT, SPACING_RANGE,
+                           VOLUME_NONFINITE and VOLUME_DIMS of a score, SCORE_NONFINITE of an input value), else
+                           DEEPTEPP_NO_VOLUME in both; of one volume the second is DEEPTEPP_NO_VOLUME */
     char message[1012];
 } deeptepp_error;
 
@@ -320,8 +321,9 @@ DEEPTEPP_API double deeptepp_model_survival_time(const deeptepp_model *model, in
 
 /* Bytes that the model and one session of it hold together: the weights of all members, the session's activations and
  * scratchpad. A further session has no weights of its own, so it adds only the rest. On top come: the case's own
- * volumes; for a model that takes mosaics, while scoring, a byte for each voxel of the mask's bounding box and some 1.5
- * MB a thread; the backend's own descriptors and generated code, some MB. Intensity rules, percentiles included, need
+ * volumes; while scoring, some 20 bytes for each row of voxels that the mask falls into; for a model that takes mosaics
+ * and for a mask that is put onto the image's grid a byte for each voxel of its bounding box; for mosaics some 1.5 MB a
+ * thread; the backend's own descriptors and generated code, some MB. Intensity rules, percentiles included, need
  * less than 100 KB a thread. While a model is being opened, the file's tensors as stored, each given back once it is
  * laid out: at the peak about the larger of file and weights, and the largest layer once more. */
 DEEPTEPP_API uint64_t deeptepp_model_memory(const deeptepp_model *model);
@@ -354,7 +356,8 @@ typedef struct deeptepp_volume_options {
     int64_t volume_number;   /* which of the file's volumes, from 1; 0: the file must hold exactly one */
     uint64_t max_bytes;      /* bytes: a volume of more voxels, inflated, is refused, and a file whose volumes together
                                 have more than 4 times that; 0: 2 GiB, ten times the largest breast volume. After its
-                                last volume a file may have, inflated, as much again and 64 MiB, whatever the option */
+                                last volume a file may have, inflated, as much again and 64 MiB, within those 4 times
+                                and 256 MiB in all */
     const char *orientation; /* for a file that states none: where its three axes run to, e.g. "RAS" or "LPS";
                                 NULL: such a file is refused. Ignored for a file that states its orientation.
                                 Voxel edges are then the header's, and the volume's centre is put at (0, 0, 0).
@@ -457,7 +460,7 @@ DEEPTEPP_API int64_t deeptepp_mask_label(const deeptepp_mask *mask);
 DEEPTEPP_API int64_t deeptepp_mask_voxels(const deeptepp_mask *mask);
 
 /* The connected parts (26 neighbours), with and without largest_part: how many. Of the 64 largest, by size from 0 for
- * the largest: the voxels (-1 out of range), and how far it is from the largest, in mm between the nearest voxels'
+ * the largest: the voxels (0 out of range), and how far it is from the largest, in mm between the nearest voxels'
  * centres along the grid's axes (0 for the largest itself; NaN out of range). */
 DEEPTEPP_API int64_t deeptepp_mask_part_count(const deeptepp_mask *mask);
 DEEPTEPP_API int64_t deeptepp_mask_part_voxels(const deeptepp_mask *mask, int64_t index);
@@ -532,8 +535,9 @@ DEEPTEPP_API deeptepp_status deeptepp_session_new(deeptepp_session **out, deepte
 DEEPTEPP_API void deeptepp_session_free(deeptepp_session *session);
 
 /* Scores a case. The result is the caller's. Errors: ARGUMENT, those of a case against its model, VOLUME_NONFINITE,
- * BUSY, CANCELLED, MEMORY, THREAD, BACKEND. The session can be used again after any of them; after CANCELLED the next
- * call first waits for the layer that was being computed, and can be cancelled while it waits. */
+ * VOLUME_DIMS (an axis of the mask, or of an image it is put onto, beyond 2^31 - 2), BUSY, CANCELLED, MEMORY, THREAD,
+ * BACKEND. The session can be used again after any of them; after CANCELLED the next call first waits for the layer
+ * that was being computed, and can be cancelled while it waits. */
 DEEPTEPP_API deeptepp_status deeptepp_session_score(deeptepp_session *session, const deeptepp_case *patient,
                                                     deeptepp_result **out, deeptepp_error *error);
 
@@ -543,8 +547,8 @@ DEEPTEPP_API deeptepp_status deeptepp_session_preprocess(deeptepp_session *sessi
                                                          float *out, size_t count, deeptepp_error *error);
 
 /* Runs the model file's self-test: the score the file states and the one this machine gives, written with OK and
- * MODEL_SELF_TEST. Errors: ARGUMENT, MODEL_SELF_TEST, MODEL_NO_SELF_TEST, SCORE_NONFINITE, BUSY, CANCELLED, THREAD,
- * BACKEND. */
+ * MODEL_SELF_TEST. Errors: ARGUMENT, MODEL_SELF_TEST, MODEL_NO_SELF_TEST, SCORE_NONFINITE, BUSY, CANCELLED, MEMORY,
+ * THREAD, BACKEND. */
 DEEPTEPP_API deeptepp_status deeptepp_session_self_test(deeptepp_session *session, double *expected, double *found,
                                                         deeptepp_error *error);
 

@@ -122,7 +122,7 @@ static bool is_pickle(const uint8_t *b, size_t size)
     return size >= 4 && b[0] == 0x80 && b[1] >= 2 && b[1] <= 5;
 }
 
-/* Printable ASCII and white space alone, after a byte order mark; fewer than four bytes say too little. */
+/* Printable ASCII and white space alone; fewer than four bytes say too little. */
 static bool is_text(const uint8_t *b, size_t size)
 {
     for (size_t at = 0; at < size; at++)
@@ -133,7 +133,7 @@ static bool is_text(const uint8_t *b, size_t size)
 
 static size_t skip_blanks(const uint8_t *b, size_t size)
 {
-    size_t at = begins(b, size, "\xef\xbb\xbf") ? 3 : 0;
+    size_t at = 0;
     while (at < size && (b[at] == ' ' || b[at] == '\t' || b[at] == '\r' || b[at] == '\n'))
         at++;
     return at;
@@ -198,6 +198,9 @@ deeptepp_status dtp_kinds_refuse(const uint8_t *bytes, size_t size, dtp_wanted w
     static const char *const names[] = {"a NIfTI-1 or NIfTI-2 file", "a safetensors model file"};
     size = size < DTP_KIND_BYTES ? size : DTP_KIND_BYTES;
     const kind *found = kind_of_binary(bytes, size, wanted);
+    const size_t mark = begins(bytes, size, "\xef\xbb\xbf") ? 3 : 0; /* of the byte order */
+    bytes += mark;
+    size -= mark;
     found = found ? found : kind_of_markup(bytes, size);
     found = found ? found : is_text(bytes, size) ? kind_of_text(bytes, size) : NULL;
     if (!found)

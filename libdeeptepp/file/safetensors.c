@@ -121,6 +121,7 @@ static deeptepp_status parse_entry(dtp_tensor *tensor, const dtp_json_value *ent
     DTP_TRY(parse_dtype(tensor, dtype, error));
     DTP_TRY(parse_shape(tensor, shape, error));
     DTP_TRY(parse_offsets(tensor, offsets, error));
+    return DEEPTEPP_OK;
 fail:
     return status;
 }

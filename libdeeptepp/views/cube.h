@@ -1,6 +1,6 @@
 /* Where the network looks: the cube around the tumour, and for each view and image the grid of points to sample. */
-#ifndef DTP_VIEWS_H
-#define DTP_VIEWS_H
+#ifndef DTP_CUBE_H
+#define DTP_CUBE_H
 
 #include "study.h"
 

@@ -106,9 +106,9 @@ static deeptepp_status advise(const pair *p, deeptepp_error *error)
                         "%s; but %s fits: do not resample, make sform and qform of both files alike%s", plain.message,
                         form, p->mask ? ", or take mask grid \"image\" if the mask was drawn on this image" : "");
     if (p->mask)
-        return dtp_fail(error, plain.status, "%s; %smask grid \"nearest\" if it lies right in the patient",
+        return dtp_fail(error, plain.status, "%s; take %smask grid \"nearest\" if it lies right in the patient",
                         plain.message,
-                        size ? "" : "take mask grid \"image\" if the mask was drawn on this image voxel by voxel, ");
+                        size ? "" : "mask grid \"image\" if the mask was drawn on this image voxel by voxel, or ");
     return dtp_fail(error, plain.status, "%s; put them onto one grid first", plain.message);
 }
 

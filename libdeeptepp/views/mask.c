@@ -140,7 +140,7 @@ static const dtp_part *part_at(const deeptepp_mask *mask, int64_t index)
 int64_t deeptepp_mask_part_voxels(const deeptepp_mask *mask, int64_t index)
 {
     const dtp_part *part = part_at(mask, index);
-    return part ? part->voxels : -1;
+    return part ? part->voxels : 0;
 }
 
 double deeptepp_mask_part_distance(const deeptepp_mask *mask, int64_t index)

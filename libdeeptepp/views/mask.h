@@ -24,7 +24,7 @@ struct deeptepp_mask {
 
 /* Fills in `out`, of zeros. image: whose grid it shall lie on where the options say so, or NULL. watch: NULL, or
  * asked meanwhile. Errors: MASK_EMPTY, MASK_LABEL, MASK_LABELS, MASK_FRACTIONAL, VOLUME_DIMS, MEMORY, CANCELLED; give
- * back with dtp_mask_clear then too. */
+ * back with dtp_mask_drop_voxels then too. */
 deeptepp_status dtp_mask_read(deeptepp_mask *out, const deeptepp_volume *volume, const deeptepp_volume *image,
                               const deeptepp_mask_options *options, dtp_watch *watch,
                               deeptepp_error *error);
@@ -48,7 +48,7 @@ deeptepp_status dtp_mask_survey(deeptepp_mask *out, const deeptepp_volume *volum
                                 dtp_watch *watch, deeptepp_error *error);
 
 /* Puts spans of one grid onto another: each voxel of `to` whose nearest voxel of `from` is one of theirs. Errors:
- * MEMORY, CANCELLED. */
+ * VOLUME_DIMS, MEMORY, CANCELLED. */
 deeptepp_status dtp_spans_regrid(dtp_spans *spans, const deeptepp_volume *from, const deeptepp_volume *to,
                                  dtp_watch *watch, deeptepp_error *error);
 

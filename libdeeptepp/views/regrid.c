@@ -104,6 +104,10 @@ deeptepp_status dtp_spans_regrid(dtp_spans *spans, const deeptepp_volume *from, 
                                  dtp_watch *watch, deeptepp_error *error)
 {
     bytes b = {.at = NULL};
+    for (int v = 0; v < 3; v++)
+        if (to->dims[v] >= INT32_MAX)
+            return dtp_fail(error, DEEPTEPP_ERR_VOLUME_DIMS, "image: %lld voxels along %c, wanted below %d",
+                            (long long)to->dims[v], "ijk"[v], (int)INT32_MAX);
     dtp_spans moved = {.items = NULL};
     const dtp_affine voxel_of = dtp_affine_of(from->affine), place_of = dtp_affine_of(to->affine);
     const dtp_affine index_of = dtp_affine_invert(&voxel_of), map = dtp_affine_after(&index_of, &place_of);

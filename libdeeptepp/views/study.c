@@ -189,13 +189,16 @@ static deeptepp_status check_mask(dtp_study *study, const deeptepp_mask_options 
 
 static void warn_of_twins(const dtp_study *study, dtp_warnings *warnings)
 {
-    for (int b = 1; b < study->recipe->n_channels; b++)
-        for (int a = 0; a < b; a++)
-            if (strcmp(study->images[a]->sha256, study->images[b]->sha256) == 0 &&
-                study->images[a]->number == study->images[b]->number)
-                dtp_warn(warnings, DEEPTEPP_WARN_IMAGE_TWICE,
-                         "channels \"%.100s\" and \"%.100s\": the same volume (SHA-256 %.8s...), given twice",
-                         study->recipe->channels[a], study->recipe->channels[b], study->images[a]->sha256);
+    for (int b = 1; b < study->recipe->n_channels; b++) {
+        int a = 0;
+        while (a < b && (strcmp(study->images[a]->sha256, study->images[b]->sha256) != 0 ||
+                         study->images[a]->number != study->images[b]->number))
+            a++;
+        if (a < b)
+            dtp_warn(warnings, DEEPTEPP_WARN_IMAGE_TWICE,
+                     "channels \"%.100s\" and \"%.100s\": the same volume (SHA-256 %.8s...), given twice",
+                     study->recipe->channels[a], study->recipe->channels[b], study->images[a]->sha256);
+    }
 }
 
 deeptepp_status dtp_study_make(dtp_study *out, const deeptepp_case *patient, const dtp_recipe *recipe,

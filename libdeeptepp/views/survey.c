@@ -2,7 +2,6 @@
 #include <float.h>
 #include <math.h>
 
-#include "../base/text.h"
 #include "mask.h"
 
 enum { MAX_LABELS = 8 };
@@ -99,6 +98,17 @@ static void list_labels(const survey *s, char *text, size_t size)
     for (int i = 0; i < s->n_labels && used < size; i++)
         used += (size_t)dtp_format(text + used, size - used, "%s%.17g (%lld voxels)", i ? ", " : "", s->labels[i],
                                  (long long)s->counts[i]);
+    if (s->n_labels == MAX_LABELS && used < size)
+        dtp_format(text + used, size - used, ", and perhaps more");
+}
+
+static deeptepp_status fail_full(const survey *s, deeptepp_error *error)
+{
+    if (s->spans.room < DTP_SPANS_MAX)
+        return dtp_fail_memory(error, "the mask's voxels", (2 * s->spans.room + 1) * sizeof *s->spans.items);
+    return dtp_fail(error, DEEPTEPP_ERR_MEMORY,
+                    "out of memory: the mask falls into %zu rows of voxels and more; wanted a tumour, not noise",
+                    s->spans.count);
 }
 
 static deeptepp_status judge(const survey *s, deeptepp_error *error)
@@ -110,6 +120,8 @@ static deeptepp_status judge(const survey *s, deeptepp_error *error)
                         "numbers of 0 to 2^53",
                         (long long)s->odd, (long long)s->odd_at[0], (long long)s->odd_at[1], (long long)s->odd_at[2],
                         s->first_odd);
+    if (s->full)
+        return fail_full(s, error);
     list_labels(s, labels, sizeof labels);
     if (s->wanted && s->spans.count == 0)
         return dtp_fail(error, DEEPTEPP_ERR_MASK_LABEL, "mask: no voxel has label %lld; its labels are: %s",
@@ -119,10 +131,6 @@ static deeptepp_status judge(const survey *s, deeptepp_error *error)
     if (!s->wanted && s->n_labels > 1)
         return dtp_fail(error, DEEPTEPP_ERR_MASK_LABELS, "mask: %s%d labels, wanted one: name the tumour's of %s",
                         s->n_labels == MAX_LABELS ? "at least " : "", s->n_labels, labels);
-    if (s->full)
-        return dtp_fail(error, DEEPTEPP_ERR_MEMORY,
-                        "out of memory: the mask falls into %zu rows of voxels and more; wanted a tumour, not noise",
-                        s->spans.count);
     return DEEPTEPP_OK;
 }
 

@@ -132,7 +132,7 @@ static deeptepp_status take_inflated(dtp_stream *stream, uint8_t *out, size_t si
     *got = 0;
     while (*got == 0) {
         deeptepp_status status = refill(stream, error);
-        if (stream->source.at > before + BARREN)
+        if (status == DEEPTEPP_OK && stream->source.at > before + BARREN)
             return fail_gzip(stream, "a megabyte that inflates to nothing", error);
         if (status == DEEPTEPP_OK)
             status = ask(stream, error);

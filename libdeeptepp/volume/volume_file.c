@@ -291,8 +291,7 @@ static deeptepp_status count_volumes(int64_t *count, const char *path, deeptepp_
 {
     dtp_stream stream;
     dtp_nifti h;
-    const options o = {.max_bytes = DEFAULT_MAX_BYTES};
-    deeptepp_status status = dtp_stream_open(&stream, path, NULL, 0, stream_limit(&o), NULL, error);
+    deeptepp_status status = dtp_stream_open(&stream, path, NULL, 0, UINT64_MAX, NULL, error);
     if (status == DEEPTEPP_OK) {
         status = dtp_nifti_read(&h, &stream, error);
         dtp_stream_close(&stream);
