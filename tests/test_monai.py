@@ -11,6 +11,7 @@ from reference_lattice import read_case, write_case
 torch = pytest.importorskip("torch", reason="PyTorch is not here")
 pytest.importorskip("monai", reason="MONAI is not here")
 nibabel = pytest.importorskip("nibabel", reason="nibabel is not here")
+ndimage = pytest.importorskip("scipy.ndimage", reason="SciPy is not here")
 from monai.data import MetaTensor  # noqa: E402
 from monai.transforms import (  # noqa: E402
     EnsureChannelFirst, LoadImage, NormalizeIntensity, Orientation, ScaleIntensity, ScaleIntensityRangePercentiles,
@@ -26,8 +27,11 @@ ZSCORE = {"rule": "zscore", "over": "view"}
 
 
 def from_folder(folder, name):
+    """The mask's largest part alone: small regions between two parts are refused."""
     files = [nibabel.load(folder / f"{name}_{kind}.nii.gz") for kind in ("image", "label")]
-    return np.asarray(files[0].dataobj), np.asarray(files[1].dataobj), files[0].affine
+    parts, _ = ndimage.label(np.asarray(files[1].dataobj), np.ones((3, 3, 3)))
+    largest = (parts == np.bincount(parts.ravel())[1:].argmax() + 1).astype(np.int32)
+    return np.asarray(files[0].dataobj), largest, files[0].affine
 
 
 def synthetic(seed, shape, spacing, turn=(0, 0, 0), order=(0, 1, 2), flips=(1, 1, 1)):
