@@ -127,7 +127,7 @@ def test_without_tiers_or_with_one_view_no_views_are_counted(folder, case):
 def test_the_text_says_what_a_reader_must_know(model, case):
     text = answer(*words("score", model, case))
     assert "RESEARCH USE ONLY" in text
-    assert re.search(r"^warnings +.*not trained", text, re.M)
+    assert re.search(r"^warnings [^\0]*not\s+trained", text, re.M)
     assert re.search(r"^cut-point ", text, re.M) and "guidance" not in text
     assert len(re.findall(r"\b[0-9a-f]{64}\b", text)) == 3
     assert max(len(line) for line in text.splitlines() if "/" not in line) <= 100
