@@ -105,7 +105,8 @@ def compare(flavour, documents, folder):
 # ---- the generator ----
 
 SPACES = ["", "", "", " ", "\n", "\t", "\r\n  "]
-CHARACTERS = ["a", "Z", " ", "/", "\x7f", "é", "ß", "中", "\u2028", "\ufeff", "\uffff", "😀", "\U0010ffff", "\u0080",
+CHARACTERS = ["a", "Z", " ", "/", "\x7f", "é", "ß", "中",
+              "\u2028", "\ufeff", "\uffff", "😀", "\U0010ffff", "\u0080",
               "\u07ff"]
 ESCAPES = ['\\"', "\\\\", "\\/", "\\b", "\\f", "\\n", "\\r", "\\t", "\\u0041", "\\u00e9", "\\u4e2d", "\\uFFFF",
            "\\ud83d\\ude00", "\\uDBFF\\uDFFF", "\\u0001"]

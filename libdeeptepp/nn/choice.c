@@ -6,7 +6,7 @@
 typedef struct candidate {
     const dtp_form_kind *kind; /* of a form; NULL: the backend's own */
     dnnl_format_tag_t src, dst;
-    bool stopgap; /* no better than what may stand before it: tried where that is not implemented */
+    bool stopgap; /* no better than what may stand before it: tried where the backend lacks that */
 } candidate;
 
 enum { MAX_CANDIDATES = 4 };
