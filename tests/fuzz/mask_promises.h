@@ -17,7 +17,7 @@ static inline void check_parts(const deeptepp_mask *mask, const int32_t *voxels,
     require(parts > 0 && deeptepp_mask_part_voxels(mask, 0) == seen[1] && deeptepp_mask_part_distance(mask, 0) == 0);
     require(deeptepp_mask_voxels(mask) == (largest_alone ? seen[1] : inside));
     for (int64_t i = 0; i < COUNTED_PARTS; i++) {
-        require(deeptepp_mask_part_voxels(mask, i) == (i < parts ? seen[i + 1] : -1));
+        require(deeptepp_mask_part_voxels(mask, i) == (i < parts ? seen[i + 1] : 0));
         require(i == 0 || i >= parts || seen[i + 1] <= seen[i]);
         require((deeptepp_mask_part_distance(mask, i) >= 0) == (i < parts));
     }
