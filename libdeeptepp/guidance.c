@@ -1,7 +1,5 @@
 #include "guidance.h"
 
-#include <stdbool.h>
-
 /* Source: "Anti-HER2 therapy response assessment for guiding treatment (de-)escalation in early HER2-positive breast
  * cancer using a novel deep learning radiomics model", European Radiology, abstract. The Holm-adjusted values are this
  * project's, over the four p-values the abstract reports. */

@@ -276,6 +276,34 @@ static void a_cancelled_search_ends(void **state)
     free(p.values);
 }
 
+static int count_question(void *count)
+{
+    ++*(int *)count;
+    return 0;
+}
+
+static void a_row_put_on_another_grid_asks_on_its_way(void **state)
+{
+    (void)state;
+    int asked = 0;
+    const int64_t length = 1 << 20;
+    picture p = picture_make((const int64_t[]){length, 1, 1}, (const double[]){1, 1, 1}, (const double[]){0, 0, 0});
+    for (int64_t i = 0; i < length; i++)
+        p.values[i] = 1;
+    deeptepp_volume *volume = picture_volume(&p);
+    deeptepp_mask mask = {.label = 0};
+    dtp_watch watch;
+    dtp_watch_start(&watch, &(deeptepp_callbacks){.cancel = count_question, .user = &asked});
+    assert_int_equal(dtp_mask_survey(&mask, volume, 0, NULL, NULL), DEEPTEPP_OK);
+    assert_int_equal(dtp_spans_regrid(&mask.spans, volume, volume, &watch, NULL), DEEPTEPP_OK);
+    assert_int_equal(mask.spans.count, 1);
+    assert_int_equal(dtp_span_voxels(mask.spans.items), length);
+    assert_true(asked >= 16);
+    dtp_mask_drop_voxels(&mask);
+    deeptepp_volume_free(volume);
+    free(p.values);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +312,7 @@ int main(void)
         cmocka_unit_test(the_largest_part_is_the_same_in_every_order),
         cmocka_unit_test(thousands_of_specks_take_no_time),
         cmocka_unit_test(a_cancelled_search_ends),
+        cmocka_unit_test(a_row_put_on_another_grid_asks_on_its_way),
     };
     return cmocka_run_group_tests_name("parts", tests, NULL, NULL);
 }

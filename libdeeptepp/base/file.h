@@ -5,7 +5,7 @@
 #include "base.h"
 
 /* The regular file at `path`, open for reading, and its size. *fd is -1 after an error. Errors: FILE_MISSING,
- * FILE_READ. */
+ * FILE_POINTER, FILE_READ. */
 deeptepp_status dtp_file_open(int *fd, uint64_t *size, const char *path, deeptepp_error *error);
 
 /* The next bytes, at most `size`, 0 at the end. Errors: FILE_READ. */

@@ -20,7 +20,7 @@ typedef struct dtp_source {
 enum { DTP_SOURCE_PIECE = 1 << 19 };
 
 /* Opens the regular file at `path`, or bytes that must outlive the source. On failure there is nothing to close.
- * Errors: FILE_MISSING, FILE_READ, FILE_TOO_LARGE. */
+ * Errors: FILE_MISSING, FILE_POINTER, FILE_READ, FILE_TOO_LARGE. */
 deeptepp_status dtp_source_open(dtp_source *source, const char *path, uint64_t limit, dtp_watch *watch,
                                 deeptepp_error *error);
 deeptepp_status dtp_source_open_bytes(dtp_source *source, const void *bytes, size_t size, uint64_t limit,

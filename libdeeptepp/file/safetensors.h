@@ -38,7 +38,7 @@ deeptepp_status dtp_safetensors_parse(dtp_safetensors *out, const char *header, 
                                       dtp_watch *watch, deeptepp_error *error);
 
 /* Reads header and every tensor, the rest of a source that is opened; all bytes are added to the digest. On failure
- * `out` is empty. Errors: FILE_*, MODEL_*, MEMORY. */
+ * `out` is empty. Errors: FILE_*, MODEL_*, MEMORY, CANCELLED. */
 deeptepp_status dtp_safetensors_read(dtp_safetensors *out, dtp_source *source, dtp_digest *digest,
                                      deeptepp_error *error);
 

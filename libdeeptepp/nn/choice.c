@@ -36,14 +36,14 @@ static int list_candidates(const dtp_plan *plan, int layer, const dtp_weights *w
     const dtp_form_kind *kind = kind_of(plan, layer, weights);
     dnnl_format_tag_t there = l->add >= 0 ? plan->tensors[l->add].tag : dnnl_format_tag_undef;
     dnnl_format_tag_t src = l->op == DTP_CONVOLUTION ? dnnl_format_tag_any : plan->tensors[l->src].tag;
-    bool free = there == dnnl_format_tag_undef;
+    bool fixed = there != dnnl_format_tag_undef;
     int count = 0;
     if (kind)
         out[count++] = (candidate){kind, dnnl_acdeb, dnnl_acdeb, false};
     if (kind && weights)
         return count;
-    dnnl_format_tag_t dst = !free ? there : l->op == DTP_CROP ? src : dnnl_format_tag_any;
-    dnnl_format_tag_t plain = free ? dnnl_abcde : there, last = free ? dnnl_acdeb : there;
+    dnnl_format_tag_t dst = fixed ? there : l->op == DTP_CROP ? src : dnnl_format_tag_any;
+    dnnl_format_tag_t plain = fixed ? there : dnnl_abcde, last = fixed ? there : dnnl_acdeb;
     out[count++] = (candidate){NULL, src, dst, false};
     out[count++] = (candidate){NULL, src == dnnl_format_tag_any ? dnnl_acdeb : src, last, true};
     out[count++] = (candidate){NULL, plain, plain, false};

@@ -1,7 +1,5 @@
 #include "case.h"
 
-#include <math.h>
-
 #include "mask.h"
 
 deeptepp_status deeptepp_case_new(deeptepp_case **out, deeptepp_error *error)

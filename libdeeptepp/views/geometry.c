@@ -1,7 +1,6 @@
 /* Whether the volumes of a case lie on one grid. */
 #include <math.h>
 
-#include "../base/text.h"
 #include "../volume/nifti.h"
 #include "study.h"
 

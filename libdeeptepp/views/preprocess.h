@@ -16,7 +16,8 @@ typedef struct dtp_actions {
 } dtp_actions;
 
 /* Fills out[views][channels][d][h][w]. Runs on a compute thread; the last reader of the caller's voxels.
- * Errors: MASK_OUTSIDE_REGION, REGION_OUTSIDE, IMAGE_CONSTANT, MASK_SMALL, VOLUME_NONFINITE, MEMORY, CANCELLED. */
+ * Errors: MASK_OUTSIDE_REGION, REGION_OUTSIDE, IMAGE_CONSTANT, MASK_SMALL, VOLUME_NONFINITE, SCORE_NONFINITE,
+ * MEMORY, CANCELLED. */
 deeptepp_status dtp_preprocess(const dtp_study *study, float *out, dtp_actions *actions, dtp_warnings *warnings,
                                dtp_watch *watch, deeptepp_error *error);
 

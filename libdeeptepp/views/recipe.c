@@ -4,7 +4,7 @@
 
 #include "../volume/axes.h"
 
-static bool is_repeated(const dtp_recipe *recipe, const char *name)
+bool dtp_recipe_has_channel(const dtp_recipe *recipe, const char *name)
 {
     for (int i = 0; i < recipe->n_channels; i++)
         if (strcmp(recipe->channels[i], name) == 0)
@@ -18,7 +18,7 @@ static void parse_channels(dtp_recipe *out, dtp_json *json, int most)
     if (!array)
         return;
     DTP_JSON_EACH(name, array) {
-        bool fresh = name->kind == DTP_JSON_TEXT && *name->text && !is_repeated(out, name->text);
+        bool fresh = name->kind == DTP_JSON_TEXT && *name->text && !dtp_recipe_has_channel(out, name->text);
         char *copy = fresh ? strdup(name->text) : NULL;
         if (!fresh)
             dtp_json_fail(json, "channels", DEEPTEPP_ERR_MODEL_VALUE,

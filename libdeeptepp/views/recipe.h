@@ -48,4 +48,6 @@ typedef struct dtp_recipe {
 void dtp_recipe_parse(dtp_recipe *out, dtp_json *json);
 void dtp_recipe_free(dtp_recipe *recipe);
 
+bool dtp_recipe_has_channel(const dtp_recipe *recipe, const char *name);
+
 #endif

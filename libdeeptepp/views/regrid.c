@@ -70,8 +70,8 @@ static void reach(const bytes *b, const dtp_affine *back, const int64_t dims[3],
 }
 
 /* False without memory. */
-static bool take_row(dtp_spans *out, const bytes *b, const dtp_affine *map, int64_t first, int64_t last, int64_t j,
-                     int64_t k)
+static bool take_piece(dtp_spans *out, const bytes *b, const dtp_affine *map, int64_t first, int64_t last, int64_t j,
+                       int64_t k)
 {
     for (int64_t i = first; i <= last; i++) {
         const double at[3] = {(double)i, (double)j, (double)k};
@@ -84,6 +84,21 @@ static bool take_row(dtp_spans *out, const bytes *b, const dtp_affine *map, int6
     return true;
 }
 
+/* A row may be as long as memory is: the watch is asked on the way. */
+static deeptepp_status take_row(dtp_spans *out, const bytes *b, const dtp_affine *map, int64_t first, int64_t last,
+                                int64_t j, int64_t k, dtp_watch *watch, deeptepp_error *error)
+{
+    enum { PIECE = 1 << 16 };
+    for (int64_t i = first; i <= last; i += PIECE) {
+        deeptepp_status status = dtp_watch_ask(watch, error);
+        if (status != DEEPTEPP_OK)
+            return status;
+        if (!take_piece(out, b, map, i, dtp_min_i64(last, i + PIECE - 1), j, k))
+            return dtp_fail_memory(error, "the mask on the image's grid", 0);
+    }
+    return DEEPTEPP_OK;
+}
+
 static deeptepp_status take_rows(dtp_spans *out, const bytes *b, const dtp_affine *map, const int64_t dims[3],
                                  dtp_watch *watch, deeptepp_error *error)
 {
@@ -92,11 +107,8 @@ static deeptepp_status take_rows(dtp_spans *out, const bytes *b, const dtp_affin
     deeptepp_status status = DEEPTEPP_OK;
     reach(b, &back, dims, first, last);
     for (int64_t k = first[2]; k <= last[2]; k++)
-        for (int64_t j = first[1]; j <= last[1] && status == DEEPTEPP_OK; j++) {
-            status = dtp_watch_ask(watch, error);
-            if (!take_row(out, b, map, first[0], last[0], j, k))
-                return dtp_fail_memory(error, "the mask on the image's grid", 0);
-        }
+        for (int64_t j = first[1]; j <= last[1] && status == DEEPTEPP_OK; j++)
+            status = take_row(out, b, map, first[0], last[0], j, k, watch, error);
     return status;
 }
 

@@ -10,14 +10,6 @@ static const dtp_channel *find_channel(const deeptepp_case *patient, const char 
     return NULL;
 }
 
-static bool is_known(const dtp_recipe *recipe, const char *name)
-{
-    for (int i = 0; i < recipe->n_channels; i++)
-        if (strcmp(recipe->channels[i], name) == 0)
-            return true;
-    return false;
-}
-
 static deeptepp_status fail_unknown(const dtp_recipe *recipe, const char *name, deeptepp_error *error)
 {
     char known[700];
@@ -33,7 +25,7 @@ static deeptepp_status refuse_unknown(const deeptepp_case *patient, const dtp_re
 {
     for (size_t i = 0; i < patient->n_channels; i++) {
         const char *name = patient->channels[i].name;
-        if (*name ? !is_known(recipe, name) : recipe->n_channels > 1)
+        if (*name ? !dtp_recipe_has_channel(recipe, name) : recipe->n_channels > 1)
             return dtp_about(fail_unknown(recipe, name, error), (int32_t)i + 1, DEEPTEPP_NO_VOLUME, error);
     }
     return DEEPTEPP_OK;

@@ -20,7 +20,7 @@ typedef struct dtp_study {
 } dtp_study;
 
 /* Its voxels are given back with dtp_study_free, after a failure too. Errors: CHANNEL_*, MASK_*, GEOMETRY_*,
- * SPACING_RANGE, REGION_OUTSIDE, MEMORY, CANCELLED. */
+ * SPACING_RANGE, REGION_OUTSIDE, VOLUME_DIMS, MEMORY, CANCELLED. */
 deeptepp_status dtp_study_make(dtp_study *out, const deeptepp_case *patient, const dtp_recipe *recipe,
                                dtp_warnings *warnings, dtp_watch *watch, deeptepp_error *error);
 

@@ -3,7 +3,6 @@
 #include <float.h>
 #include <math.h>
 
-
 /* 2^53: up to here a double holds every integer. */
 #define EXACT_MAX 9007199254740992
 

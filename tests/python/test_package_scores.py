@@ -10,6 +10,7 @@ import subprocess
 import nibabel
 import numpy as np
 import pytest
+import scipy.ndimage
 
 import deeptepp
 import make_model
@@ -182,6 +183,15 @@ def test_the_mask_of_a_score_agrees_with_the_json(model, paths, arrays):
     voxels = np.argwhere(arrays.mask)
     assert (found.low, found.high) == (tuple(voxels.min(axis=0)), tuple(voxels.max(axis=0)))
     assert found.voxels == len(voxels) and found.part_count == 2 and found.parts[1].voxels == 2
+
+
+def test_of_many_parts_the_64_largest_are_told(model, paths, arrays):
+    specks = arrays.mask.copy()
+    free = np.argwhere(scipy.ndimage.maximum_filter(arrays.mask, 5) == 0)
+    specks[tuple(free[(free % 3 == 0).all(axis=1)][:70].T)] = 1
+    mask = model.score(paths[0], (specks, arrays.affine), largest_part=True).mask
+    assert mask.part_count == 71 and len(mask.parts) == 64
+    assert {part.voxels for part in mask.parts[1:]} == {1}
 
 
 def test_repr_shows_tier_distance_and_warnings(model, paths, expected):

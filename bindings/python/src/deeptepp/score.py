@@ -154,7 +154,7 @@ def _mask(result: Any, mask: Any) -> ScoredMask:
         label=lib.deeptepp_mask_label(mask),
         voxels=lib.deeptepp_mask_voxels(mask),
         part_count=count,
-        parts=tuple(MaskPart(*part) for part in itertools.takewhile(lambda part: part[0] >= 0, parts)),
+        parts=tuple(MaskPart(*part) for part in itertools.takewhile(lambda part: part[0] > 0, parts)),
         low=(low[0], low[1], low[2]),
         high=(high[0], high[1], high[2]),
         rounding=lib.deeptepp_mask_rounding(mask),
