@@ -1,0 +1,4 @@
+library(testthat)
+library(deeptepp)
+
+test_check("deeptepp")
