@@ -57,13 +57,13 @@ covariates_of <- function(covariates) {
     refuse("covariates are ", shown(covariates), ", wanted them by name, c(age = 52)")
   }
   values <- Map(covariate_value, covariates, names(covariates))
-  unlist(Filter(Negate(is.na), values), use.names = TRUE) %||% setNames(numeric(), character())
+  unlist(Filter(Negate(is.null), values)) %||% setNames(numeric(), character())
 }
 
-# NA is a missing one; NaN is left to the library, which refuses it.
+# NA is a missing one, NULL; NaN is left to the library, which refuses it.
 covariate_value <- function(value, name) {
   if (is.null(value) || (length(value) == 1L && is.atomic(value) && is.na(value) && !is.nan(value))) {
-    return(NA_real_)
+    return(NULL)
   }
   if (is.factor(value) || !(is.numeric(value) || is.logical(value)) || length(value) != 1L) {
     refuse("covariate \"", name, "\" is ", shown(value), ", wanted a number, or NA where it is missing")

@@ -30,8 +30,8 @@ three_axes <- function(array) {
 }
 
 refuse_unoriented <- function() {
-  refuse_as(51L, "DEEPTEPP_ERR_NIFTI_ORIENTATION", "the image states no orientation (sform and qform codes are both 0): ",
-            "give its path and orientation, or its array and affine")
+  refuse_as(51L, "DEEPTEPP_ERR_NIFTI_ORIENTATION", "the image states no orientation (sform and qform codes are both ",
+            "0): give its path and orientation, or its array and affine")
 }
 
 millimetres <- function(affine, unit) {

@@ -2,6 +2,7 @@
 
 # TRUE: a progressor of progressr's, which lives as long as the caller's frame.
 progress_of <- function(progress, envir = parent.frame()) {
+  force(envir)
   if (is.null(progress) || identical(progress, FALSE)) {
     return(NULL)
   }

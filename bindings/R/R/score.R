@@ -128,7 +128,7 @@ read_case <- function(core, image, mask, orientation, progress) {
 }
 
 by_channel <- function(image, channels) {
-  bare <- is.character(image) || (is.list(image) && !is.object(image))
+  bare <- (is.character(image) || is.list(image)) && !is.object(image) && is.null(dim(image))
   if (!bare || (is.null(names(image)) && length(image) == 1L)) {
     if (bare) image <- image[[1L]]
     return(list(given = list(image), channels = if (length(channels) == 1L) channels else "image", named = FALSE))

@@ -8,6 +8,11 @@ open_example <- function(...) {
   tepp_open(files$model, threads = 1, ...)
 }
 
-image_volume_of <- function(array) {
+volume_of <- function(array) {
   tepp_volume(array, affine = case$affine)
+}
+
+# A score of this one takes long enough to be interrupted.
+slow_model <- function() {
+  example_model(file.path(tempdir(), "slow.safetensors"), width = 12)
 }
