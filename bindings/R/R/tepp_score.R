@@ -33,7 +33,8 @@ print.tepp_score <- function(x, ...) {
     cat(sprintf(", tier %d (%s), %+.6f from the nearest cut-point", x$tier, x$tier_name, x$cutpoint_distance))
   }
   names <- sub("^DEEPTEPP_WARN_", "", x$warnings$name)
-  cat("\n", if (length(names) > 0L) paste("warnings:", paste(names, collapse = ", ")) else "no warnings", "\n", sep = "")
+  warnings <- if (length(names) > 0L) paste("warnings:", paste(names, collapse = ", ")) else "no warnings"
+  cat("\n", warnings, "\n", sep = "")
   invisible(x)
 }
 

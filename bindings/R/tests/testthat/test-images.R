@@ -4,7 +4,7 @@ header_of <- function(sform_code = 1L, qform_code = 0L) {
   list(sform_code = sform_code, qform_code = qform_code)
 }
 
-# The functions of RNifti that the package calls; xform prefers the qform, as RNifti's own does unless it is told not to.
+# The functions of RNifti that the package calls; xform prefers the qform, as RNifti's own does unless told not to.
 stand_in <- function(header, unit = "mm") {
   functions <- list(
     niftiHeader = function(x) header,
