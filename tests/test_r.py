@@ -184,6 +184,53 @@ def test_the_command_line_s_score_to_the_last_bit(scored, model, case, way):
                        found["tier"]["distance_to_nearest"]]
 
 
+RICH = """
+library(deeptepp)
+files <- commandArgs(TRUE)
+model <- tepp_open(files[1])
+found <- tepp_score(model, list(post = files[3], pre = files[2]), files[4], covariates = list(er = NA, age = 60))
+info <- tepp_info(model)
+stopifnot(identical(info$channels, c("pre", "post")), identical(info$covariates$high, c(100, NA)),
+          identical(info$covariates$levels[[2]], c(negative = 0, positive = 1)),
+          identical(info$covariates$substitute, c(NA, 1)),
+          identical(info$survival_times, c(3, 5)), identical(info$members, c("fold0.", "fold1.")))
+stopifnot(identical(names(as.data.frame(found))[6:7], c("survival:3", "survival:5")))
+text <- function(x) if (is.numeric(x)) sprintf("%.17g", x) else as.character(x)
+rest <- list(members = found$member_scores, codes = found$warnings$code)
+cat(jsonlite::toJSON(lapply(c(found$survival, found$covariates, rest), text)))
+"""
+
+
+def test_channels_covariates_members_and_a_calibration(tmp_path):
+    """Each getter against the command line's JSON."""
+    covariates = [{"name": "age", "unit": "years", "coefficient": 0.02, "centre": 50, "range": [18, 100]},
+                  {"name": "er", "unit": "none", "missing": 1,
+                   "levels": [{"value": 0, "name": "negative", "coefficient": 0},
+                              {"value": 1, "name": "positive", "coefficient": 0.3}]}]
+    calibration = {"endpoint": "recurrence-free survival", "unit": "years", "source": "made up", "times": [3, 5],
+                   "baseline_survival": [0.9, 0.8], "slope": 1.0, "centre": 0.5}
+    make_model.make_model(tmp_path / "m.safetensors", depth=10, width=8, size=(32, 32, 32), views=2, members=2,
+                          channels=("pre", "post"), self_test=False,
+                          overrides={"covariates": covariates, "calibration": calibration})
+    program = os.environ["DEEPTEPP_CLI"]
+    subprocess.run([program, "phantom", "--seed", "3", "--phases", "2", "--out-image", "p%d.nii", "--out-mask", "m.nii"],
+                   cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run([program, "score", "--json", "--model", "m.safetensors", "--image", "pre=p0.nii", "--image",
+                           "post=p1.nii", "--mask", "m.nii", "--covariate", "age=60"], cwd=tmp_path, check=True,
+                          stdout=subprocess.PIPE)
+    wanted = json.loads(done.stdout)
+    found = json.loads(run_r(RICH, "m.safetensors", "p0.nii", "p1.nii", "m.nii", cwd=tmp_path))
+    numbers = {key: [float(text) for text in found[key]] for key in ("time", "probability", "value", "term", "members")}
+    assert numbers["time"] == wanted["survival"]["times"]
+    assert numbers["probability"] == wanted["survival"]["probability"]
+    assert numbers["members"] == wanted["member_scores"]
+    for i, covariate in enumerate(wanted["covariates"]):
+        assert [found[key][i] for key in ("name", "unit")] == [covariate["name"], covariate["unit"]]
+        assert [numbers[key][i] for key in ("value", "term")] == [covariate["value"], covariate["term"]]
+        assert found["filled"][i] == str(covariate["filled"]).upper()
+    assert [int(code) for code in found["codes"]] == [warning["code"] for warning in wanted["warnings"]]
+
+
 # ---- A session that is saved and restored; Ctrl-C ----
 
 SAVE = """
@@ -286,6 +333,11 @@ def test_every_argument_and_element_is_on_the_page():
     elements = re.search(r'names\[\] = \{("score".*?), ""\}', (PACKAGE / "src" / "result.c").read_text(), re.DOTALL)[1]
     wanted = {*names.split(), *re.findall(r'"(\w+)"', elements)}
     assert not [name for name in wanted if not re.search(rf"\b{name}\b", PAGE)]
+
+
+def test_the_version_is_the_library_s():
+    stated = re.search(r"^Version: (.*)$", (PACKAGE / "DESCRIPTION").read_text(encoding="utf-8"), re.MULTILINE)[1]
+    assert run_r("cat(deeptepp::tepp_version())") == stated
 
 
 def test_every_warning_of_the_header_has_its_name():

@@ -24,6 +24,13 @@ void dtr_call_finish(dtr_call *call)
         R_ContinueUnwind(call->token);
 }
 
+SEXP dtr_call_made(dtr_call *call, SEXP handle, void *made, deeptepp_status status, const deeptepp_error *error)
+{
+    R_SetExternalPtrAddr(handle, made);
+    dtr_call_finish(call);
+    return status ? dtr_failure(status, error) : handle;
+}
+
 static SEXP tell(void *data)
 {
     dtr_call *call = data;

@@ -47,6 +47,9 @@ void dtr_call_begin(dtr_call *call, SEXP progress, SEXP token);
 void dtr_call_end(dtr_call *call);
 void dtr_call_finish(dtr_call *call);
 
+/* Finishes a call that has made `made` (NULL if it failed) for a new handle: the handle, or the failure. */
+SEXP dtr_call_made(dtr_call *call, SEXP handle, void *made, deeptepp_status status, const deeptepp_error *error);
+
 /* What an entry returns in place of its value when the library refuses: errors.R makes a condition of it. */
 SEXP dtr_failure(deeptepp_status status, const deeptepp_error *error);
 

@@ -16,10 +16,7 @@ SEXP dtr_model_open(SEXP path, SEXP threads, SEXP max_file_bytes, SEXP sha256, S
     dtr_call_begin(&call, progress, token);
     deeptepp_status status = deeptepp_model_open(&model, file, &options, &error);
     dtr_call_end(&call);
-    R_SetExternalPtrAddr(handle, model);
-    dtr_call_finish(&call);
-    if (status)
-        handle = dtr_failure(status, &error);
+    handle = dtr_call_made(&call, handle, model, status, &error);
     UNPROTECT(2);
     return handle;
 }
@@ -38,10 +35,7 @@ SEXP dtr_session_new(SEXP model, SEXP guidance, SEXP memory_limit, SEXP progress
     dtr_call_begin(&call, progress, token);
     deeptepp_status status = deeptepp_session_new(&session, opened, &options, &error);
     dtr_call_end(&call);
-    R_SetExternalPtrAddr(handle, session);
-    dtr_call_finish(&call);
-    if (status)
-        handle = dtr_failure(status, &error);
+    handle = dtr_call_made(&call, handle, session, status, &error);
     UNPROTECT(2);
     return handle;
 }

@@ -18,10 +18,7 @@ SEXP dtr_volume_open(SEXP path, SEXP number, SEXP orientation, SEXP limits, SEXP
     dtr_call_begin(&call, progress, token);
     deeptepp_status status = deeptepp_volume_open(&volume, file, &options, &error);
     dtr_call_end(&call);
-    R_SetExternalPtrAddr(handle, volume);
-    dtr_call_finish(&call);
-    if (status)
-        handle = dtr_failure(status, &error);
+    handle = dtr_call_made(&call, handle, volume, status, &error);
     UNPROTECT(2);
     return handle;
 }

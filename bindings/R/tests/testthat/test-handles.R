@@ -125,7 +125,12 @@ test_that("a forked child goes on with its parent's model", {
   skip_on_os("windows")
   model <- open_example()
   score <- tepp_score(model, files$image, files$mask)$score
-  child <- parallel::mcparallel(list(length(ls(cores)), tepp_score(model, files$image, files$mask)$score))
-  found <- parallel::mccollect(child)[[1L]]
-  expect_identical(found, list(length(ls(cores)), score))
+  child <- parallel::mcparallel({
+    inherited <- tepp_score(model, files$image, files$mask)$score
+    close(model)
+    gc()
+    list(inherited, tepp_score(model, files$image, files$mask)$score)
+  })
+  expect_identical(parallel::mccollect(child)[[1L]], list(score, score))
+  expect_identical(tepp_score(model, files$image, files$mask)$score, score)
 })

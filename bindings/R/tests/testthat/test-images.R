@@ -107,6 +107,15 @@ test_that("volumes of files", {
   expect_error(tepp_volume(files$image, max_bytes = 10), class = "deeptepp_file_error")
 })
 
+test_that("paths may have letters of any kind", {
+  skip_if_not(l10n_info()[["UTF-8"]], "not a UTF-8 locale")
+  path <- file.path(tempdir(), "M\u00fcller \u65e5.nii")
+  file.copy(files$image, path)
+  expect_identical(tepp_volume(path)$sha256, tepp_volume(files$image)$sha256)
+  latin <- iconv(file.path(tempdir(), "M\u00fcller.nii"), "UTF-8", "latin1")
+  expect_error(tepp_volume(latin), "M\u00fcller.nii", class = "deeptepp_file_missing")
+})
+
 test_that("tepp_ras turns axes", {
   turned <- tepp_volume(case$image, affine = diag(c(-1, 2, 3, 1)))
   expect_identical(turned$orientation, "LAS")
