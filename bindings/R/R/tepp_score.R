@@ -76,7 +76,7 @@ plot.tepp_score <- function(x, ...) {
   scores <- c(x$view_scores, x$member_scores)
   rows <- rep(c(2, 1), c(length(x$view_scores), length(x$member_scores)))
   limits <- range(scores, x$score, x$cutpoints)
-  settings <- list(x = scores, y = rows, xlim = limits + c(-0.05, 0.05) * max(diff(limits), 1e-6), ylim = c(0.5, 2.7),
+  settings <- list(x = scores, y = rows, xlim = limits + c(-0.05, 0.05) * max(diff(limits), 1e-6), ylim = c(0.5, 2.5),
                    xlab = "score", ylab = "", yaxt = "n", pch = 1, main = "Scores of views and members")
   given <- list(...)
   settings[names(given)] <- given
@@ -88,13 +88,14 @@ plot.tepp_score <- function(x, ...) {
   invisible(x)
 }
 
-# Each tier's name between its cut-points, as far as those are in the picture.
+# Each tier's name above its part of the axis, as far as that is in the picture.
 draw_tiers <- function(x) {
   edges <- graphics::par("usr")[1:2]
   bounds <- c(edges[1L], pmin(pmax(x$cutpoints, edges[1L]), edges[2L]), edges[2L])
   wide <- diff(bounds) > 0
   if (length(x$tiers) > 0L) {
-    graphics::text(((bounds[-1L] + bounds[-length(bounds)]) / 2)[wide], 2.55, x$tiers[wide])
+    middles <- (bounds[-1L] + bounds[-length(bounds)]) / 2
+    graphics::mtext(x$tiers[wide], side = 3, line = 0.3, at = middles[wide])
   }
 }
 
