@@ -60,6 +60,7 @@ open_core <- function(path, sha256, options, progress = NULL) {
   cores[[key]]
 }
 
+# Checked, for anyone may make a list of that class.
 core_of <- function(model) {
   if (!inherits(model, "tepp_model") || !is_recipe(unclass(model))) {
     refuse("model is of class ", class(model)[[1L]], ", wanted what tepp_open() gives")
@@ -68,8 +69,10 @@ core_of <- function(model) {
 }
 
 is_recipe <- function(x) {
-  is.list(x) && is.character(x$path) && is.character(x$sha256) && is.list(x$options) &&
-    all(c("threads", "guidance", "memory_limit", "max_file_bytes") %in% names(x$options))
+  number <- function(value) is.numeric(value) && length(value) == 1L && !is.na(value)
+  is.list(x) && is_path(x$path) && is_path(x$sha256) && !anyNA(c(x$path, x$sha256)) && is.list(x$options) &&
+    isTRUE(x$options$guidance %in% c(TRUE, FALSE)) &&
+    all(vapply(x$options[c("threads", "memory_limit", "max_file_bytes")], number, TRUE))
 }
 
 # Calls use(session) with a session of the call's own; to make one takes progress from low to high. A progress function
@@ -94,6 +97,9 @@ with_session <- function(core, progress, low, high, use) {
 #'   keeps it until it ends. The next use opens the file again.
 #' @export
 close.tepp_model <- function(con, ...) {
+  if (!is_recipe(unclass(con))) {
+    refuse("con is no model, wanted what tepp_open() gives")
+  }
   key <- core_key(con$sha256, con$options)
   core <- cores[[key]]
   if (!is.null(core)) {

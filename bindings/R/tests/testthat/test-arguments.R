@@ -20,6 +20,20 @@ test_that("wrong arguments are told by name, before anything is read", {
   }
 })
 
+test_that("a list that only says it is a model is refused", {
+  model <- open_example()
+  changes <- list(list(path = NA_character_), list(path = 1), list(sha256 = NA), list(sha256 = letters),
+                  list(options = NULL), list(options = list(threads = "2")))
+  for (change in changes) {
+    wrong <- model
+    wrong[names(change)] <- change
+    expect_error(tepp_score(wrong, files$image, files$mask), class = "deeptepp_argument")
+  }
+  broken <- structure(list(), class = "tepp_model")
+  expect_error(tepp_info(broken), class = "deeptepp_argument")
+  expect_error(close(broken), class = "deeptepp_argument")
+})
+
 test_that("arrays that are none are refused", {
   model <- open_example()
   for (wrong in list(NULL, NA, 5, "no-such-file.nii", letters, list(1, 2), case$image, mean, as.raw(1:8),
