@@ -24,7 +24,7 @@ def mypy(*arguments):
 
 
 def test_mypy_is_content():
-    done = mypy(*sorted((PACKAGE / "src" / "deeptepp").glob("*.py")))
+    done = mypy(*sorted((PACKAGE / "src" / "deeptepp").rglob("*.py")))
     assert done.returncode == 0, done.stdout + done.stderr
 
 

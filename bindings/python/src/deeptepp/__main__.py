@@ -1,0 +1,23 @@
+"""python -m deeptepp COMMAND: each command is a module with a `main(argv) -> exit code`, imported when it is run."""
+
+import importlib
+import sys
+
+COMMANDS = {
+    "table": "deeptepp.readers._command",
+}
+
+
+def main() -> int:
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name in ("-h", "--help"):
+        print(f"usage: python -m deeptepp {'|'.join(COMMANDS)} ...")
+        return 0
+    if name not in COMMANDS:
+        print(f"deeptepp: command \"{name}\", wanted {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    return int(importlib.import_module(COMMANDS[name]).main(sys.argv[2:]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
