@@ -1,22 +1,19 @@
 """Converting checkpoints: the model file holds the same numbers, whatever the checkpoint was wrapped in."""
 
 import hashlib
+import json
 import stat
 
 import numpy as np
 import pytest
 
+import convert_case
 import make_model
 import numpy_resnet
+from checkpoint_maker import Tensor, whole
 from cli_program import answer, needs_program
-
-torch = pytest.importorskip("torch", reason="PyTorch is not here")
-safetensors = pytest.importorskip("safetensors.torch", reason="the safetensors package is not here")
-import convert_case  # noqa: E402 - these need PyTorch
-import reference_pmg  # noqa: E402
-import reference_resnet  # noqa: E402
-from convert_case import MEDICALNET, PMG, Case, described, weights  # noqa: E402
-from convert_case import convert  # noqa: E402
+from convert_case import MEDICALNET, PMG, Case, described, weights
+from deeptepp import convert
 
 NETWORKS = {"resnet3d": {}, "medicalnet": MEDICALNET, "pmg2d": PMG}
 each_network = pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS)
@@ -26,21 +23,17 @@ def case_of(tmp_path, **options):
     return Case(tmp_path, described(**options))
 
 
-def as_numpy(tensors):
-    return {name: value.to(torch.float32).numpy() for name, value in tensors.items() if "num_batches" not in name}
+def as_float32(tensors):
+    return {name: value.astype(np.float32) for name, value in tensors.items() if "num_batches" not in name}
 
 
 def logits(description, tensors, view):
-    """By the tests' own networks, float64, heads summed; view: (1, channels, depth, height, width)."""
-    if description["network"]["architecture"] == "pmg2d":
-        return reference_pmg.heads(reference_pmg.build(tensors).double(), view)[0].sum(axis=0)
-    alone = {"network": {**description["network"], "members": [""]}}
-    (found,) = reference_resnet.logits(alone, tensors, view)["members"]
-    return np.array(found["logits"][0])
+    """By the tests' own networks, float64, heads summed; view: (channels, depth, height, width)."""
+    return make_model.logits(description["network"], tensors, view)
 
 
 def self_test_view(description):
-    shape = (1, len(description["input"]["channels"]), *description["input"]["size"])
+    shape = (len(description["input"]["channels"]), *description["input"]["size"])
     return numpy_resnet.self_test_input(description["self_test"]["seed"], shape)
 
 
@@ -52,13 +45,12 @@ def self_test_view(description):
 def test_the_logits_stay_the_same(tmp_path, options, suffix):
     case, state = case_of(tmp_path, **options), weights(**options)
     if suffix == ".safetensors":
-        case.paths = [tmp_path / "checkpoint.safetensors"]
-        safetensors.save_file(state, case.paths[0])
+        make_model.write_safetensors(case.at("checkpoint.safetensors"), state)
     else:
-        case.add(state, f"checkpoint{suffix}", _use_new_zipfile_serialization=suffix == ".pt")
+        case.add(state, f"checkpoint{suffix}", legacy=suffix == ".legacy.pth")
     tensors, description = case.convert()
     view = self_test_view(description)
-    assert np.array_equal(logits(description, tensors, view), logits(description, as_numpy(state), view))
+    assert np.array_equal(logits(description, tensors, view), logits(description, as_float32(state), view))
 
 
 @each_network
@@ -67,7 +59,7 @@ def test_tensors_keep_their_values_and_the_unused_stay_behind(tmp_path, options)
     tensors, _ = case_of(tmp_path, **options).add(state).convert()
     read = {name for name in state if "num_batches" not in name and not name.startswith("features.fc.")}
     assert set(tensors) == read
-    assert all(np.array_equal(tensors[name], state[name].numpy()) for name in read)
+    assert all(np.array_equal(tensors[name], state[name]) for name in read)
 
 
 @each_network
@@ -107,20 +99,6 @@ def test_every_published_depth_is_taken(tmp_path, depth):
     assert (f"layer3.{last}.conv3.weight" in tensors) == (block == "bottleneck")
 
 
-def test_monais_resnet_scores_as_monai_does(tmp_path):
-    nets = pytest.importorskip("monai.networks.nets", reason="MONAI is not here")
-    torch.manual_seed(5)
-    module = nets.resnet18(n_input_channels=1, num_classes=2, widen_factor=0.125).eval()
-    for name, value in module.named_buffers():
-        if not name.endswith("tracked"):
-            value.copy_(torch.rand_like(value) + 0.5)
-    case = case_of(tmp_path, stem_stride=(1, 1, 1), depth=18).add(module.state_dict())
-    _, description = case.convert()
-    with torch.no_grad():
-        wanted = module.double()(torch.from_numpy(self_test_view(description)).double())[0, 1]
-    assert description["self_test"]["score"] == pytest.approx(float(wanted), rel=1e-8)
-
-
 @pytest.mark.parametrize("others", [MEDICALNET, {"stem_activation": "elu"}, {"activation": "elu"}],
                          ids=["medicalnet", "stem", "blocks"])
 def test_one_state_dict_is_two_networks(tmp_path, others):
@@ -141,7 +119,7 @@ def test_one_state_dict_is_two_networks(tmp_path, others):
 def test_known_prefixes_are_stripped(tmp_path, prefix):
     state = weights()
     tensors, _ = case_of(tmp_path).add({prefix + name: value for name, value in state.items()}).convert()
-    assert np.array_equal(tensors["conv1.weight"], state["conv1.weight"].numpy())
+    assert np.array_equal(tensors["conv1.weight"], state["conv1.weight"])
 
 
 def test_a_prefix_of_pmg2d_is_stripped(tmp_path):
@@ -150,48 +128,64 @@ def test_a_prefix_of_pmg2d_is_stripped(tmp_path):
 
 
 @pytest.mark.parametrize("wrap", [
-    lambda state: {"state_dict": state, "epoch": 7, "optimizer": {"state": {0: {"exp_avg": torch.ones(3)}}}},
+    lambda state: {"state_dict": state, "epoch": 7, "optimizer": {"state": {0: {"exp_avg": np.ones(3)}}}},
     lambda state: {"model": state, "loss": 0.25}, lambda state: {"model": {"state_dict": state}},
     lambda state: {"checkpoint": {"net": {f"module.{name}": value for name, value in state.items()}}}],
     ids=["state_dict", "model", "both", "another name"])
 def test_wrappers_are_opened(tmp_path, wrap):
     state = weights()
     tensors, _ = case_of(tmp_path).add(wrap(state)).convert()
-    assert np.array_equal(tensors["fc.weight"], state["fc.weight"].numpy())
+    assert np.array_equal(tensors["fc.weight"], state["fc.weight"])
 
 
 def test_one_of_several_networks_is_chosen_by_name(tmp_path):
     state = weights(seed=2)
     case = case_of(tmp_path).add({"model": weights(), "ema": {"state_dict": state}})
     tensors, _ = case.convert("--entry", "ema.state_dict")
-    assert np.array_equal(tensors["fc.weight"], state["fc.weight"].numpy())
+    assert np.array_equal(tensors["fc.weight"], state["fc.weight"])
 
 
 @pytest.mark.parametrize("prefix, head", [("", "conv_seg"), ("module.", "module.conv_seg"), ("module.", "conv_seg")])
 def test_a_head_is_left_out_by_name(tmp_path, prefix, head):
     named = {f"module.{name}": value for name, value in weights().items()}
-    tensors, _ = case_of(tmp_path).add({**named, f"{prefix}conv_seg.0.weight": torch.ones(2)}).convert("--drop", head)
+    tensors, _ = case_of(tmp_path).add({**named, f"{prefix}conv_seg.0.weight": np.ones(2)}).convert("--drop", head)
     assert "fc.weight" in tensors and not any("conv_seg" in name for name in tensors)
 
 
 # ---- Types ----
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
 def test_types_are_kept(tmp_path, dtype):
-    state = {name: value.to(dtype) if value.is_floating_point() else value for name, value in weights().items()}
+    state = {name: value.astype(dtype) if value.dtype == np.float32 else value for name, value in weights().items()}
     tensors, description = case_of(tmp_path).add(state).convert()
-    with safetensors.safe_open(tmp_path / "model.safetensors", framework="pt") as file:
-        assert {file.get_tensor(name).dtype for name in file.keys()} == {dtype}
-    wanted = logits(description, as_numpy(state), self_test_view(description))[1]
+    assert stored_types(tmp_path / "model.safetensors") == {{"float16": "F16", "float64": "F64"}[dtype]}
+    wanted = logits(description, as_float32(state), self_test_view(description))[1]
     assert description["self_test"]["score"] == pytest.approx(wanted, rel=1e-8)
 
 
-def test_views_of_one_storage_are_written_apart(tmp_path):
-    state = weights()
-    state["bn1.weight"] = state["bn1.bias"] = torch.rand(4, 3).T[1]
+def test_bfloat16_is_kept(tmp_path):
+    state = {name: make_model.to_bf16(value) for name, value in weights().items() if "num_batches" not in name}
+    stored = {name: Tensor(bits, "BFloat16Storage") for name, bits in state.items()}
+    tensors, description = case_of(tmp_path).add(stored).convert()
+    assert stored_types(tmp_path / "model.safetensors") == {"BF16"}
+    rounded = {name: make_model.from_bf16(bits) for name, bits in state.items()}
+    assert all(np.array_equal(tensors[name], rounded[name]) for name in rounded)
+    wanted = logits(description, rounded, self_test_view(description))[1]
+    assert description["self_test"]["score"] == pytest.approx(wanted, rel=1e-8)
+
+
+def stored_types(path):
+    data = path.read_bytes()
+    header = json.loads(data[8:8 + int.from_bytes(data[:8], "little")])
+    return {entry["dtype"] for name, entry in header.items() if name != "__metadata__"}
+
+
+def test_views_of_a_storage_are_their_values(tmp_path):
+    state, base = weights(), np.random.default_rng(1).random((4, 3)).astype(np.float32)
+    state["bn1.weight"] = state["bn1.bias"] = Tensor(base, offset=1, shape=(4,), strides=(3,))
     tensors, _ = case_of(tmp_path).add(state).convert()
-    assert np.array_equal(tensors["bn1.weight"], tensors["bn1.bias"])
+    assert np.array_equal(tensors["bn1.weight"], base[:, 1]) and np.array_equal(tensors["bn1.bias"], base[:, 1])
 
 
 # ---- Members ----
@@ -309,7 +303,7 @@ def test_the_programs_networks_are_not_the_tests_own():
 
 def test_the_documented_description_is_one(tmp_path):
     yaml = pytest.importorskip("yaml", reason="PyYAML is not here")
-    document = (convert_case.FOLDER.parent.parent / "docs" / "convert.md").read_text()
+    document = convert_case.DOCUMENT.read_text()
     (tmp_path / "d.yaml").write_text(document.split("```yaml\n")[1].split("```")[0])
     case = Case(tmp_path, {}).add(weights(**PMG))
     assert convert.main([str(case.paths[0]), "--description", str(tmp_path / "d.yaml"), "--out", str(case.out)]) == 0
@@ -319,8 +313,9 @@ def test_the_documented_description_is_one(tmp_path):
 
 
 def test_the_documented_values_of_monai_and_medicalnet_are_the_programs():
-    import description
-    document = (convert_case.FOLDER.parent.parent / "docs" / "convert.md").read_text()
+    from deeptepp.convert import _description as description
+
+    document = convert_case.DOCUMENT.read_text()
     for key, (_, medicalnet) in description.UNTOLD.items():
         (row,) = [line for line in document.splitlines() if line.startswith(f"| `{key}` |")]
         assert medicalnet in row

@@ -1,7 +1,12 @@
 """A model's description, read from JSON or YAML and checked as far as converting needs it (docs/convert.md)."""
 
+from __future__ import annotations
+
+import importlib
 import json
 import re
+from collections.abc import Iterable
+from typing import Any
 
 SCHEMA = 1
 TEXTS = ("name", "version", "licence", "authors", "training_cohort", "intended_use", "limitations")
@@ -33,19 +38,19 @@ class ConversionError(Exception):
     """What was found and what was wanted, in one line."""
 
 
-def plural(count, noun):
+def plural(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def first_line(error):
+def first_line(error: object) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 # ---- Reading ----
 
 
-def unique(pairs):
-    result = {}
+def unique(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    result: dict[Any, Any] = {}
     for key, value in pairs:
         if key in result:
             raise ConversionError(f"key {key!r} stands twice")
@@ -53,20 +58,20 @@ def unique(pairs):
     return result
 
 
-def no_constant(text):
+def no_constant(text: str) -> Any:
     raise ConversionError(f"{text} is no JSON")
 
 
-def read_yaml(text):
+def read_yaml(text: str) -> Any:
     try:
-        import yaml
+        yaml: Any = importlib.import_module("yaml")
     except ImportError:
         raise ConversionError("reading YAML needs the PyYAML package; JSON needs nothing") from None
 
-    class Loader(yaml.SafeLoader):
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
         """Refuses a key that stands twice, of which SafeLoader takes the last."""
 
-        def construct_mapping(self, node, deep=False):
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             return unique((self.construct_object(key, deep=True), self.construct_object(value, deep=True))
                           for key, value in node.value)
     # YAML 1.2's numbers without a point, such as 1e-5, are text to PyYAML.
@@ -74,27 +79,34 @@ def read_yaml(text):
     Loader.add_constructor("tag:yaml.org,2002:map", lambda loader, node: loader.construct_mapping(node))
     try:
         return yaml.load(text, Loader)
+    except RecursionError:
+        raise ConversionError("is not YAML of a description: nested too deeply") from None
     except yaml.YAMLError as error:
         raise ConversionError("is not YAML: " + " ".join(str(error).split())) from error
 
 
-def read_json(text):
+def read_json(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=unique, parse_constant=no_constant)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except RecursionError:
+        raise ConversionError("is not JSON of a description: nested too deeply") from None
+    except json.JSONDecodeError as error:
         raise ConversionError(f"is not JSON: {error}") from error
 
 
-def read(path):
+def read(path: str) -> Any:
     """The description as it stands in a .json, .yaml or .yml file."""
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read()
-        result = read_yaml(text) if str(path).endswith((".yaml", ".yml")) else read_json(text)
-        json.dumps(result, allow_nan=False)
+        result = read_yaml(text) if path.endswith((".yaml", ".yml")) else read_json(text)
+        json.dumps(result, allow_nan=False, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
         raise ConversionError(f"{path}: is not UTF-8: {error.reason} at byte {error.start}") from error
-    except (TypeError, ValueError) as error:
+    except UnicodeEncodeError as error:
+        found = error.object[error.start]
+        raise ConversionError(f"{path}: holds half a character, U+{ord(found):04X}, wanted whole ones") from error
+    except (TypeError, ValueError, RecursionError) as error:
         raise ConversionError(f"{path}: holds a value JSON has not: {error}") from error
     except ConversionError as error:
         raise ConversionError(f"{path}: {error}") from error
@@ -104,20 +116,20 @@ def read(path):
 # ---- Checking ----
 
 
-def is_integer(value, low, high):
+def is_integer(value: object, low: int, high: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
-def is_integers(value, count, low, high):
+def is_integers(value: object, count: int, low: int, high: int) -> bool:
     return isinstance(value, list) and len(value) == count and all(is_integer(item, low, high) for item in value)
 
 
-def want(condition, key, value, wanted):
+def want(condition: object, key: str, value: object, wanted: object) -> None:
     if not condition:
         raise ConversionError(f"{key} is {json.dumps(value)[:80]}, wanted {wanted}")
 
 
-def want_keys(section, name, required, optional):
+def want_keys(section: Any, name: str, required: Iterable[str], optional: Iterable[str]) -> None:
     """Names every missing and every unknown key at once."""
     want(isinstance(section, dict), name, section, "an object")
     missing = [key for key in required if key not in section]
@@ -128,15 +140,15 @@ def want_keys(section, name, required, optional):
         raise ConversionError(f"{name} {' and '.join(parts)}")
 
 
-def check_texts(given):
+def check_texts(given: dict[str, Any]) -> None:
     for key in TEXTS:
         want(isinstance(given[key], str) and given[key].strip(), key, given[key], "text, in quotes")
     want(given["weights"] in WEIGHTS, "weights", given["weights"], '"trained" or "seeded"')
     want(given.get("schema", SCHEMA) == SCHEMA, "schema", given.get("schema"), SCHEMA)
 
 
-def check_input(section):
-    """What the self-test needs to know; the library checks the rest of it when it opens the model."""
+def check_input(section: Any) -> None:
+    """What the self-test needs to know; the library checks the rest of it."""
     want(isinstance(section, dict), "input", section, "an object")
     for key in ("channels", "size"):
         want(key in section, "input", sorted(section), f"a key {key}")
@@ -146,13 +158,13 @@ def check_input(section):
     want(is_integers(section["size"], 3, 1, 512), "input.size", section["size"], "3 integers: depth, height, width")
 
 
-def check_score(section):
+def check_score(section: Any) -> None:
     want_keys(section, "score", ("rule", "class"), ())
     want(section["rule"] in ("logit", "softmax"), "score.rule", section["rule"], '"logit" or "softmax"')
     want(is_integer(section["class"], 0, 2**31 - 1), "score.class", section["class"], "an integer from 0")
 
 
-def check_self_test(section):
+def check_self_test(section: Any) -> None:
     want_keys(section, "self_test", (), ("seed", "tolerance"))
     seed, tolerance = section.get("seed", DEFAULT_SEED), section.get("tolerance", DEFAULT_TOLERANCE)
     want(is_integer(seed, 0, MAX_SEED), "self_test.seed", seed, "an integer from 0 to 2^53")
@@ -160,7 +172,7 @@ def check_self_test(section):
     want(fits, "self_test.tolerance", tolerance, "a number above 0, at most 1")
 
 
-def check(given):
+def check(given: Any) -> None:
     """Everything that does not need the checkpoints."""
     want_keys(given, "the description", REQUIRED, OPTIONAL)
     check_texts(given)
@@ -173,13 +185,13 @@ def check(given):
 # ---- Completing ----
 
 
-def untold(missing):
+def untold(missing: Iterable[str]) -> str:
     """What to write for a key, for the two families that share these names."""
     texts = [f"{key} (MONAI: {UNTOLD[key][0]}; MedicalNet: {UNTOLD[key][1]})" for key in missing]
     return f"network lacks what shapes do not tell, and what the training code did must be said: {', '.join(texts)}"
 
 
-def check_resnet3d(section):
+def check_resnet3d(section: dict[str, Any]) -> None:
     missing = [key for key in UNTOLD if key not in section]
     if missing:
         raise ConversionError(untold(missing))
@@ -195,7 +207,7 @@ def check_resnet3d(section):
          "1e-5: the library's networks have 1e-5")
 
 
-def members_of(section, count):
+def members_of(section: dict[str, Any], count: int) -> list[str]:
     """The prefix of each member's tensors: none for a single one, fold0., fold1., ... for several, unless given."""
     if "members" not in section:
         return [""] if count == 1 else [f"fold{i}." for i in range(count)]
@@ -203,10 +215,10 @@ def members_of(section, count):
     fits = isinstance(members, list) and all(isinstance(m, str) and len(m.encode()) <= MAX_PREFIX for m in members)
     want(fits and len(members) == len(set(members)) == count, "network.members", members,
          f"{count} different texts of at most {MAX_PREFIX} bytes, one a checkpoint")
-    return members
+    return list(members)
 
 
-def network_section(given, architecture, count):
+def network_section(given: dict[str, Any], architecture: str, count: int) -> dict[str, Any]:
     """The section as the model file has it: without norm_eps, which is the same in all."""
     section = {"architecture": architecture, **given.get("network", {})}
     want(section["architecture"] == architecture, "network.architecture", section["architecture"],
@@ -222,7 +234,7 @@ def network_section(given, architecture, count):
     return {**section, "members": members} if members != [""] else section
 
 
-def complete(given, network, score):
+def complete(given: dict[str, Any], network: dict[str, Any], score: float) -> dict[str, Any]:
     """The model file's description. score: the self-test's."""
     test = given.get("self_test", {})
     test = {"seed": test.get("seed", DEFAULT_SEED), "score": score, **test}
