@@ -17,7 +17,7 @@ PROGRAM = "deeptepp convert: "
 
 RESNET = {"depth": 10, "width": 4, "size": 16}
 MEDICALNET = {"layer_strides": (1, 2, 1, 1), "layer_dilations": (1, 1, 2, 4)}
-PMG = {"architecture": "pmg2d", "width": 8}
+PMG = {"architecture": "pmg2d", "width": 8, "views": 1}
 
 
 def described(drop=(), **options):
@@ -33,7 +33,7 @@ def described(drop=(), **options):
 
 def weights(seed=1, **options):
     """A state dict in NumPy's arrays."""
-    options = options if "architecture" in options else {**RESNET, **options}
+    options = {**({} if "architecture" in options else RESNET), **options}
     return {name: value.copy() for name, value in make_model.state_dict(seed=seed, **options).items()}
 
 

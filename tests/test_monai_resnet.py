@@ -8,14 +8,13 @@ import inspect
 import numpy as np
 import pytest
 
+import convert_case
 import deeptepp_c
 
 torch = pytest.importorskip("torch", reason="PyTorch is not here")
 nets = pytest.importorskip("monai.networks.nets", reason="MONAI is not here")
-pytest.importorskip("safetensors", reason="the safetensors package is not here")
 from monai.networks.layers.factories import Act  # noqa: E402
 
-import convert_case  # noqa: E402 - it needs PyTorch
 
 pytestmark = pytest.mark.usefixtures("library")
 
@@ -91,7 +90,7 @@ def patient(channels):
 def scores(folder, module, keys):
     """(the library's, MONAI's) of one case."""
     folder.mkdir(exist_ok=True)
-    case = convert_case.Case(folder, described(module, keys, module.fc.out_features)).add(module.state_dict())
+    case = convert_case.Case(folder, described(module, keys, module.fc.out_features)).save(module.state_dict())
     case.convert()
     session = deeptepp_c.Session(case.out)
     session.self_test()
@@ -146,7 +145,7 @@ def test_act_and_norm_reach_the_stem_alone(act, block):
 
 
 def test_the_document_names_every_argument():
-    document = (convert_case.FOLDER.parent.parent / "docs" / "convert.md").read_text()
+    document = convert_case.DOCUMENT.read_text()
     rows = "".join(line.split("|")[1] for line in document.splitlines() if line.startswith("| `"))
     missing = [name for name in inspect.signature(nets.ResNet).parameters if f"`{name}`" not in rows]
     assert not missing
@@ -157,7 +156,7 @@ def test_the_document_names_every_argument():
 
 def refused(folder, capsys, keys, **arguments):
     module = trained(**arguments)
-    return convert_case.Case(folder, described(module, keys, 2)).add(module.state_dict()).refused(capsys)
+    return convert_case.Case(folder, described(module, keys, 2)).save(module.state_dict()).refused(capsys)
 
 
 @pytest.mark.parametrize("act, holds", [
@@ -176,7 +175,7 @@ def test_other_acts_are_refused_by_name(tmp_path, capsys, act):
 def test_a_description_of_before_is_asked_for_the_stems(tmp_path, capsys):
     """When `activation` was the whole network's."""
     module = trained(act="leakyrelu")
-    case = convert_case.Case(tmp_path, described(module, {"activation": "leaky_relu"}, 2)).add(module.state_dict())
+    case = convert_case.Case(tmp_path, described(module, {"activation": "leaky_relu"}, 2)).save(module.state_dict())
     del case.description["network"]["stem_activation"]
     assert "stem_activation (MONAI: act, which the stem alone gets, by default relu, else" in case.refused(capsys)
 
@@ -207,7 +206,7 @@ def test_parametrised_weights_are_called_so(tmp_path, capsys, norm):
     layers = [part for part in module.modules() if isinstance(part, torch.nn.Conv3d)]
     for layer in layers:
         make(layer)
-    line = convert_case.Case(tmp_path, described(module, {}, 2)).add(module.state_dict()).refused(capsys)
+    line = convert_case.Case(tmp_path, described(module, {}, 2)).save(module.state_dict()).refused(capsys)
     kind = norm.split("_")[0] + " normalisation"
     assert f".weight is computed in each run ({kind}; {len(layers)} such weights)" in line
     for layer in layers:

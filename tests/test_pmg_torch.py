@@ -13,6 +13,7 @@ import make_model
 import numpy_pmg
 import numpy_resnet
 import seeded_pmg
+from deeptepp.convert import convert
 
 torch = pytest.importorskip("torch", reason="PyTorch is not here")
 import reference_pmg  # noqa: E402 - needs PyTorch
@@ -71,14 +72,12 @@ def test_every_head_is_pytorchs(tmp_path, width, seed):
 
 @pytest.mark.parametrize("width, seed", [(THIN, 7), (THIN, 8), (64, 9)])
 def test_every_head_is_pytorchs_after_conversion(tmp_path, width, seed):
-    sys.path.insert(0, str(HERE.parent / "bindings" / "python"))
-    import convert
     tensors, views = seeded(seed, width), mosaics(seed)
     module = torch.nn.DataParallel(reference_pmg.build(tensors))
     torch.save({"state_dict": module.state_dict(), "epoch": 3}, tmp_path / "checkpoint.pt")
     model = make_model.description(architecture="pmg2d", width=width, views=VIEWS)
     (tmp_path / "description.json").write_text(json.dumps(model))
-    convert.convert([tmp_path / "checkpoint.pt"], tmp_path / "description.json", tmp_path / "model")
+    convert([tmp_path / "checkpoint.pt"], tmp_path / "description.json", tmp_path / "model")
     assert_same(by_library(tmp_path / "model", views), by_pytorch(tensors, views))
 
 

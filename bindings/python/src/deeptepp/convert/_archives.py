@@ -204,16 +204,16 @@ def read_safetensors(path: str) -> object:
 # ---- Either ----
 
 
-def read(path: str) -> tuple[object, bool]:
-    """(what the checkpoint holds, whether it is safetensors), by content: names lie."""
+def read(path: str) -> object:
+    """What the checkpoint holds, by its content: names lie."""
     with open(path, "rb") as file:
         start = file.read(64)
     if start.startswith(b"version https://git-lfs"):
         refuse(path, "is a Git-LFS pointer, wanted the file itself (git lfs pull)")
     if start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= os.path.getsize(path) - 8:
-        return read_safetensors(path), True
+        return read_safetensors(path)
     if start.startswith(b"PK\x03\x04"):
-        return read_zip(path), False
+        return read_zip(path)
     if start.startswith(b"\x80"):
-        return read_legacy(path), False
+        return read_legacy(path)
     refuse(path, "is neither a PyTorch checkpoint nor safetensors")

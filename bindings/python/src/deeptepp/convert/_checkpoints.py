@@ -50,7 +50,7 @@ def unwrap(content: object, path: str, wishes: Wishes) -> State:
 
 def read(path: str, wishes: Wishes) -> Found:
     """A checkpoint's network, by the library's names as far as they can be told."""
-    content, safe = _archives.read(path)
+    content = _archives.read(path)
     try:
         found = plain(unwrap(content, path, wishes), wishes)
     except ConversionError as error:
@@ -90,7 +90,7 @@ def holds_linear(state: dict[Any, object]) -> bool:
 
 def read_head(path: str) -> dict[str, Any]:
     """fc.weight and fc.bias: of a network, or of a file whose only linear layer is the head."""
-    content, _ = _archives.read(path)
+    content = _archives.read(path)
     networks = states(content, is_network)
     if len(networks) == 1:
         found = plain(networks[0][1], Wishes()).tensors

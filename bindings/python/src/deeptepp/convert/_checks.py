@@ -80,7 +80,7 @@ def check_head(tensors: Tensors, expected: Mapping[str, Shape], architecture: st
 def prelu_slopes(tensors: Tensors, unexpected: Iterable[str]) -> list[str]:
     """A PReLU is the only layer here that has trained a row of weights and nothing else."""
     return [name for name in unexpected if name.endswith(".weight") and len(tensors[name].shape) == 1 and
-            name.removesuffix("weight") + "bias" not in tensors]
+            name.removesuffix("weight") + "bias" not in tensors and not name.startswith("conv_seg.")]
 
 
 def prelu_hint(tensors: Tensors, slopes: Sequence[str]) -> str:

@@ -182,7 +182,7 @@ def try_out(path: str, described_at: str, tolerance: float) -> None:
     """The library opens the file and runs its self-test. What it computes in float32 may use half the tolerance, or
     another machine's last bits would fail."""
     try:
-        with open_model(path) as model:
+        with open_model(path, threads=1) as model:
             expected, found = model.self_test()
     except errors.DeepteppError as error:
         raise ConversionError(f"{described_at}: the library refuses the model: "
