@@ -67,8 +67,8 @@ def whole(state, name="networks.Net"):
 class Pickler:
     """Protocol 2."""
 
-    def __init__(self):
-        self.storages = []
+    def __init__(self, legacy=False):
+        self.storages, self.more = [], (None,) * legacy
 
     def dumps(self, value):
         return b"\x80\x02" + self.code(value) + b"."
@@ -100,7 +100,8 @@ class Pickler:
 
     def tensor(self, value):
         self.storages.append(value.values)
-        identity = ("storage", Global("torch", value.storage), str(len(self.storages) - 1), "cpu", value.values.size)
+        key, storage = str(len(self.storages) - 1), Global("torch", value.storage)
+        identity = ("storage", storage, key, "cpu", value.values.size, *self.more)
         return self.code(Call(Global("torch._utils", "_rebuild_tensor_v2"), (
             Raw(self.code(identity) + b"Q"), value.offset, tuple(value.shape), tuple(value.strides), False,
             OrderedDict())))
@@ -109,7 +110,7 @@ class Pickler:
         (Raw, lambda self, value: value.code), (Global, global_), (Call, call), (Tensor, tensor),
         (type(None), lambda self, value: b"N"), (bool, lambda self, value: b"\x88" if value else b"\x89"),
         (int, integer), (float, lambda self, value: b"G" + struct.pack(">d", value)), (str, text),
-        (np.ndarray, lambda self, value: self.tensor(Tensor(np.ascontiguousarray(value)))),
+        (np.ndarray, lambda self, value: self.tensor(Tensor(np.array(value, order="C")))),
         (bytes, lambda self, value: b"B" + struct.pack("<I", len(value)) + value),
         (OrderedDict, lambda self, value: b"ccollections\nOrderedDict\n)R" + self.pairs(value)),
         (dict, lambda self, value: b"}" + self.pairs(value)),
@@ -133,9 +134,10 @@ def write_zip(path, value, code=None, members=(), compression=zipfile.ZIP_STORED
 
 def write_legacy(path, value, code=None, before=None):
     """As before PyTorch 1.6. before: other pickles than the three that stand first."""
-    pickler = Pickler()
+    pickler = Pickler(legacy=True)
     code = pickler.dumps(value) if code is None else code
-    first = before or [Pickler().dumps(part) for part in (MAGIC, 1001, {"protocol_version": 1001, "little_endian": True})]
+    system = {"protocol_version": 1001, "little_endian": True}
+    first = before or [Pickler().dumps(part) for part in (MAGIC, 1001, system)]
     keys = Pickler().dumps([str(i) for i in range(len(pickler.storages))])
     with open(path, "wb") as file:
         file.write(b"".join(first) + code + keys)

@@ -82,5 +82,5 @@ class Case:
 
     def run(self, *arguments, **environment):
         """As a program."""
-        return subprocess.run([sys.executable, "-m", "deeptepp.convert", *arguments], capture_output=True, text=True,
+        return subprocess.run([sys.executable, "-m", "deeptepp", "convert", *arguments], capture_output=True, text=True,
                               timeout=600, env={**os.environ, **environment})

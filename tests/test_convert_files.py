@@ -28,7 +28,8 @@ def pmg_case(tmp_path):
 
 @pytest.mark.parametrize("content, said", [
     (b"", "neither a PyTorch checkpoint nor safetensors"), (b"hello", "neither"),
-    (b"PK\x03\x04 not a zip", "not a checkpoint of PyTorch's, or a damaged one"), (b"PK\x05\x06" + bytes(18), "neither"),
+    (b"PK\x03\x04 not a zip", "not a checkpoint of PyTorch's, or a damaged one"),
+    (b"PK\x05\x06" + bytes(18), "neither"),
     (b"\x80\x02 not a pickle", "not a checkpoint of PyTorch's, or a damaged one"),
     (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
     (b"\x40" + bytes(7) + b"{" + b" " * 63, "not sound safetensors")])
@@ -106,7 +107,10 @@ def test_the_published_network_wants_a_mosaic(pmg_case, capsys):
     ("d.json", "name: a", "is not JSON"), ("d.json", "[1]", "wanted an object"), ("d.json", b"\xff", "is not UTF-8"),
     ("d.yaml", "name: a\nname: b\n", "'name' stands twice"), ("d.yaml", "a: [", "is not YAML"),
     ("d.yaml", "a: 2024-01-01\n", "a value JSON has not"),
-    ("d.yaml", "!!python/object/apply:os.getcwd []", "is not YAML")])
+    ("d.yaml", "!!python/object/apply:os.getcwd []", "is not YAML"), ("d.yaml", "[" * 5000, "nested too deeply"),
+    ("d.yaml", "- " * 5000, "nested too deeply"), ("d.yaml", "&a [*a]", "a value JSON has not"),
+    ("d.json", "[" * 100_000, "nested too deeply"), ("d.json", '{"name": "\\ud800"}', "half a character, U+D800"),
+    ("d.yaml", 'name: "\\ud800"', "d.yaml"), ("d.json", "9" * 5000, "d.json")])
 def test_files_that_are_no_description_are_refused(case, capsys, name, text, said):
     if name.endswith(".yaml"):
         pytest.importorskip("yaml", reason="PyYAML is not here")
@@ -123,6 +127,60 @@ def test_without_pyyaml_yaml_is_refused_by_name(case, capsys, monkeypatch):
     path.write_text("{}")
     assert convert.main(["c.pt", "--description", str(path), "--out", str(case.out)]) == 2
     assert "needs the PyYAML package" in capsys.readouterr().err
+
+
+# ---- Members ----
+
+
+def test_one_checkpoint_given_twice_is_refused(case, capsys):
+    case.add(weights()).add({f"module.{name}": value for name, value in weights().items()})
+    assert "checkpoint1.pt: has the same weights as" in case.refused(capsys)
+
+
+def test_members_of_different_width_are_refused(case, capsys):
+    line = case.add(weights()).add(weights(2, width=8)).refused(capsys)
+    assert "checkpoint1.pt: the tensors are not those" in line and "conv1.weight is [8, 1, 7, 7, 7], wanted [4," in line
+
+
+@pytest.mark.parametrize("members", [["a."], ["a.", "a."], "ab", ["a.", 3], ["a.", "b." * 51]])
+def test_as_many_different_prefixes_as_checkpoints(case, capsys, members):
+    case.description["network"]["members"] = members
+    assert "network.members" in case.add(weights()).add(weights(2)).refused(capsys)
+
+
+# ---- The library ----
+
+
+@pytest.mark.parametrize("change, said", [
+    ({"input": {"channels": ["t1c"], "size": [16, 16, 16]}}, "model description"),
+    ({"tiers": {"names": ["a"], "cutpoints": [1]}}, "tiers"), ({"covariates": [{"name": "age"}]}, "covariates"),
+    ({"calibration": 7}, "calibration")])
+def test_what_the_library_would_refuse_is_not_written(case, capsys, change, said):
+    case.description.update(change)
+    line = case.add(weights()).refused(capsys)
+    assert "description.json: the library refuses the model: " in line and said in line
+
+
+def test_a_self_test_that_the_library_fails_is_refused(case, capsys, monkeypatch):
+    from deeptepp.convert import _model
+
+    monkeypatch.setattr(_model, "logits", lambda *rest: np.array([0.5, 0.5]))
+    assert "the library refuses the model: self-test: score" in case.add(weights()).refused(capsys)
+
+
+def test_the_last_bits_of_another_machine_have_room(case, capsys):
+    case.description["self_test"] = {"tolerance": 1e-12}
+    line = case.add(weights()).refused(capsys)
+    assert "self-test" in line and "tolerance" in line or "within" in line
+
+
+def test_a_folder_that_may_not_be_written_is_named_without_a_temporary_name(case, capsys, monkeypatch):
+    from deeptepp.convert import _model
+
+    def replace(source, target):
+        raise PermissionError(13, "Permission denied", source)
+    monkeypatch.setattr(_model.os, "replace", replace)
+    assert "model.safetensors: Permission denied" in case.add(weights()).refused(capsys)
 
 
 # ---- The program ----

@@ -384,22 +384,3 @@ def test_an_entry_that_is_not_there_is_named(case, capsys):
     make_model.write_safetensors(case.at("checkpoint.safetensors"), weights())
     assert "checkpoint.safetensors: no network under ema; found: the file itself" in \
         case.refused(capsys, "--entry", "ema")
-
-
-# ---- Members ----
-
-
-def test_one_checkpoint_given_twice_is_refused(case, capsys):
-    case.add(weights()).add({f"module.{name}": value for name, value in weights().items()})
-    assert "checkpoint1.pt: has the same weights as" in case.refused(capsys)
-
-
-def test_members_of_different_width_are_refused(case, capsys):
-    line = case.add(weights()).add(weights(2, width=8)).refused(capsys)
-    assert "checkpoint1.pt: the tensors are not those" in line and "conv1.weight is [8, 1, 7, 7, 7], wanted [4," in line
-
-
-@pytest.mark.parametrize("members", [["a."], ["a.", "a."], "ab", ["a.", 3], ["a.", "b." * 51]])
-def test_as_many_different_prefixes_as_checkpoints(case, capsys, members):
-    case.description["network"]["members"] = members
-    assert "network.members" in case.add(weights()).add(weights(2)).refused(capsys)

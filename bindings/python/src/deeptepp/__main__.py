@@ -5,6 +5,7 @@ import sys
 
 COMMANDS = {
     "table": "deeptepp.readers._command",
+    "convert": "deeptepp.convert._command",
 }
 
 

@@ -39,10 +39,10 @@ class ZipArchive:
     def __init__(self, path: str) -> None:
         self._path = path
         self._zip = zipfile.ZipFile(path)
-        if sum(info.file_size for info in self._zip.infolist()) > os.path.getsize(path):
-            refuse(path, "is a compressed zip archive, wanted one as torch.save writes it: members stored as they are")
         names = set(self._zip.namelist())
         self._refuse_others(names)
+        if sum(info.file_size for info in self._zip.infolist()) > os.path.getsize(path):
+            refuse(path, "is a compressed zip archive, wanted one as torch.save writes it: members stored as they are")
         roots = [name.removesuffix("data.pkl") for name in names if name.count("/") == 1 and name.endswith("/data.pkl")]
         if len(roots) != 1:
             broken(path, f"it has {len(roots)} members data.pkl")
@@ -109,7 +109,7 @@ class LegacyArchive:
             if parts[2].get("little_endian") is not True:
                 refuse(self._path, "was written on a big-endian machine, wanted a little-endian one's")
             content, keys = self._pickle(file, size), self._pickle(file, size)
-            if not isinstance(keys, list):
+            if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
                 raise PickleFault("it has no list of storages")
             self._find(file, keys, size)
         return content
@@ -124,7 +124,7 @@ class LegacyArchive:
         return found
 
     def _find(self, file: IO[bytes], keys: list[Any], size: int) -> None:
-        for key in map(str, keys):
+        for key in keys:
             if self._types.get(key) not in RAW:
                 raise PickleFault(f"its storages are of a type that is not known, {self._types.get(key)}")
             length = int.from_bytes(file.read(8), "little") * np.dtype(RAW[self._types[key]]).itemsize

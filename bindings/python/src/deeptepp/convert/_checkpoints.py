@@ -7,14 +7,19 @@ from typing import Any
 from . import _archives
 from ._checks import refuse_computed
 from ._description import ConversionError
-from ._names import Found, Wishes, is_head, plain, under, without_dropped
+from ._names import Found, Wishes, is_head, plain, under, without_dropped, without_wrappers
 from ._objects import State, is_flat, is_network, keys_of, states, stems
 from ._tensors import Tensor
+
+MAX_NETWORKS = 64
 
 
 def alone(state: State, wishes: Wishes) -> list[tuple[str, State]]:
     """[(prefix, state dict)] of each network in one state dict; of several, each with its own names alone."""
-    prefixes = stems(without_dropped(state, wishes))
+    state = without_wrappers(without_dropped(state, wishes))
+    prefixes = stems(state)
+    if len(prefixes) > MAX_NETWORKS:
+        raise ConversionError(f"holds more than {MAX_NETWORKS} networks")
     if len(prefixes) < 2:
         return [("", state)]
     return [(prefix.rstrip(".").removesuffix(".features"),
@@ -105,8 +110,8 @@ def read_head(path: str) -> dict[str, Any]:
 
 
 def no_head(path: str, found: list[str]) -> dict[str, Any]:
-    raise ConversionError(f"{path}: holds {', '.join(found) or 'no linear layer'}, wanted one linear layer for the head: "
-                          "fc.weight and fc.bias")
+    raise ConversionError(f"{path}: holds {', '.join(found) or 'no linear layer'}, wanted one linear layer for the "
+                          "head: fc.weight and fc.bias")
 
 
 def with_head(found: Found, head: dict[str, Any], path: str, head_path: str) -> None:

@@ -72,9 +72,9 @@ def check_head(tensors: Tensors, expected: Mapping[str, Shape], architecture: st
     beside = f" (beside the backbone there is {', '.join(others)})" if others else ""
     heads = [other for other in others if other in HEADS]
     several = f"; {heads[0]} is not one linear layer, which is all the library has" if heads else ""
-    bring = " or bring its head with --head FILE" if architecture == "resnet3d" else ""
+    bring = ", or bring its head with --head FILE" if architecture == "resnet3d" else ""
     raise ConversionError(f"{path}: has no tensor {start}*{beside}: a backbone without its classifier cannot score; "
-                          f"fine-tune it with one first, and convert the fine-tuned network,{bring}".rstrip(",") + several)
+                          f"fine-tune it with one first, and convert the fine-tuned network{bring}{several}")
 
 
 def prelu_slopes(tensors: Tensors, unexpected: Iterable[str]) -> list[str]:
@@ -188,5 +188,5 @@ def check_used(wishes: Wishes, paths: Sequence[str]) -> None:
     idle = [option for option in asked if option not in wishes.used]
     if idle:
         others = " or in the other checkpoints" if len(paths) > 1 else ""
-        raise ConversionError(f"{paths[0]}: {', '.join(idle)} finds no tensor here{others}, wanted a name that is there, "
-                              "or its beginning up to a dot")
+        raise ConversionError(f"{paths[0]}: {', '.join(idle)} finds no tensor here{others}, wanted a name that is "
+                              "there, or its beginning up to a dot")

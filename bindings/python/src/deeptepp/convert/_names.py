@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ._description import ConversionError, plural
-from ._objects import State, stems
+from ._objects import MAX_NAME, State, stems
 from ._tensors import Tensor
 
 # What PyTorch's own wrappers put into the middle of names.
@@ -90,8 +90,8 @@ def unique_names(items: Iterable[tuple[str, str, Any]]) -> State:
     before: dict[str, str] = {}
     for new, old, value in items:
         if new in state:
-            raise ConversionError(f"{before[new]} and {old} would both be {new}, wanted one of them: --drop {old} leaves "
-                                  "it out")
+            raise ConversionError(f"{before[new]} and {old} would both be {new}, wanted one of them: --drop {old} "
+                                  "leaves it out")
         state[new], before[new] = value, old
     return state
 
@@ -174,8 +174,10 @@ def is_published(state: State) -> bool:
 
 def plain(state: State, wishes: Wishes) -> Found:
     """A state dict with one network."""
+    longest = max(state, key=len, default="")
+    if len(longest) > MAX_NAME:
+        raise ConversionError(f"a name has {len(longest)} characters, wanted at most {MAX_NAME}: {longest[:80]}...")
     done: set[str] = set()
-    state = renamed(without_dropped(state, wishes), wishes, done)
     state = renamed(without_dropped(without_wrappers(state), wishes), wishes, done)
     counter = [name for name, value in state.items() if name.rpartition(".")[2] == AVERAGED and
                isinstance(value, Tensor) and not value.shape]

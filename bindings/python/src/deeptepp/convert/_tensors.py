@@ -47,10 +47,7 @@ class Storage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tensor:
-    """shape () and fault "" have their plain meaning; fault says why there are no plain values.
-
-    load gives the values in C order, of the type RAW says.
-    """
+    """load gives the values in C order, of the type RAW says; fault: why there are none, or ""."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -216,7 +213,8 @@ MAKERS: dict[Name, Maker] = {
     Name("torch._tensor", "_rebuild_from_type_v2"): _rebuild_subclass,
     Name("collections", "OrderedDict"): _mapping, Name("collections", "defaultdict"): _default_mapping,
     Name("torch", "Size"): _sequence,
-    **{Name(module, name): _sequence for module in ("builtins", "__builtin__") for name in ("set", "frozenset", "list")},
+    **{Name(module, name): _sequence for module in ("builtins", "__builtin__")
+       for name in ("set", "frozenset", "list")},
 }
 
 
@@ -224,15 +222,16 @@ MAKERS: dict[Name, Maker] = {
 
 
 def storage_of(identity: object, archive: Archive) -> object:
-    """Of a persistent id: ("storage", type, key, device, numbers[, view]), or a class with its source, ("module", ...)."""
+    """Of a persistent id: ("storage", type, key, device, numbers[, view]), or ("module", class, ...)."""
     if not isinstance(identity, tuple) or len(identity) < 2:
         return Made("a persistent id", identity)
     if identity[0] == "module":
         return identity[1]
-    if identity[0] != "storage" or len(identity) < 5 or not isinstance(identity[1], Name):
+    if identity[0] != "storage" or len(identity) < 5 or not isinstance(identity[1], Name) or \
+            not isinstance(identity[2], str):
         return Made("a persistent id", identity)
     view = identity[5] if len(identity) > 5 else None
     start = view[1] if isinstance(view, tuple) and len(view) == 3 and _is_sizes((view[1],)) else 0
     name = identity[1].name
     dtype = "" if name == UNTYPED else STORAGES.get(name, name)
-    return Storage(archive, str(identity[2]), dtype, start)
+    return Storage(archive, identity[2], dtype, start)
