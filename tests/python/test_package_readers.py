@@ -136,6 +136,14 @@ def test_a_phase_too_far_in_time_and_one_for_two_channels(tree):
     assert table.counts("dataset", "reason")["DUKE", "two channels fall on one phase"] == 1  # 584
 
 
+def test_two_files_of_one_phase(tmp_path):
+    """Packed and not, or in two spellings: which was meant is not guessed."""
+    root = layouts.mama_mia(tmp_path, None, None, "csv")
+    for name in ("images/DUKE_009/DUKE_009_0001.nii", "images/DUKE_010/duke_010_0003.nii.gz"):
+        layouts.put(None, root / name)
+    assert read_mama_mia(root).counts("dataset", "reason")["DUKE", "two files of one phase"] == 2
+
+
 def test_automatic_masks(tree):
     table = read_mama_mia(tree, masks="automatic")
     assert by_id(table)["ISPY1_1001"]["mask"] == "segmentations/automatic/ISPY1_1001.nii.gz"
@@ -208,6 +216,38 @@ def test_what_cannot_be_meant_is_refused(tmp_path, change, arguments, error, wor
         read_mama_mia(root, **arguments)
 
 
+@pytest.mark.parametrize("name, content, words", [
+    ("sheet.xlsx", b"version https://git-lfs.github.com/spec/v1\n", "no workbook, wanted .xlsx"),
+    ("sheet.xls", b"", "the suffix is \".xls\", wanted .xlsx, .csv or .tsv"),
+    ("sheet.csv", b"Patient ID,caf\xe9\n", "byte 14 is not UTF-8"),
+    ("sheet.csv", b"Patient ID\n" + b"x" * 200000, "field larger than field limit"),
+    ("sheet.csv", b"", "no \"Patient ID\""),
+], ids=["pointer", "xls", "latin-1", "long", "empty"])
+def test_what_is_no_sheet(tmp_path, name, content, words):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=words):
+        read_duke_sheet(tmp_path / name)
+    code, printed, said = command("duke", tmp_path / name, "--out", tmp_path / "out.tsv")
+    assert (code, printed, said.count("\n")) == (2, "", 1) and not (tmp_path / "out.tsv").exists()
+
+
+def test_a_workbook_without_the_sheet(tree, tmp_path):
+    layouts.mama_mia(tmp_path, None, None)
+    layouts.save(tmp_path / SHEET, [layouts.header(False)], "Sheet1")
+    with pytest.raises(ValueError, match="sheets Sheet1, notes, wanted \"dataset_info\""):
+        read_mama_mia(tmp_path)
+
+
+def test_a_sheet_with_semicolons(tmp_path):
+    """As spreadsheets save CSV where the comma is the decimal sign; numbers keep their point here."""
+    layouts.duke_sheet(tmp_path / "comma.csv", plain=True)
+    text = (tmp_path / "comma.csv").read_text(encoding="utf-8-sig")
+    rows = list(csv.reader(text.splitlines(keepends=True)))
+    with open(tmp_path / "semicolon.csv", "w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter=";").writerows(rows)
+    assert read_duke_sheet(tmp_path / "semicolon.csv").rows == read_duke_sheet(tmp_path / "comma.csv").rows
+
+
 def test_without_openpyxl_the_error_says_what_to_do(tree, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(ImportError, match=r"pip install 'deeptepp\[sheets\]', or save the sheet as CSV"):
@@ -250,16 +290,35 @@ def test_duke_s_own_sheet(tmp_path, name, plain):
     assert (row["Nottingham grade"], row["Nottingham grade.1"], row["Number of Ovaries In Situ"]) == (NA, "3", NA)
 
 
-def test_duke_s_sheet_with_images_and_the_other_ids(tmp_path):
+def test_duke_s_sheet_with_images_and_the_other_ids(volumes, model, tmp_path):
     sheet = layouts.duke_sheet(tmp_path / "sheet.csv")
     for name in ("DUKE_001", "DUKE_002"):
-        layouts.put(None, tmp_path / "nifti" / name / "post.nii.gz")
-    layouts.put(None, tmp_path / "nifti" / "DUKE_001" / "mask.nii.gz")
+        layouts.put(volumes[0][3], tmp_path / "nifti" / name / "post.nii.gz")
+    layouts.put(volumes[1], tmp_path / "nifti" / "DUKE_001" / "mask.nii.gz")
     table = read_duke_sheet(sheet, images={"post": "{id}/post.nii.gz"}, mask="{id}/mask.nii.gz",
                             folder=tmp_path / "nifti", ids="mama-mia")
     assert [row["image:post"] for row in table.rows] == ["DUKE_001/post.nii.gz", *[NA] * 7]
     assert table.counts("purpose", "reason")["images", "mask missing"] == 1
     assert table.counts("purpose", "reason")["images", "image:post missing"] == 6
+    table.write(tmp_path / "nifti" / "cohort.tsv")
+    with open(tmp_path / "nifti" / "cohort.tsv", encoding="utf-8", newline="") as file:
+        row = next(csv.DictReader(file, delimiter="\t"))
+    assert row["image:post"] == "DUKE_001/post.nii.gz"
+    scored = model.score(tmp_path / "nifti" / row["image:post"], tmp_path / "nifti" / row["mask"])
+    assert scored.score == model.score(volumes[0][3], volumes[1]).score
+
+
+def test_columns_of_duke_s_sheet_that_cannot_be_meant(tmp_path):
+    """A decisive name that comes again or not at all, an id that comes again, a row without one."""
+    names, rows = layouts.DUKE_COLUMNS, [("Breast_MRI_001", *range(13)), ("Breast_MRI_002", *range(13))]
+    for sheet, words in [([(*names[:3], names[7], *names[4:]), *rows], "local recurrence.*stands there twice"),
+                         ([(*names[:7], "Days", *names[8:]), *rows], "no column \"Days to local recurrence"),
+                         ([names, *rows, rows[0]], "\"Breast_MRI_001\" stands in two rows"),
+                         ([names, *rows, ("", *rows[0][1:])], "row 4 has no \"Patient ID\""),
+                         (rows, "no \"Patient ID\" in the first 5 rows")]:
+        layouts.save(tmp_path / "sheet.csv", sheet)
+        with pytest.raises(ValueError, match=words):
+            read_duke_sheet(tmp_path / "sheet.csv")
 
 
 @pytest.mark.parametrize("arguments, words", [

@@ -4,6 +4,7 @@ import csv
 import datetime
 import io
 import os
+import zipfile
 from pathlib import Path
 
 from ._table import known
@@ -31,7 +32,10 @@ def _workbook(file: Path, name: str | None) -> list[list[str]]:
         raise ImportError(f"{file}: reading it takes openpyxl: pip install 'deeptepp[sheets]', or save the sheet as "
                           "CSV") from None
     with open(file, "rb") as stream:
-        book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
+        try:
+            book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
+        except (zipfile.BadZipFile, KeyError):
+            raise ValueError(f"{file}: no workbook, wanted .xlsx as Excel saves it, without a password") from None
         if name is not None and name not in book.sheetnames:
             raise ValueError(f"{file}: sheets {', '.join(book.sheetnames)}, wanted \"{name}\"")
         sheet = book[name] if name is not None else book.worksheets[0]
@@ -46,7 +50,10 @@ def _separated(file: Path, suffix: str) -> list[list[str]]:
         raise ValueError(f"{file}: byte {error.start} is not UTF-8: save it as UTF-8") from None
     head = text.partition("\n")[0]
     separator = "\t" if suffix == ".tsv" else ";" if head.count(";") > head.count(",") else ","
-    return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+    try:
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+    except csv.Error as error:
+        raise ValueError(f"{file}: {error}, wanted a table") from None
 
 
 def cell_text(cell: object) -> str:
@@ -56,8 +63,6 @@ def cell_text(cell: object) -> str:
     if isinstance(cell, bool):
         return str(cell).lower()
     if isinstance(cell, float):
-        if cell.is_integer() and abs(cell) < 2 ** 53:
-            return str(int(cell))
         return next(text for digits in (15, 16, 17) if float(text := f"{cell:.{digits}g}") == cell)
     if isinstance(cell, datetime.datetime) and cell.time() == datetime.time():
         return cell.date().isoformat()
