@@ -6,6 +6,7 @@ import sys
 COMMANDS = {
     "table": "deeptepp.readers._command",
     "convert": "deeptepp.convert._command",
+    "dicom": "deeptepp._dicom_command",
 }
 
 

@@ -1,0 +1,67 @@
+"""MR series by pydicom and SEGs by highdicom, from arrays with an affine."""
+
+import numpy as np
+import pydicom
+from highdicom import AlgorithmIdentificationSequence, seg
+from pydicom.dataset import FileMetaDataset
+from pydicom.sr.codedict import codes
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+
+NORMAL = {"PatientID": "P1", "PatientName": "Phantom^One", "PatientBirthDate": "", "PatientSex": "F", "StudyID": "1",
+          "StudyDate": "20260101", "StudyTime": "", "AccessionNumber": "", "ReferringPhysicianName": "",
+          "SeriesNumber": 1, "SeriesDescription": "phantom", "Modality": "MR", "Manufacturer": "tests",
+          "ImageType": ["ORIGINAL", "PRIMARY", "M"], "SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2",
+          "BitsAllocated": 16, "BitsStored": 16, "HighBit": 15, "PixelRepresentation": 1, "EchoTime": 2.0}
+UIDS = {name: generate_uid(entropy_srcs=[name])
+        for name in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")}
+
+
+def geometry(affine):
+    """Directions and sizes along i, j, k in LPS, and the first voxel's place."""
+    lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+    sizes = np.linalg.norm(lps[:3, :3], axis=0)
+    return lps[:3, :3] / sizes, sizes, lps[:3, 3], lps
+
+
+def series(voxels, affine, number=0, **attributes):
+    """A dataset a slice k; columns run along i, rows along j. number: sets UIDs of phases apart."""
+    directions, sizes, _, lps = geometry(affine)
+    found = []
+    for k in range(voxels.shape[2]):
+        dataset = pydicom.Dataset()
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        fields = {**NORMAL, **UIDS, **attributes}
+        fields |= {"SOPClassUID": MRImageStorage, "SOPInstanceUID": generate_uid(), "InstanceNumber": k + 1,
+                   "Rows": voxels.shape[1], "Columns": voxels.shape[0], "SliceThickness": number_text(sizes[2]),
+                   "PixelSpacing": [number_text(sizes[1]), number_text(sizes[0])],
+                   "ImageOrientationPatient": [number_text(x) for x in directions[:, :2].T.ravel()],
+                   "ImagePositionPatient": [number_text(x) for x in (lps @ [0, 0, k, 1])[:3]]}
+        for keyword, value in fields.items():
+            setattr(dataset, keyword, value)
+        dataset.PixelData = np.ascontiguousarray(voxels[:, :, k].T.astype("<i2")).tobytes()
+        found.append(dataset)
+    return found
+
+
+def number_text(value):
+    return pydicom.valuerep.format_number_as_ds(float(value))
+
+
+def segmentation(images, mask, labels=("tumour",), **options):
+    """A SEG of a segment a label, numbered from 1 as in the mask; frames without a voxel are left out."""
+    algorithm = AlgorithmIdentificationSequence("tests", codes.DCM.ArtificialIntelligence, "1")
+    segments = [seg.SegmentDescription(i + 1, label, codes.SCT.MorphologicallyAbnormalStructure, codes.SCT.Neoplasm
+                                       if hasattr(codes.SCT, "Neoplasm") else codes.SCT.Lesion, "AUTOMATIC", algorithm)
+                for i, label in enumerate(labels)]
+    return seg.Segmentation(
+        images, np.ascontiguousarray(mask.transpose(2, 1, 0)), options.pop("kind", "BINARY"), segments, generate_uid(),
+        2, generate_uid(), 1, "tests", "tests", "1", "1", **options)
+
+
+def write(datasets, folder):
+    """Files in another order than the slices'."""
+    folder.mkdir(exist_ok=True)
+    for i, dataset in enumerate(datasets):
+        dataset.save_as(folder / f"{i * 37 % 101:03d}.dcm", enforce_file_format=True)
+    return folder
