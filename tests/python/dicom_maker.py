@@ -1,5 +1,6 @@
 """MR series by pydicom and SEGs by highdicom, from arrays with an affine."""
 
+import nibabel
 import numpy as np
 import pydicom
 from highdicom import AlgorithmIdentificationSequence, seg
@@ -51,8 +52,8 @@ def number_text(value):
 def segmentation(images, mask, labels=("tumour",), **options):
     """A SEG of a segment a label, numbered from 1 as in the mask; frames without a voxel are left out."""
     algorithm = AlgorithmIdentificationSequence("tests", codes.DCM.ArtificialIntelligence, "1")
-    segments = [seg.SegmentDescription(i + 1, label, codes.SCT.MorphologicallyAbnormalStructure, codes.SCT.Neoplasm
-                                       if hasattr(codes.SCT, "Neoplasm") else codes.SCT.Lesion, "AUTOMATIC", algorithm)
+    segments = [seg.SegmentDescription(i + 1, label, codes.SCT.MorphologicallyAbnormalStructure, codes.SCT.Lesion,
+                                       "AUTOMATIC", algorithm)
                 for i, label in enumerate(labels)]
     return seg.Segmentation(
         images, np.ascontiguousarray(mask.transpose(2, 1, 0)), options.pop("kind", "BINARY"), segments, generate_uid(),
@@ -63,5 +64,21 @@ def write(datasets, folder):
     """Files in another order than the slices'."""
     folder.mkdir(exist_ok=True)
     for i, dataset in enumerate(datasets):
-        dataset.save_as(folder / f"{i * 37 % 101:03d}.dcm", enforce_file_format=True)
+        dataset.save_as(folder / f"{i * 37 % 997:03d}.dcm", enforce_file_format=True)
     return folder
+
+
+AXIAL = np.diag([-2.0, -2.0, 3.0, 1.0])
+SAGITTAL = np.array([[0, 0, 3.0, 5], [-2, 0, 0, 7], [0, -2, 0, 9], [0, 0, 0, 1.0]])
+TURN = nibabel.eulerangles.euler2mat(0.3, -0.2, 0.1)
+OBLIQUE = nibabel.affines.from_matvec(TURN @ AXIAL[:3, :3], [11.5, -20.25, 3])
+
+
+def small(affine=AXIAL, shape=(8, 6, 5), **attributes):
+    voxels = np.arange(np.prod(shape)).reshape(shape).astype(np.int16)
+    return series(voxels, affine, **attributes), voxels
+
+
+def in_ras(volume):
+    """The voxels by place, whatever way the axes of a Volume run."""
+    return volume.to_ras()[0]

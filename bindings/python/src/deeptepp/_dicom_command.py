@@ -29,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seg", required=True, metavar="FILE")
     parser.add_argument("--series-uid", metavar="UID", help="of several series: which")
     parser.add_argument("--phase", action="append", metavar="CHANNEL=VALUE", default=[],
-                        help="of a series with several phases: a channel's, by the value of its time tag; once a channel")
+                        help="of a series with several phases: one, by its time tag's value; once a channel")
     parser.add_argument("--segment", metavar="NUMBER|LABEL", help="of several segments: which")
     parser.add_argument("--covariate", action="append", metavar="NAME=VALUE", default=[])
     parser.add_argument("--threads", type=int, metavar="N")

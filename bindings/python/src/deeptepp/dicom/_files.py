@@ -78,9 +78,9 @@ def instances(source: Source) -> list[Instance]:
         path = Path(source)
         found = [_read(file) for file in _listed(path)] if path.is_dir() else [_read(path)]
     elif isinstance(source, pydicom.Dataset):
-        found = [_given(source, 0)]
+        found = [Instance("the dataset", source)]
     else:
-        found = [_given(each, i) if isinstance(each, pydicom.Dataset) else _read(Path(each))
+        found = [Instance(f"dataset {i} of the list", each) if isinstance(each, pydicom.Dataset) else _read(Path(each))
                  for i, each in enumerate(source)]
     if not found:
         raise DicomError(f"{source if isinstance(source, (str, os.PathLike)) else 'the list'} holds no files")
@@ -90,10 +90,6 @@ def instances(source: Source) -> list[Instance]:
 def _listed(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.iterdir())
             if path.is_file() and not path.name.startswith(".") and path.name != "DICOMDIR"]
-
-
-def _given(dataset: pydicom.Dataset, index: int) -> Instance:
-    return Instance(f"dataset {index} of the list", dataset)
 
 
 def _read(path: Path) -> Instance:

@@ -14,7 +14,7 @@ Vector = npt.NDArray[np.float64]
 
 # In voxel edges, the smallest one: what the library tolerates between the volumes of a case.
 TOLERANCE = 0.1
-# Of a direction's length and of the right angle between rows and columns.
+# Of the products of the directions of rows and columns, which are of length 1 and at right angles.
 UNIT = 1e-3
 
 
@@ -45,7 +45,8 @@ def plane_of(slice_: Instance) -> Plane:
 def plane(name: str, position: Vector, directions: Vector, between_rows: float, between_columns: float) -> Plane:
     """PixelSpacing says the distance between rows first."""
     row, column = directions[:3], directions[3:]
-    if max(abs(float(np.linalg.norm(row)) - 1), abs(float(np.linalg.norm(column)) - 1), abs(float(row @ column))) > UNIT:
+    products = np.array([row @ row, column @ column, row @ column])
+    if float(np.abs(products - (1, 1, 0)).max()) > UNIT:
         raise DicomError(f"{name}: ImageOrientationPatient is {_listed(directions)}, wanted two directions of length 1 "
                          "at right angles")
     if min(between_rows, between_columns) <= 0:

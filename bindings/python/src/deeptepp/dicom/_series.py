@@ -33,7 +33,7 @@ class Series:
     """An MR series that was read and checked. Close it (close, `with`) to give its volumes' memory back.
 
     volumes  by phase as named in read_series; one without a name, "", where the series has one phase
-    affine   4 x 4: column, row and slice to RAS mm, the same for all volumes
+    affine   4 x 4: column, row and slice to RAS mm, of the first volume; Model.score refuses phases that lie elsewhere
     headers  of every slice that was read, without pixels where they were files
     """
 
@@ -88,10 +88,9 @@ def read_series(source: Source, *, phases: Mapping[str, str | float] | None = No
     _refuse_differences(slices)
     chosen = _phases(slices, phases)
     grids = {name: affine_of(stack) for name, stack in chosen.items()}
-    affine = next(iter(grids.values()))
-    volumes = {name: Volume.from_array(_voxels(stack).T, affine) for name, stack in chosen.items()}
+    volumes = {name: Volume.from_array(_voxels(stack).T, grids[name]) for name, stack in chosen.items()}
     headers = tuple(each.header for stack in chosen.values() for each in stack)
-    return Series(MappingProxyType(volumes), affine, headers)
+    return Series(MappingProxyType(volumes), next(iter(grids.values())), headers)
 
 
 # ---- Which slices ----
@@ -119,7 +118,8 @@ def _refuse_kinds(slices: list[Instance]) -> None:
     for each in slices:
         kind = UID(each.value("SOPClassUID"))
         if kind != MRImageStorage:
-            raise DicomError(f"{each.name}: SOPClassUID is {kind.name}, wanted {MRImageStorage.name}")
+            hint = ": convert it to one file a slice, or to NIfTI" if "Enhanced" in kind.name else ""
+            raise DicomError(f"{each.name}: SOPClassUID is {kind.name}, wanted {MRImageStorage.name}{hint}")
         _refuse_value(each, "Modality", "MR")
         _refuse_value(each, "SamplesPerPixel", 1)
         _refuse_value(each, "PhotometricInterpretation", "MONOCHROME2")

@@ -1,0 +1,215 @@
+"""Series and SEGs that deeptepp.dicom refuses, each by its name; segments that it takes."""
+
+import numpy as np
+import pytest
+from pydicom.uid import CTImageStorage, EnhancedMRImageStorage, JPEG2000Lossless, generate_uid
+
+import deeptepp
+import dicom_maker
+from deeptepp import dicom
+from deeptepp.dicom import DicomError
+from dicom_maker import OBLIQUE, in_ras, small
+
+
+def refused(match, *arguments, call=dicom.read_series, **keywords):
+    with pytest.raises(DicomError, match=match) as caught:
+        call(*arguments, **keywords)
+    assert "\n" not in str(caught.value)
+
+
+# ---- Series ----
+
+
+def moved(images, index, millimetres):
+    place = [float(x) + y for x, y in zip(images[index].ImagePositionPatient, millimetres)]
+    images[index].ImagePositionPatient = place
+
+
+def shift(images):
+    moved(images, 2, (5, 0, 0))
+
+
+def shift_the_last(images):
+    moved(images, -1, (0, 5, 0))
+
+
+def drop(images):
+    del images[2]
+
+
+def uneven(images):
+    moved(images, 2, (0, 0, 1))
+
+
+def repeat(images):
+    images[2].ImagePositionPatient = images[1].ImagePositionPatient
+
+
+def same_file(images):
+    images[2] = images[1]
+
+
+def tilt(images):
+    for k in range(len(images)):
+        moved(images, k, (0.3 * k, 0, 0))
+
+
+def one(images):
+    del images[1:]
+
+
+def every(**fields):
+    def change(images):
+        for image in images:
+            for keyword, value in fields.items():
+                setattr(image, keyword, value)
+    return change
+
+
+def third(**fields):
+    return lambda images: every(**fields)(images[2:3])
+
+
+def lacks(keyword):
+    def change(images):
+        delattr(images[2], keyword)
+    return change
+
+
+def truncated(images):
+    images[2].PixelData = images[2].PixelData[:10]
+
+
+def compressed(images):
+    for image in images:
+        image.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.57"
+
+
+WRONG = [
+    (shift, "dataset 2 of the list: lies 5 mm beside its place in the regular grid, wanted at most 0.2$"),
+    (shift_the_last, "dataset 4 of the list: lies 5 mm beside its place"),
+    (drop, "are 6 mm apart, wanted 3: 1 slices are missing"),
+    (uneven, "mm apart, wanted .* as between the others"),
+    (repeat, "dataset 1 of the list and dataset 2 of the list lie at the same place"),
+    (same_file, "are the same image"),
+    (tilt, r"tilted by 5.71 degrees \(1.2 mm in all\)"),
+    (one, "the only slice"),
+    (third(SeriesInstanceUID="1.2.3"), r"2 series, wanted one: .*1.2.3 \(MR, phantom, 1 files\).*series_uid="),
+    (third(StudyInstanceUID="1.2.3"), "StudyInstanceUID is .* in dataset 0 of the list and 1.2.3 in dataset 2"),
+    (third(PatientID="P2"), "PatientID is P1 in dataset 0 of the list and P2 in dataset 2"),
+    (third(FrameOfReferenceUID="1.2.3"), "FrameOfReferenceUID is "),
+    (third(ImageOrientationPatient=[1, 0, 0, 0, 0, -1]), "ImageOrientationPatient is "),
+    (third(PixelSpacing=[2, 2.5]), r"PixelSpacing is 2.*\\2.* in dataset 0 of the list and 2.*\\2.5 in dataset 2"),
+    (third(RescaleSlope="2"), "RescaleSlope is missing in dataset 0 of the list and 2 in dataset 2"),
+    (third(EchoTime=5.0), "EchoTime is 2.0 in"),
+    (third(ImageType=["ORIGINAL", "PRIMARY", "P"]), "ImageType is "),
+    (every(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]), "that is no localizer"),
+    (every(SOPClassUID=CTImageStorage), "SOPClassUID is CT Image Storage, wanted MR Image Storage"),
+    (every(SOPClassUID=EnhancedMRImageStorage), "SOPClassUID is Enhanced MR Image Storage, wanted MR Image Storage"),
+    (every(Modality="CT"), "Modality is CT, wanted MR"),
+    (every(PhotometricInterpretation="MONOCHROME1"), "PhotometricInterpretation is MONOCHROME1, wanted MONOCHROME2"),
+    (every(ImageOrientationPatient=[1, 0, 0, 1, 0, 0]), "wanted two directions of length 1 at right angles"),
+    (every(PixelSpacing=[0, 1]), "PixelSpacing is 0, 1, wanted numbers above 0"),
+    (every(ModalityLUTSequence=[]), "ModalityLUTSequence"),
+    *[(lacks(keyword), f"dataset 2 of the list: {keyword} is missing") for keyword in (
+        "SOPClassUID", "Modality", "SeriesInstanceUID", "FrameOfReferenceUID", "ImageType", "PixelSpacing",
+        "ImageOrientationPatient", "ImagePositionPatient", "SOPInstanceUID")],
+    (truncated, "dataset 2 of the list: its pixels cannot be read"),
+    (compressed, "no decoder is installed|cannot be read"),
+]
+
+
+@pytest.mark.parametrize("change, match", WRONG, ids=[match[:40] for _, match in WRONG])
+def test_a_series_that_is_no_regular_grid_is_refused(change, match):
+    images, _ = small()
+    change(images)
+    refused(match, images)
+
+
+def test_a_compressed_file_without_a_decoder(monkeypatch):
+    images, _ = small()
+    for image in images:
+        image.file_meta.TransferSyntaxUID = JPEG2000Lossless
+    monkeypatch.setattr("deeptepp.dicom._files._decodes", lambda syntax: False)
+    refused("TransferSyntaxUID is JPEG 2000 Image Compression .Lossless Only., for which no decoder is installed",
+            images)
+
+
+def test_files_that_are_no_dicom(tmp_path):
+    refused("holds no files", tmp_path)
+    (tmp_path / "notes.txt").write_text("x" * 200)
+    refused(r"notes.txt: not a DICOM file", tmp_path)
+    with pytest.raises(FileNotFoundError):
+        dicom.read_series(tmp_path / "absent")
+
+
+def test_phases_are_never_guessed():
+    images = [*small(TemporalPositionIdentifier=1)[0], *small(TemporalPositionIdentifier=2)[0]]
+    refused(r"has 2 phases by TemporalPositionIdentifier: 1 \(5 slices\), 2 \(5 slices\): name them.*phases=", images)
+    refused("phase 3 is not among the 2 phases", images, phases={"pre": 3})
+    assert list(dicom.read_series(images, phases={"a": 2, "b": "1"}).volumes) == ["a", "b"]
+    refused("same 5 places in each", images[1:])
+    refused("leave it out", images[:5], phases={"pre": 1})
+
+
+# ---- SEG ----
+
+
+@pytest.fixture(scope="module")
+def two():
+    """A series, a mask of two labels and its SEG."""
+    images, _ = small(OBLIQUE)
+    mask = np.zeros((8, 6, 5), np.uint8)
+    mask[1:3, 2:4, 1:3], mask[5:7, 1:3, 3] = 1, 2
+    return images, mask, dicom_maker.segmentation(images, mask, ("tumour", "node"))
+
+
+def test_segments_are_chosen_by_number_or_label(two):
+    images, mask, seg = two
+    series = dicom.read_series(images)
+    wanted = deeptepp.Volume.from_array(mask, OBLIQUE)
+    refused(r"has 2 segments \(1 'tumour', 2 'node'\), wanted one: choose with segment=", seg, series,
+            call=dicom.read_segmentation)
+    refused("segment 'liver' fits 0", seg, series, call=dicom.read_segmentation, segment="liver")
+    for segment, number in ((1, 1), ("tumour", 1), ("node", 2)):
+        found = dicom.read_segmentation(seg, series, segment=segment)
+        assert found.label == number and np.array_equal(in_ras(found.mask), number * (in_ras(wanted) == number))
+    both = dicom.read_segmentation(seg, series, segment=[1, 2])
+    assert both.label is None and np.array_equal(in_ras(both.mask), in_ras(wanted))
+
+
+def test_a_label_map_reads_as_a_binary_one(two):
+    images, mask, _ = two
+    series = dicom.read_series(images)
+    seg = dicom_maker.segmentation(images, mask, ("tumour", "node"), kind="LABELMAP")
+    found = dicom.read_segmentation(seg, series, segment=["tumour", "node"])
+    assert np.array_equal(in_ras(found.mask), in_ras(deeptepp.Volume.from_array(mask, OBLIQUE)))
+
+
+STRANGERS = {
+    "the dataset: PatientID is P1, wanted P2": {"PatientID": "P2"},
+    "StudyInstanceUID is": {"StudyInstanceUID": generate_uid()},
+    "FrameOfReferenceUID is": {"FrameOfReferenceUID": generate_uid()},
+    "is of series": {"SeriesInstanceUID": generate_uid()},
+}
+
+
+@pytest.mark.parametrize("match", STRANGERS)
+def test_a_seg_of_something_else_is_refused(two, match):
+    images, _ = small(OBLIQUE, **STRANGERS[match])
+    refused(match, two[2], dicom.read_series(images), call=dicom.read_segmentation, segment=1)
+
+
+def test_a_seg_of_another_grid_or_kind_is_refused(two):
+    images, mask, seg = two
+    shifted = OBLIQUE.copy()
+    shifted[:3, 3] += 1.0
+    refused("frame 1: lies on no slice of the series", seg, dicom.read_series(small(shifted)[0]),
+            call=dicom.read_segmentation, segment=1)
+    refused("Rows and Columns are 6 and 8, wanted 7 and 8", seg, dicom.read_series(small(OBLIQUE, (8, 7, 5))[0]),
+            call=dicom.read_segmentation, segment=1)
+    refused("SOPClassUID is MR Image Storage, wanted Segmentation Storage", images[0], dicom.read_series(images),
+            call=dicom.read_segmentation)
+    fraction = dicom_maker.segmentation(images, (mask == 1).astype(np.float32), kind="FRACTIONAL")
+    refused("SegmentationType is FRACTIONAL, wanted BINARY or LABELMAP", fraction, dicom.read_series(images),
+            call=dicom.read_segmentation)
