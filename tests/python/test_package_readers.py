@@ -193,6 +193,9 @@ def test_the_command(tree, tmp_path):
     table = read_mama_mia(tree, phases=PHASES)
     text = out.read_bytes().decode("utf-8")
     assert list(csv.DictReader(text.splitlines(), delimiter="\t")) == table.rows and "\r" not in text
+    for wrong in (["--phase", "pre=0", "--phase", "1"], ["--phase", "pre=0", "--phase", "pre=1"], ["--phase", "=1"]):
+        code, printed, said = command("mama-mia", tree, *wrong, "--out", tmp_path / "none.tsv")
+        assert (code, printed, said.count("\n")) == (2, "", 1) and "wanted NAME=VALUE once a channel" in said
     code, printed, said = command("mama-mia", tmp_path, "--out", out)
     assert (code, printed, said.count("\n")) == (2, "", 1) and "images" in said
 
@@ -253,6 +256,12 @@ def test_without_openpyxl_the_error_says_what_to_do(tree, tmp_path, monkeypatch)
     with pytest.raises(ImportError, match=r"pip install 'deeptepp\[sheets\]', or save the sheet as CSV"):
         read_mama_mia(tree)
     assert read_mama_mia(layouts.mama_mia(tmp_path, None, None, "csv")).rows
+
+
+def test_a_command_that_is_none():
+    done = subprocess.run([sys.executable, "-m", "deeptepp", "tables"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "command \"tables\", wanted table" in done.stderr
 
 
 # ---- Duke ----
