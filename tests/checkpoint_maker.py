@@ -121,9 +121,9 @@ class Pickler:
 def write_zip(path, value, code=None, members=(), compression=zipfile.ZIP_STORED):
     """code: the pickle, instead of that of `value`."""
     pickler = Pickler()
-    code = pickler.dumps(value) if code is None else code
+    own = pickler.dumps(value)
     with zipfile.ZipFile(path, "w", compression) as archive:
-        archive.writestr("archive/data.pkl", code)
+        archive.writestr("archive/data.pkl", own if code is None else code)
         archive.writestr("archive/byteorder", b"little")
         for key, values in enumerate(pickler.storages):
             archive.writestr(f"archive/data/{key}", values.tobytes())
@@ -135,12 +135,12 @@ def write_zip(path, value, code=None, members=(), compression=zipfile.ZIP_STORED
 def write_legacy(path, value, code=None, before=None):
     """As before PyTorch 1.6. before: other pickles than the three that stand first."""
     pickler = Pickler(legacy=True)
-    code = pickler.dumps(value) if code is None else code
+    own = pickler.dumps(value)
     system = {"protocol_version": 1001, "little_endian": True}
     first = before or [Pickler().dumps(part) for part in (MAGIC, 1001, system)]
     keys = Pickler().dumps([str(i) for i in range(len(pickler.storages))])
     with open(path, "wb") as file:
-        file.write(b"".join(first) + code + keys)
+        file.write(b"".join(first) + (own if code is None else code) + keys)
         for values in pickler.storages:
             file.write(struct.pack("<q", values.size) + values.tobytes())
 

@@ -18,6 +18,7 @@ import pytest
 import make_model
 from checkpoint_maker import MAGIC, WRITERS, Call, Global, Pickler, Raw, Tensor, module, whole
 from convert_case import Case, described, weights
+from deeptepp import convert
 
 # ---- Attacks ----
 
@@ -175,9 +176,9 @@ def test_other_archives_are_called_what_they_are(case, capsys, member, said):
     assert said in line and "weights_only" not in line
 
 
-def test_a_compressed_archive_is_not_unpacked(case, capsys):
-    bomb = [("archive/data/x", bytes(50_000_000))]
-    case.add(weights(), members=bomb, compression=zipfile.ZIP_DEFLATED)
+@pytest.mark.parametrize("size", [0, 50_000_000])
+def test_a_compressed_archive_is_not_unpacked(case, capsys, size):
+    case.add(weights(), members=[("archive/data/x", bytes(size))], compression=zipfile.ZIP_DEFLATED)
     assert "compressed zip archive" in case.refused(capsys)
 
 
@@ -193,6 +194,40 @@ def test_a_file_cut_short_is_refused(case, capsys, kind, share):
     content = case.paths[0].read_bytes()
     case.paths[0].write_bytes(content[:int(share * len(content))])
     assert "checkpoint0.pt: " in case.refused(capsys)
+
+
+def mutated(content, random):
+    """Bytes changed, taken out, doubled, or made operations."""
+    content = bytearray(content)
+    for _ in range(random.integers(1, 5)):
+        at, there = random.integers(0, len(content), 2)
+        kind = random.integers(4)
+        if kind == 0:
+            content[at] = random.integers(256)
+        elif kind == 1:
+            del content[at:at + random.integers(1, 20)]
+        elif kind == 2:
+            content[at:at] = content[there:there + random.integers(1, 40)]
+        else:
+            content[at:at + 1] = bytes(random.choice(list(b"2Rb\x81uetQ0h\x93oi(")) for _ in range(2))
+    return bytes(content)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize("net", [whole, lambda state: {"a": [1, (2.5, None)], "state_dict": OrderedDict(state)}],
+                         ids=["whole", "state dict"])
+def test_whatever_a_pickle_says_is_a_model_or_one_line(case, capsys, monkeypatch, kind, net):
+    from deeptepp.convert import _model
+
+    monkeypatch.setattr(_model, "logits", lambda *rest: np.zeros(2))
+    monkeypatch.setattr(_model, "try_out", lambda *rest: None)
+    random, value = np.random.default_rng(7), net(weights(width=1))
+    code, path = Pickler(legacy=kind == "legacy").dumps(value), case.at()
+    arguments = case.arguments()
+    for _ in range(150):
+        WRITERS[kind](path, value, code=mutated(code, random))
+        wrong = convert.main(arguments)
+        assert wrong in (0, 2) and capsys.readouterr().err.count("\n") == (wrong != 0)
 
 
 def test_a_flipped_bit_of_a_weight_is_noticed(case, capsys):

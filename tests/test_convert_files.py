@@ -110,7 +110,8 @@ def test_the_published_network_wants_a_mosaic(pmg_case, capsys):
     ("d.yaml", "!!python/object/apply:os.getcwd []", "is not YAML"), ("d.yaml", "[" * 5000, "nested too deeply"),
     ("d.yaml", "- " * 5000, "nested too deeply"), ("d.yaml", "&a [*a]", "a value JSON has not"),
     ("d.json", "[" * 100_000, "nested too deeply"), ("d.json", '{"name": "\\ud800"}', "half a character, U+D800"),
-    ("d.yaml", 'name: "\\ud800"', "d.yaml"), ("d.json", "9" * 5000, "d.json")])
+    ("d.yaml", 'name: "\\ud800"', "d.yaml"), ("d.json", "9" * 5000, "d.json")],
+    ids=lambda value: str(value)[:30])
 def test_files_that_are_no_description_are_refused(case, capsys, name, text, said):
     if name.endswith(".yaml"):
         pytest.importorskip("yaml", reason="PyYAML is not here")

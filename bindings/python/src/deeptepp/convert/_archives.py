@@ -39,9 +39,10 @@ class ZipArchive:
     def __init__(self, path: str) -> None:
         self._path = path
         self._zip = zipfile.ZipFile(path)
-        names = set(self._zip.namelist())
+        names, members = set(self._zip.namelist()), self._zip.infolist()
         self._refuse_others(names)
-        if sum(info.file_size for info in self._zip.infolist()) > os.path.getsize(path):
+        if any(info.compress_type != zipfile.ZIP_STORED for info in members) or \
+                sum(info.file_size for info in members) > os.path.getsize(path):
             refuse(path, "is a compressed zip archive, wanted one as torch.save writes it: members stored as they are")
         roots = [name.removesuffix("data.pkl") for name in names if name.count("/") == 1 and name.endswith("/data.pkl")]
         if len(roots) != 1:
@@ -71,8 +72,8 @@ class ZipArchive:
         if key not in self._read:
             try:
                 self._read[key] = self._member(f"data/{key}")
-            except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-                raise TensorFault(first_line(error)) from error
+            except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+                raise TensorFault(f"cannot be read: {first_line(error)}") from error
         return self._read[key]
 
     def content(self) -> object:
@@ -84,6 +85,10 @@ class ZipArchive:
 def read_zip(path: str) -> object:
     try:
         return ZipArchive(path).content()
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        broken(path, first_line(error))  # a member that begins before the file
     except (zipfile.BadZipFile, PickleFault, TensorFault, EOFError, NotImplementedError, RuntimeError,
             ValueError) as error:
         broken(path, first_line(error))
