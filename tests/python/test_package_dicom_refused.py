@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from pydicom.uid import CTImageStorage, EnhancedMRImageStorage, JPEG2000Lossless, generate_uid
+from pydicom.uid import (CTImageStorage, EnhancedMRImageStorage, JPEG2000Lossless, MediaStorageDirectoryStorage,
+                         generate_uid)
 
 import deeptepp
 import dicom_maker
@@ -213,3 +214,28 @@ def test_a_seg_of_another_grid_or_kind_is_refused(two):
     fraction = dicom_maker.segmentation(images, (mask == 1).astype(np.float32), kind="FRACTIONAL")
     refused("SegmentationType is FRACTIONAL, wanted BINARY or LABELMAP", fraction, dicom.read_series(images),
             call=dicom.read_segmentation)
+
+
+def test_a_seg_s_frame_of_no_segment_is_refused(two):
+    images, mask, _ = two
+    seg = dicom_maker.segmentation(images, mask, ("tumour", "node"))
+    seg.PerFrameFunctionalGroupsSequence[1].SegmentIdentificationSequence[0].ReferencedSegmentNumber = 7
+    refused("frame 2 is of segment 7, wanted one of its SegmentSequence", seg, dicom.read_series(images),
+            call=dicom.read_segmentation, segment=1)
+
+
+@pytest.mark.parametrize("keyword, value", [
+    ("ImagePositionPatient", [0, 0]), ("ImageOrientationPatient", "1"), ("PixelSpacing", [1, 2, 3]), ("Rows", 3),
+    ("SOPClassUID", "1.2"), ("ImageType", ""), ("Columns", None), ("PixelData", b"")])
+def test_attributes_of_another_form_are_refused(keyword, value):
+    images, _ = small()
+    setattr(images[2], keyword, value)
+    refused(keyword if keyword != "PixelData" else "cannot be read", images)
+
+
+def test_a_dicomdir_by_its_path_is_refused(tmp_path):
+    image = small()[0][0]
+    image.file_meta.MediaStorageSOPClassUID = MediaStorageDirectoryStorage
+    image.preamble = bytes(128)
+    image.save_as(tmp_path / "index")
+    refused("index: a DICOMDIR, which only lists files: give the folder of the series", tmp_path)

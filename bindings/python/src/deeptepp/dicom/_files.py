@@ -31,16 +31,32 @@ class Instance:
 
     def value(self, keyword: str) -> Any:
         """An attribute that must be there and say something."""
-        found = self.header.get(keyword)
+        try:
+            found = self.header.get(keyword)
+        except (TypeError, ValueError, OverflowError) as error:  # raw bytes that are no value of its kind
+            raise DicomError(f"{self.name}: {keyword} cannot be read: {_line(error)}") from error
         if found is None or (isinstance(found, str) and not found):
             raise DicomError(f"{self.name}: {keyword} is missing, and is needed")
         return found
 
+    def whole(self, keyword: str) -> int:
+        found = self.value(keyword)
+        if not isinstance(found, int):
+            raise DicomError(f"{self.name}: {keyword} is {found!r}, wanted a whole number")
+        return int(found)
+
     def numbers(self, keyword: str, count: int) -> npt.NDArray[np.float64]:
-        found = np.atleast_1d(np.asarray(self.value(keyword), dtype=np.float64))
+        given = self.value(keyword)
+        try:
+            found = np.atleast_1d(np.asarray(given, dtype=np.float64))
+        except (TypeError, ValueError):
+            found = np.empty(0)
         if found.shape != (count,) or not np.isfinite(found).all():
-            raise DicomError(f"{self.name}: {keyword} is {self.header[keyword].value}, wanted {count} finite numbers")
+            raise DicomError(f"{self.name}: {keyword} is {given!r}, wanted {count} finite numbers")
         return found
+
+    def kind(self) -> UID:
+        return UID(str(self.value("SOPClassUID")))
 
     def pixels(self) -> npt.NDArray[Any]:
         """As stored. Its transfer syntax must have a decoder here."""

@@ -76,7 +76,7 @@ def read_segmentation(source: Source, series: Series, *,
 
 
 def _refuse_kinds(seg: Instance) -> None:
-    kind = UID(seg.value("SOPClassUID"))
+    kind = seg.kind()
     if kind not in (SegmentationStorage, LABEL_MAP):
         raise DicomError(f"{seg.name}: SOPClassUID is {kind.name}, wanted {SegmentationStorage.name}")
     if seg.value("SegmentationType") not in ("BINARY", "LABELMAP"):
@@ -86,10 +86,10 @@ def _refuse_kinds(seg: Instance) -> None:
 def _refuse_strangers(seg: Instance, series: Series) -> None:
     image = series.headers[0]
     for keyword in ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID"):
-        if seg.header.get(keyword) != image.get(keyword):
+        if (seg.header.get(keyword) or "") != (image.get(keyword) or ""):
             raise DicomError(f"{seg.name}: {keyword} is {seg.header.get(keyword)}, wanted {image.get(keyword)} as in "
                              "the series")
-    named = [str(item.SeriesInstanceUID) for item in seg.header.get("ReferencedSeriesSequence", ())]
+    named = [str(item.get("SeriesInstanceUID")) for item in seg.header.get("ReferencedSeriesSequence", ())]
     if named and series.uid not in named:
         raise DicomError(f"{seg.name}: is of series {', '.join(named)}, wanted {series.uid}")
 
@@ -98,9 +98,9 @@ def _refuse_strangers(seg: Instance, series: Series) -> None:
 
 
 def _segments(seg: Instance) -> list[Segment]:
-    found = [Segment(int(item.SegmentNumber), str(item.get("SegmentLabel", "")))
-             for item in seg.value("SegmentSequence")]
-    return [each for each in found if each.number > 0]
+    items = [Instance(f"{seg.name}: a segment", item) for item in seg.value("SegmentSequence")]
+    found = [Segment(item.whole("SegmentNumber"), str(item.header.get("SegmentLabel", ""))) for item in items]
+    return [each for each in found if each.number > 0]  # 0 is a label map's background
 
 
 def _chosen(found: list[Segment], wanted: Any, seg: Instance) -> tuple[Segment, ...]:
@@ -126,7 +126,8 @@ def _one(wanted: int | str, found: list[Segment], names: str, seg: Instance) -> 
 def _placed(seg: Instance, series: Series, chosen: tuple[Segment, ...]) -> npt.NDArray[Any]:
     """Slices, rows, columns."""
     columns, rows, slices = series.shape
-    frames = seg.pixels().reshape(-1, int(seg.value("Rows")), int(seg.value("Columns")))
+    frames = seg.pixels()
+    frames = frames.reshape(-1, *frames.shape[-2:])
     items = seg.value("PerFrameFunctionalGroupsSequence")
     if len(items) != len(frames):
         raise DicomError(f"{seg.name}: PerFrameFunctionalGroupsSequence has {len(items)} items, wanted {len(frames)}, "
@@ -157,25 +158,27 @@ def _put(mask: npt.NDArray[Any], seg: Instance, index: int, frame: npt.NDArray[A
 
 
 def _segment_of(seg: Instance, index: int) -> int:
-    return int(_group(seg, index, "SegmentIdentificationSequence").ReferencedSegmentNumber)
+    number = _group(seg, index, "SegmentIdentificationSequence").whole("ReferencedSegmentNumber")
+    if number not in (each.number for each in _segments(seg)):
+        raise DicomError(f"{seg.name}: frame {index + 1} is of segment {number}, wanted one of its SegmentSequence")
+    return number
 
 
-def _group(seg: Instance, index: int, keyword: str) -> pydicom.Dataset:
+def _group(seg: Instance, index: int, keyword: str) -> Instance:
     """A functional group of a frame: its own, or the one that all frames share."""
-    shared = seg.header.get("SharedFunctionalGroupsSequence", [pydicom.Dataset()])[0]
+    shared = (seg.header.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()])[0]
     own = seg.header.PerFrameFunctionalGroupsSequence[index]
     found: Sequence[pydicom.Dataset] | None = own.get(keyword) or shared.get(keyword)
     if not found:
         raise DicomError(f"{seg.name}: frame {index + 1} has no {keyword}, and needs one")
-    return found[0]
+    return Instance(f"{seg.name}: frame {index + 1}", found[0])
 
 
 def _slice_of(seg: Instance, index: int, series: Series) -> int:
     """The slice of the series on whose voxels the frame's own lie."""
-    frame = Instance(f"{seg.name}: frame {index + 1}", _group(seg, index, "PlanePositionSequence"))
-    oriented = Instance(frame.name, _group(seg, index, "PlaneOrientationSequence"))
-    measured = Instance(frame.name, _group(seg, index, "PixelMeasuresSequence"))
-    directions, spacing = oriented.numbers("ImageOrientationPatient", 6), measured.numbers("PixelSpacing", 2)
+    frame = _group(seg, index, "PlanePositionSequence")
+    directions = _group(seg, index, "PlaneOrientationSequence").numbers("ImageOrientationPatient", 6)
+    spacing = _group(seg, index, "PixelMeasuresSequence").numbers("PixelSpacing", 2)
     lies = plane(frame.name, frame.numbers("ImagePositionPatient", 3), directions, spacing[0], spacing[1])
     columns, rows, slices = series.shape
     corners = np.array([[0, 0], [columns - 1, 0], [0, rows - 1]])

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pydicom
-from pydicom.uid import UID, MRImageStorage
+from pydicom.uid import MRImageStorage
 
 from ..volume import Volume
 from ._files import DicomError, Instance, Source, instances
@@ -116,14 +116,15 @@ def _series(found: list[Instance], counts: Counter[str]) -> str:
 
 def _refuse_kinds(slices: list[Instance]) -> None:
     for each in slices:
-        kind = UID(each.value("SOPClassUID"))
+        kind = each.kind()
         if kind != MRImageStorage:
             hint = ": convert it to one file a slice, or to NIfTI" if "Enhanced" in kind.name else ""
             raise DicomError(f"{each.name}: SOPClassUID is {kind.name}, wanted {MRImageStorage.name}{hint}")
         _refuse_value(each, "Modality", "MR")
         _refuse_value(each, "SamplesPerPixel", 1)
         _refuse_value(each, "PhotometricInterpretation", "MONOCHROME2")
-        if "LOCALIZER" in each.value("ImageType"):
+        each.value("ImageType")
+        if "LOCALIZER" in _text(each, "ImageType"):
             raise DicomError(f"{each.name}: ImageType is {_text(each, 'ImageType')}, wanted an image "
                              "that is no localizer")
         if "ModalityLUTSequence" in each.header:
@@ -248,7 +249,7 @@ def _voxels(stack: list[Instance]) -> npt.NDArray[Any]:
     planes = []
     for each in stack:
         pixels = each.pixels()
-        shape = (int(each.value("Rows")), int(each.value("Columns")))
+        shape = each.whole("Rows"), each.whole("Columns")
         if pixels.shape != shape:
             raise DicomError(f"{each.name}: its pixels have shape {pixels.shape}, wanted {shape}")
         planes.append(pixels)
