@@ -1,12 +1,14 @@
 """MR series by pydicom and SEGs by highdicom, from arrays with an affine."""
 
+import copy
+
 import nibabel
 import numpy as np
 import pydicom
 from highdicom import AlgorithmIdentificationSequence, seg
 from pydicom.dataset import FileMetaDataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 NORMAL = {"PatientID": "P1", "PatientName": "Phantom^One", "PatientBirthDate": "", "PatientSex": "F", "StudyID": "1",
           "StudyDate": "20260101", "StudyTime": "", "AccessionNumber": "", "ReferringPhysicianName": "",
@@ -43,6 +45,40 @@ def series(voxels, affine, number=0, **attributes):
         dataset.PixelData = np.ascontiguousarray(voxels[:, :, k].T.astype("<i2")).tobytes()
         found.append(dataset)
     return found
+
+
+def enhanced(images):
+    """The same slices as the frames of one enhanced file, each said in its functional groups."""
+    whole = pydicom.Dataset()
+    first = copy.deepcopy(images[0])
+    whole.file_meta = first.file_meta
+    for element in first:
+        if element.keyword not in PER_FRAME:
+            whole.add(element)
+    whole.SOPClassUID, whole.NumberOfFrames = EnhancedMRImageStorage, len(images)
+    whole.SharedFunctionalGroupsSequence = [pydicom.Dataset()]
+    whole.PerFrameFunctionalGroupsSequence = [frame_groups(image) for image in images]
+    whole.PixelData = b"".join(image.PixelData for image in images)
+    return whole
+
+
+PER_FRAME = {"ImagePositionPatient": "PlanePositionSequence", "ImageOrientationPatient": "PlaneOrientationSequence",
+             "PixelSpacing": "PixelMeasuresSequence", "SliceThickness": "PixelMeasuresSequence",
+             "RescaleSlope": "PixelValueTransformationSequence",
+             "RescaleIntercept": "PixelValueTransformationSequence", "ImageType": "MRImageFrameTypeSequence",
+             "EchoTime": "MREchoSequence", "TemporalPositionIdentifier": "FrameContentSequence"}
+IN_GROUP = {"ImageType": "FrameType", "EchoTime": "EffectiveEchoTime",
+            "TemporalPositionIdentifier": "TemporalPositionIndex"}
+
+
+def frame_groups(image):
+    groups = pydicom.Dataset()
+    for keyword, name in PER_FRAME.items():
+        if keyword in image:
+            if name not in groups:
+                setattr(groups, name, [pydicom.Dataset()])
+            setattr(groups[name][0], IN_GROUP.get(keyword, keyword), image[keyword].value)
+    return groups
 
 
 def number_text(value):

@@ -81,6 +81,26 @@ def test_an_ordinary_scanner_s_axes(arrays, model, expected):
     assert model.score(series.image, mask).score == expected["score"]
 
 
+def test_an_enhanced_file_scores_as_its_nifti_file_does(arrays, model, tmp_path, expected):
+    images = dicom_maker.series(arrays.image, arrays.affine)
+    path = tmp_path / "enhanced.dcm"
+    dicom_maker.enhanced(images).save_as(path, enforce_file_format=True)
+    series = dicom.read_series(path)
+    segmentation = dicom.read_segmentation(dicom_maker.segmentation(images, arrays.mask), series)
+    found = model.score(series.image, segmentation.mask)
+    assert found.score == expected["score"] and len(series.headers) == 1
+    dicom.write_report(tmp_path / "report.dcm", found, series, segmentation)
+
+
+def test_an_enhanced_file_s_phases_and_rescaled_values():
+    images = [image for phase in (1, 2) for image in small(TemporalPositionIdentifier=phase, RescaleSlope="1.5",
+                                                           RescaleIntercept="-2")[0]]
+    series = dicom.read_series(dicom_maker.enhanced(images), phases={"pre": 1, "post": 2})
+    wanted = in_ras(deeptepp.Volume.from_array((small()[1] * 1.5 - 2).astype(np.float32), AXIAL))
+    assert [*series.volumes] == ["pre", "post"]
+    assert all(np.array_equal(in_ras(volume), wanted) for volume in series.volumes.values())
+
+
 def test_phases_are_the_channels_that_the_user_names(arrays, tmp_path, phantom, command_line):
     path = tmp_path / "model.safetensors"
     make_model.make_model(path, depth=10, width=8, size=(32, 32, 32), views=2, channels=["pre", "post"])

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from pydicom.uid import (CTImageStorage, EnhancedMRImageStorage, JPEG2000Lossless, MediaStorageDirectoryStorage,
-                         generate_uid)
+from pydicom.uid import (CTImageStorage, EnhancedMRImageStorage, JPEG2000Lossless,
+                         LegacyConvertedEnhancedMRImageStorage, MediaStorageDirectoryStorage, generate_uid)
 
 import deeptepp
 import dicom_maker
@@ -106,7 +106,8 @@ WRONG = [
     (third(ImageType=["ORIGINAL", "PRIMARY", "P"]), "ImageType is "),
     (every(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]), "that is no localizer"),
     (every(SOPClassUID=CTImageStorage), "SOPClassUID is CT Image Storage, wanted MR Image Storage"),
-    (every(SOPClassUID=EnhancedMRImageStorage), "SOPClassUID is Enhanced MR Image Storage, wanted MR Image Storage"),
+    (every(SOPClassUID=EnhancedMRImageStorage), "PerFrameFunctionalGroupsSequence is missing"),
+    (every(SOPClassUID=LegacyConvertedEnhancedMRImageStorage), "SOPClassUID is Legacy Converted Enhanced MR"),
     (every(Modality="CT"), "Modality is CT, wanted MR"),
     (every(PhotometricInterpretation="MONOCHROME1"), "PhotometricInterpretation is MONOCHROME1, wanted MONOCHROME2"),
     (every(ImageOrientationPatient=[1, 0, 0, 1, 0, 0]), "wanted two directions of length 1 at right angles"),
@@ -151,6 +152,27 @@ def test_phases_are_never_guessed():
     assert list(dicom.read_series(images, phases={"a": 2, "b": "1"}).volumes) == ["a", "b"]
     refused("same 5 places in each", images[1:])
     refused("leave it out", images[:5], phases={"pre": 1})
+
+
+# ---- Frames of an enhanced file: the same checks ----
+
+
+def test_frames_are_checked_as_slices_are():
+    images, _ = small()
+    shift(images)
+    refused("the dataset: frame 3: lies 5 mm beside its place", dicom_maker.enhanced(images))
+    whole = dicom_maker.enhanced(small()[0])
+    refused("dataset 0 of the list: frame 1 and dataset 1 of the list: frame 1 are the same image", [whole, whole])
+    images, _ = small()
+    del images[1].EchoTime
+    refused("EchoTime is 2.0 in the dataset: frame 1 and missing in the dataset: frame 2",
+            dicom_maker.enhanced(images))
+    whole = dicom_maker.enhanced(small()[0])
+    del whole.PerFrameFunctionalGroupsSequence[-1]
+    refused("the dataset: has 5 frames, wanted 4 as its PerFrameFunctionalGroupsSequence describes", whole)
+    whole = dicom_maker.enhanced(small()[0])
+    del whole.PerFrameFunctionalGroupsSequence[1].PlanePositionSequence
+    refused("the dataset: frame 2: ImagePositionPatient is missing", whole)
 
 
 # ---- SEG ----

@@ -9,8 +9,8 @@ Research use only. Importing this module imports pydicom and highdicom.
 """
 
 try:
-    import highdicom as _highdicom  # noqa: F401
-    import pydicom as _pydicom  # noqa: F401
+    import highdicom as _highdicom
+    import pydicom as _pydicom
 except ImportError as error:
     raise ImportError(f"deeptepp.dicom needs pydicom and highdicom ({error}): pip install 'deeptepp[dicom]'") from error
 

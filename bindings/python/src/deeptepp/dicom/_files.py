@@ -29,6 +29,16 @@ class Instance:
     header: pydicom.Dataset
     path: Path | None = None
 
+    @property
+    def number(self) -> int:
+        """Of the frame that it is, from 1; 0: it is no frame."""
+        return 0
+
+    @property
+    def origin(self) -> pydicom.Dataset:
+        """The header of its file."""
+        return self.header
+
     def value(self, keyword: str) -> Any:
         """An attribute that must be there and say something."""
         try:

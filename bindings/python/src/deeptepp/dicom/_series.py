@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pydicom
-from pydicom.uid import MRImageStorage
+from pydicom.uid import EnhancedMRImageStorage, MRImageStorage
 
 from ..volume import Volume
+from ._enhanced import slices_of
 from ._files import DicomError, Instance, Source, instances
 from ._grid import affine_of, distance, ordered, plane_of
 
@@ -34,7 +35,7 @@ class Series:
 
     volumes  by phase as named in read_series; one without a name, "", where the series has one phase
     affine   4 x 4: column, row and slice to RAS mm, of the first volume; Model.score refuses phases that lie elsewhere
-    headers  of every slice that was read, without pixels where they were files
+    headers  of every file or dataset that was read, without pixels where they were files
     """
 
     volumes: Mapping[str, Volume]
@@ -68,12 +69,12 @@ class Series:
 
     def __repr__(self) -> str:
         names = ", ".join(map(repr, self.volumes)) if "" not in self.volumes else "one phase"
-        return f"<Series {self.uid}, {len(self.headers)} slices, {names}>"
+        return f"<Series {self.uid}, {' x '.join(map(str, self.shape))}, {names}>"
 
 
 def read_series(source: Source, *, phases: Mapping[str, str | float] | None = None,
                 series_uid: str | None = None) -> Series:
-    """Reads an MR series (classic, a file a slice), in any order, as volumes on one regular grid.
+    """Reads an MR series (a file a slice, or enhanced: a file of frames), in any order, as volumes on one regular grid.
 
     source      a folder (its own files; hidden ones and DICOMDIR are passed over, subfolders not entered), or files or
                 pydicom datasets
@@ -83,14 +84,15 @@ def read_series(source: Source, *, phases: Mapping[str, str | float] | None = No
     Voxels are the stored values with RescaleSlope and RescaleIntercept applied; no window, no presentation.
     Raises DicomError where anything keeps the slices from being one regular grid; FileNotFoundError.
     """
-    slices = _one_series(instances(source), series_uid)
+    slices = [each for file in _one_series(instances(source), series_uid) for each in slices_of(file)]
     _refuse_kinds(slices)
     _refuse_differences(slices)
+    _refuse_twice(slices)
     chosen = _phases(slices, phases)
     grids = {name: affine_of(stack) for name, stack in chosen.items()}
     volumes = {name: Volume.from_array(_voxels(stack).T, grids[name]) for name, stack in chosen.items()}
-    headers = tuple(each.header for stack in chosen.values() for each in stack)
-    return Series(MappingProxyType(volumes), next(iter(grids.values())), headers)
+    headers = {id(each.origin): each.origin for stack in chosen.values() for each in stack}
+    return Series(MappingProxyType(volumes), next(iter(grids.values())), tuple(headers.values()))
 
 
 # ---- Which slices ----
@@ -118,8 +120,8 @@ def _refuse_kinds(slices: list[Instance]) -> None:
     for each in slices:
         kind = each.kind()
         if kind != MRImageStorage:
-            hint = ": convert it to one file a slice, or to NIfTI" if "Enhanced" in kind.name else ""
-            raise DicomError(f"{each.name}: SOPClassUID is {kind.name}, wanted {MRImageStorage.name}{hint}")
+            raise DicomError(f"{each.name}: SOPClassUID is {kind.name}, wanted {MRImageStorage.name} or "
+                             f"{EnhancedMRImageStorage.name}")
         _refuse_value(each, "Modality", "MR")
         _refuse_value(each, "SamplesPerPixel", 1)
         _refuse_value(each, "PhotometricInterpretation", "MONOCHROME2")
@@ -138,7 +140,7 @@ def _refuse_value(each: Instance, keyword: str, wanted: str | int) -> None:
 
 
 def _refuse_differences(slices: list[Instance]) -> None:
-    first, seen = slices[0], dict[str, str]()
+    first = slices[0]
     for each in slices:
         for keyword, needed in SAME.items():
             if needed:
@@ -148,10 +150,16 @@ def _refuse_differences(slices: list[Instance]) -> None:
         for keyword, count in (("ImageOrientationPatient", 6), ("PixelSpacing", 2)):
             if np.abs(each.numbers(keyword, count) - first.numbers(keyword, count)).max() > SAME_WITHIN:
                 raise _differ(keyword, first, each)
-        uid = str(each.value("SOPInstanceUID"))
-        if uid in seen:
-            raise DicomError(f"{seen[uid]} and {each.name} are the same image (SOPInstanceUID {uid}): wanted each once")
-        seen[uid] = each.name
+
+
+def _refuse_twice(slices: list[Instance]) -> None:
+    seen: dict[tuple[str, int], str] = {}
+    for each in slices:
+        same = str(each.value("SOPInstanceUID")), each.number
+        if same in seen:
+            raise DicomError(f"{seen[same]} and {each.name} are the same image (SOPInstanceUID {same[0]}): wanted each "
+                             "once")
+        seen[same] = each.name
 
 
 def _differ(keyword: str, first: Instance, other: Instance) -> DicomError:
