@@ -10,7 +10,7 @@ import pytest
 import convert_case
 import make_model
 import numpy_resnet
-from checkpoint_maker import Tensor, whole
+from checkpoint_maker import Tensor
 from cli_program import answer, needs_program
 from convert_case import MEDICALNET, PMG, Case, described, weights
 from deeptepp import convert

@@ -1,14 +1,11 @@
 """What converting refuses of files, descriptions and command lines: one line, exit code 2, no file written."""
 
-import os
 import sys
-import tarfile
 
 import numpy as np
 import pytest
 
 import make_model
-from checkpoint_maker import Pickler
 from convert_case import PMG, PROGRAM, Case, described, weights
 from deeptepp import convert
 

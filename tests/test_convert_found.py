@@ -117,6 +117,14 @@ def test_of_a_running_average_beside_the_model_one_is_asked_for(case, capsys):
     assert_network(case.convert("--drop", "ema_model")[0])
 
 
+def test_one_network_may_have_no_prefix(case, capsys):
+    case.add({**weights(), **under("ema.", weights(2))})
+    assert "holds several networks: the file itself, ema;" in case.refused(capsys)
+    assert_network(case.convert("--entry", "ema")[0], seed=2)
+    assert_network(case.convert("--entry", "")[0])
+    assert_network(case.convert("--drop", "ema")[0])
+
+
 def test_several_published_networks_are_named_without_features(tmp_path, capsys):
     case = Case(tmp_path, described(**PMG))
     case.add({**under("model.", weights(**PMG)), **under("ema_model.", weights(2, **PMG))})

@@ -7,7 +7,7 @@ from typing import Any
 from . import _archives
 from ._checks import refuse_computed
 from ._description import ConversionError
-from ._names import Found, Wishes, is_head, plain, under, without_dropped, without_wrappers
+from ._names import Found, Wishes, is_head, plain, without_dropped, without_wrappers
 from ._objects import State, is_flat, is_network, keys_of, states, stems
 from ._tensors import Tensor
 
@@ -22,9 +22,10 @@ def alone(state: State, wishes: Wishes) -> list[tuple[str, State]]:
         raise ConversionError(f"holds more than {MAX_NETWORKS} networks")
     if len(prefixes) < 2:
         return [("", state)]
-    return [(prefix.rstrip(".").removesuffix(".features"),
-             {name: value for name, value in state.items() if under(name, prefix.removesuffix("features.") or prefix)})
-            for prefix in prefixes]
+    starts = [prefix.removesuffix("features.") for prefix in prefixes]
+    named = [start for start in starts if start]
+    return [(start.rstrip("."), {name: value for name, value in state.items() if (
+        name.startswith(start) if start else not name.startswith(tuple(named)))}) for start in starts]
 
 
 def chosen(found: list[tuple[str, State]], wishes: Wishes, path: str) -> State:

@@ -220,6 +220,8 @@ def convert(paths: Sequence[Path], description: Path, out: Path, *, entry: str |
     """
     checkpoints, described_at, target = [os.fspath(path) for path in paths], os.fspath(description), os.fspath(out)
     heads = [os.fspath(path) for path in head]
+    if not checkpoints:
+        raise ConversionError("no checkpoint, wanted one for each member")
     refuse_own_input(target, [*checkpoints, *heads, described_at])
     complete, network = model_of(checkpoints, described_at, Wishes(entry, tuple(drop), tuple(rename)), heads)
     prefixes = complete["network"].get("members", [""])

@@ -172,11 +172,15 @@ def is_published(state: State) -> bool:
     return any(name.startswith(("features.", "conv_block", "classifier_concat")) for name in state)
 
 
-def plain(state: State, wishes: Wishes) -> Found:
-    """A state dict with one network."""
-    longest = max(state, key=len, default="")
+def refuse_long(names: Iterable[str]) -> None:
+    longest = max(names, key=len, default="")
     if len(longest) > MAX_NAME:
         raise ConversionError(f"a name has {len(longest)} characters, wanted at most {MAX_NAME}: {longest[:80]}...")
+
+
+def plain(state: State, wishes: Wishes) -> Found:
+    """A state dict with one network."""
+    refuse_long(state)
     done: set[str] = set()
     state = renamed(without_dropped(without_wrappers(state), wishes), wishes, done)
     counter = [name for name, value in state.items() if name.rpartition(".")[2] == AVERAGED and
