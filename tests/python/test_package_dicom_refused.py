@@ -151,6 +151,7 @@ def test_phases_are_never_guessed():
     refused("phase 3 is not among the 2 phases", images, phases={"pre": 3})
     assert list(dicom.read_series(images, phases={"a": 2, "b": "1"}).volumes) == ["a", "b"]
     refused("same 5 places in each", images[1:])
+    refused("has 10 slices at 5 places, wanted one each, or a time tag", [*small()[0], *small()[0]])
     refused("leave it out", images[:5], phases={"pre": 1})
 
 

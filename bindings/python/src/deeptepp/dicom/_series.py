@@ -223,6 +223,9 @@ def _groups(slices: list[Instance]) -> tuple[str, dict[str, list[Instance]]]:
                                    for group in groups.values()):
             return keyword, groups
     _refuse_uneven_groups(slices, places, counts)
+    if min(counts.values()) > 1:
+        raise DicomError(f"series {slices[0].header.SeriesInstanceUID} has {len(slices)} slices at {len(counts)} "
+                         f"places, wanted one each, or a time tag that tells phases apart ({', '.join(TIMES)})")
     return "", {"": slices}  # to be refused as what it is, slices at one place
 
 
