@@ -116,7 +116,8 @@ def _group(score: Score, said: dict[str, Any], series: Series, segmentation: Seg
 def _model(said: dict[str, Any]) -> sr.AlgorithmIdentification:
     model, software = said["model"], said["software"]
     weights = [f"weights {model['weights']}"] if model.get("weights") else []
-    parameters = [f"model SHA-256 {model['sha256']}", *weights, *(f"{name} {value}" for name, value in software.items())]
+    parameters = [f"model SHA-256 {model['sha256']}", *weights]
+    parameters += [f"{name} {value}" for name, value in software.items()]
     return sr.AlgorithmIdentification(str(model["name"]), str(model.get("version") or "not stated"), parameters)
 
 
