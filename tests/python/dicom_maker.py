@@ -85,15 +85,16 @@ def number_text(value):
     return pydicom.valuerep.format_number_as_ds(float(value))
 
 
-def segmentation(images, mask, labels=("tumour",), **options):
-    """A SEG of a segment a label, numbered from 1 as in the mask; frames without a voxel are left out."""
+def segmentation(images, mask, labels=("tumour",), kind="BINARY"):
+    """A SEG of a segment a label, numbered from 1 as in the mask (or along its fourth axis); frames without a voxel are
+    left out. images: in the order of the mask's slices."""
     algorithm = AlgorithmIdentificationSequence("tests", codes.DCM.ArtificialIntelligence, "1")
     segments = [seg.SegmentDescription(i + 1, label, codes.SCT.MorphologicallyAbnormalStructure, codes.SCT.Lesion,
                                        "AUTOMATIC", algorithm)
                 for i, label in enumerate(labels)]
-    return seg.Segmentation(
-        images, np.ascontiguousarray(mask.transpose(2, 1, 0)), options.pop("kind", "BINARY"), segments, generate_uid(),
-        2, generate_uid(), 1, "tests", "tests", "1", "1", **options)
+    frames = np.ascontiguousarray(mask.transpose(2, 1, 0, *range(3, mask.ndim)))
+    return seg.Segmentation(images, frames, kind, segments, generate_uid(), 2, generate_uid(), 1, "tests", "tests", "1",
+                            "1")
 
 
 def write(datasets, folder):
@@ -107,7 +108,7 @@ def write(datasets, folder):
 AXIAL = np.diag([-2.0, -2.0, 3.0, 1.0])
 SAGITTAL = np.array([[0, 0, 3.0, 5], [-2, 0, 0, 7], [0, -2, 0, 9], [0, 0, 0, 1.0]])
 TURN = nibabel.eulerangles.euler2mat(0.3, -0.2, 0.1)
-OBLIQUE = nibabel.affines.from_matvec(TURN @ AXIAL[:3, :3], [11.5, -20.25, 3])
+OBLIQUE = nibabel.affines.from_matvec(TURN @ np.diag([-2.0, -1.5, 3.0]), [11.5, -20.25, 3])
 
 
 def small(affine=AXIAL, shape=(8, 6, 5), **attributes):

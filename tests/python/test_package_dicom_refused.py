@@ -202,6 +202,16 @@ def test_segments_are_chosen_by_number_or_label(two):
     assert both.label is None and np.array_equal(in_ras(both.mask), in_ras(wanted))
 
 
+def test_segments_that_overlap_are_read_one_by_one(two):
+    images, mask, _ = two
+    series = dicom.read_series(images)
+    seg = dicom_maker.segmentation(images, np.stack([mask == 1, mask > 0], axis=-1), ("tumour", "all"))
+    refused("segment 2 'all' overlaps what an earlier frame marks", seg, series, call=dicom.read_segmentation,
+            segment=["tumour", "all"])
+    found = dicom.read_segmentation(seg, series, segment="all")
+    assert np.array_equal(in_ras(found.mask), 2 * (in_ras(deeptepp.Volume.from_array(mask, OBLIQUE)) > 0))
+
+
 def test_a_label_map_reads_as_a_binary_one(two):
     images, mask, _ = two
     series = dicom.read_series(images)

@@ -126,6 +126,12 @@ def test_no_file_is_written_over(report, case):
         dicom.write_report(report, *case)
 
 
+def test_texts_of_any_script(case, tmp_path):
+    dicom.write_report(tmp_path / "report.dcm", replace(case[0], tier_name="高"), *case[1:])
+    tier = next(item for item in items(pydicom.dcmread(tmp_path / "report.dcm"), "CODE") if code(item) == "tier")
+    assert tier.ConceptCodeSequence[0].CodeMeaning == "高"
+
+
 def test_a_score_without_tier_and_spread(case, tmp_path):
     bare = replace(case[0], tier=None, tier_name=None, cutpoint_distance=None, score_sd=None)
     dicom.write_report(tmp_path / "bare.dcm", bare, *case[1:])
