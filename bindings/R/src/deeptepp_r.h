@@ -85,5 +85,8 @@ SEXP dtr_volume_ras(SEXP volume);
 SEXP dtr_score(SEXP session, SEXP images, SEXP mask, SEXP options, SEXP covariates, SEXP progress);
 SEXP dtr_preprocess(SEXP session, SEXP images, SEXP mask, SEXP options, SEXP shape, SEXP progress);
 SEXP dtr_self_test(SEXP session, SEXP progress);
+SEXP dtr_journal_open(SEXP path);
+SEXP dtr_journal_append(SEXP journal, SEXP bytes);
+SEXP dtr_journal_close(SEXP journal);
 
 #endif

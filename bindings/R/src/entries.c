@@ -21,6 +21,9 @@ static const R_CallMethodDef ENTRIES[] = {
     ENTRY(score, 6),
     ENTRY(preprocess, 6),
     ENTRY(self_test, 2),
+    ENTRY(journal_open, 1),
+    ENTRY(journal_append, 2),
+    ENTRY(journal_close, 1),
     {NULL, NULL, 0},
 };
 

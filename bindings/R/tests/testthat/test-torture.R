@@ -20,9 +20,13 @@ test_that("every entry point survives a collection at every few allocations", {
   voxels <- tepp_ras(mask)$voxels
   rest <- list(tepp_volume_count(files$image), tepp_version(), native("C_shard", c("a", "b"), 3L),
                native("C_handle_state", image$pointer, 2L), native("C_volume_facts", mask$pointer)$dim)
+  journal <- native("C_journal_open", tempfile())
+  kept <- list(native("C_journal_append", journal, charToRaw("row\n")), native("C_journal_close", journal),
+               native("C_journal_open", tempdir()))
   close(image)
   close(model)
   gctorture2(0)
+  expect_identical(kept, list("", NULL, "Is a directory"))
   expect_identical(found$view_scores, expected$view_scores)
   expect_identical(info$channels, "t1c")
   expect_identical(dim(input), info$input_shape)
