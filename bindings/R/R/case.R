@@ -60,8 +60,8 @@ row_fault <- function(task) {
   }
   wrong <- which(!is_missing(task$covariates) & !grepl(NUMBER, task$covariates))
   if (length(wrong) > 0L) {
-    name <- names(task$covariates)[wrong[1L]]
-    fault_cells("ROW_COVARIATE", sprintf("covariate \"%s\" is \"%s\", wanted a number", name, task$covariates[wrong[1L]]))
+    found <- task$covariates[wrong[1L]]
+    fault_cells("ROW_COVARIATE", sprintf("covariate \"%s\" is \"%s\", wanted a number", names(found), found))
   }
 }
 

@@ -20,7 +20,7 @@ RESULTS_AFTER <- c("status", "error_code", "error_message", "warnings", "image_s
 read_cohort <- function(path) {
   path <- path_of(path, "path")
   folder <- if (grepl("/", path, fixed = TRUE)) sub("/[^/]*$", "", path) else "."
-  folder <- if (folder == ".") getwd() else if (nzchar(folder)) absolute(folder) else "/"
+  folder <- if (!grepl("/", path, fixed = TRUE)) getwd() else if (nzchar(folder)) absolute(folder) else "/"
   table <- read_table(path)
   attr(table, "folder") <- folder
   class(table) <- c("tepp_cohort", "data.frame")

@@ -139,7 +139,8 @@ json_text <- function(value, indent = "") {
   }
   deeper <- paste0(indent, "  ")
   members <- vapply(value, json_text, "", deeper)
-  paste0("{\n", paste0(deeper, vapply(names(value), json_string, ""), ": ", members, collapse = ",\n"), "\n", indent, "}")
+  members <- paste0(deeper, vapply(names(value), json_string, ""), ": ", members, collapse = ",\n")
+  paste0("{\n", members, "\n", indent, "}")
 }
 
 json_string <- function(text) {

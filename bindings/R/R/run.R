@@ -44,9 +44,9 @@
 #' source(system.file("example", "files.R", package = "deeptepp"))
 #' files <- example_files(tempfile())
 #' model <- tepp_open(files$model, threads = 1)
-#' cohort <- data.frame(participant_id = c("sub-1", "sub-2"), image = files$image, mask = c(files$mask, "none.nii"))
+#' cohort <- data.frame(id = 1:2, image = files$image, mask = c(files$mask, "none.nii"))
 #' found <- tepp_score_cohort(model, cohort)
-#' found[c("participant_id", "score", "tier", "status", "error_code")]
+#' found[c("id", "score", "tier", "status", "error_code")]
 #' @export
 tepp_score_cohort <- function(model, cohort, out = NULL, resume = FALSE, shard = NULL, apply = NULL, progress = NULL,
                               folder = NULL, largest_part = FALSE, mask_grid = "same", orientation = NULL,
