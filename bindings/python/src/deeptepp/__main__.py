@@ -4,6 +4,8 @@ import importlib
 import sys
 
 COMMANDS = {
+    "cohort": "deeptepp._cohort_command",
+    "merge": "deeptepp._merge_command",
     "table": "deeptepp.readers._command",
     "convert": "deeptepp.convert._command",
     "dicom": "deeptepp._dicom_command",
