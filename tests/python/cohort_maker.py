@@ -10,7 +10,8 @@ import make_model
 
 KINDS = {
     "missing file": "FILE_MISSING", "truncated": "FILE_TRUNCATED", "no NIfTI": "FILE_FORMAT",
-    "empty mask": "MASK_EMPTY", "other grid": "GEOMETRY_SIZE", "several labels": "MASK_LABELS", "NaN": "VOLUME_NONFINITE",
+    "empty mask": "MASK_EMPTY", "other grid": "GEOMETRY_SIZE",
+    "several labels": "MASK_LABELS", "NaN": "VOLUME_NONFINITE",
     "no image": "ROW_IMAGE_MISSING", "no mask": "ROW_MASK_MISSING", "bad label": "ROW_LABEL",
 }
 
