@@ -140,6 +140,8 @@ failures <- list(quote(tepp_score(model, image, image)), quote(tepp_self_test(mo
                  quote(tepp_score(model, image, mask, progress = mine)), quote(tepp_volume(files$model)),
                  quote(tepp_open(files$model, progress = mine)), quote(tepp_volume(files$image, progress = mine)))
 stopifnot(vapply(failures, function(call) inherits(try(eval(call), silent = TRUE), "try-error"), TRUE))
+cohort <- data.frame(id = 1:2, image = files$image, mask = c(files$mask, "none.nii"))
+for (resume in c(FALSE, TRUE)) invisible(tepp_score_cohort(model, cohort, out = "scores.tsv", resume = resume))
 open <- TRUE
 close_all <- function(fraction) {
   if (open && fraction > 0.4) {

@@ -8,7 +8,7 @@
 #'
 #' @param tables Paths of scored tables, CSV or TSV.
 #' @param cohort As for [tepp_score_cohort()].
-#' @param out The table to write. `NULL`: none. An older one is replaced.
+#' @param out The table to write; refused if it exists. `NULL`: none.
 #' @return A data frame of class `tepp_scores`. Its tiers are ordered by their scores; one that no row has is no level.
 #' @examples
 #' source(system.file("example", "files.R", package = "deeptepp"))
@@ -21,6 +21,9 @@
 #' @export
 merge_scores <- function(tables, cohort, out = NULL) {
   out <- out_of(out)
+  if (!is.null(out) && file.exists(out)) {
+    refuse(out, " exists; remove it, or name another")
+  }
   cohort <- cohort_of(cohort)
   if (!is.data.frame(cohort)) {
     refuse("cohort is of class ", class(cohort)[[1L]], ", wanted a data frame or a path")

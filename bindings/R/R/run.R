@@ -175,7 +175,7 @@ take_value <- function(run, row, value) {
     stop(value$fault)
   }
   if (!is.list(value) || is.null(value$seconds)) {
-    value <- list(cells = fault_cells("WORKER_LOST", "the worker ended before the row was done"), seconds = NA_real_)
+    value <- list(cells = fault_cells("WORKER_LOST", "no result came back from the worker"), seconds = NA_real_)
   }
   if (is.null(value$cells)) {
     run$cells[row, ] <- run$earlier[row, ]

@@ -105,6 +105,7 @@ test_that("a table of shards merges into the whole's bytes; overlaps, gaps and c
     expect_identical(sum(counts), 7L)
     merge_scores(out[3:5], cohort, out[2L])
     expect_identical(bytes_of(out[2L]), bytes_of(out[1L]))
+    expect_error(merge_scores(out[3:5], cohort, out[2L]), "exists; remove it")
     expect_error(merge_scores(out[c(1L, 2L)], cohort), "overlap")
     expect_error(merge_scores(out[2L + which(counts > 0L)[1L]], cohort), "gap")
     changed <- read_cohort(cohort)
