@@ -31,20 +31,29 @@ def crop_of(image, mask, size, spacing):
     return NormalizeIntensity()(crop)
 
 
-def main(model, image, mask, threads):
-    torch.set_num_threads(int(threads))
+def network_of(model):
+    """The module and the model's description."""
     with safe_open(model, framework="pt") as file:
         description = json.loads(file.metadata()["deeptepp"])
-    section = description["input"]
     network = resnet18(spatial_dims=3, n_input_channels=1, num_classes=2, conv1_t_size=7,
                        conv1_t_stride=description["network"]["stem_stride"], bias_downsample=False)
     network.load_state_dict(load_file(model))
-    network.eval()
+    return network.eval(), description
+
+
+def score(network, description, image, mask):
+    section = description["input"]
     view = crop_of(image, mask, section["size"], section["region"]["spacing_mm"]).as_tensor()
     views = torch.stack([view] * len(section["angles_deg"]))
     with torch.inference_mode():
         logits = network(views)
-    print(logits[:, description["score"]["class"]].mean().item())
+    return logits[:, description["score"]["class"]].mean().item()
 
 
-main(*sys.argv[1:])
+def main(model, image, mask, threads):
+    torch.set_num_threads(int(threads))
+    print(score(*network_of(model), image, mask))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
