@@ -6,11 +6,12 @@ import threading
 import warnings
 import weakref
 
+import nibabel
 import numpy as np
 import pytest
 
 import deeptepp
-from deeptepp import Volume, errors
+from deeptepp import Volume, _arrays, errors
 
 AFFINE = np.diag([1.0, 2.0, 3.0, 1.0])
 
@@ -152,3 +153,49 @@ def test_the_digest_is_the_voxels_whatever_their_strides():
                (voxels(), np.asfortranarray(voxels()), np.ascontiguousarray(voxels()[::-1])[::-1])}
     assert len(digests) == 1
     assert Volume.from_array(voxels() + 1, AFFINE).sha256 not in digests
+
+
+def test_simpleitk_s_label_maps_are_refused(model, paths):
+    sitk = pytest.importorskip("SimpleITK")
+    mask = sitk.Cast(sitk.ReadImage(str(paths[1])), sitk.sitkLabelUInt8)
+    with pytest.raises(TypeError, match="'mask': the image is a label map"):
+        model.score(paths[0], mask)
+
+
+def test_simpleitk_s_images_without_geometry_are_warned_of(arrays):
+    sitk = pytest.importorskip("SimpleITK")
+    with pytest.warns(deeptepp.IdentityAffineWarning):
+        _arrays.from_simpleitk(sitk.GetImageFromArray(np.ascontiguousarray(arrays.image.T)))
+
+
+def test_a_class_derived_from_simpleitk_s(arrays, paths):
+    sitk = pytest.importorskip("SimpleITK")
+
+    class Image(sitk.Image):
+        pass
+
+    assert np.array_equal(_arrays.from_simpleitk(Image(sitk.ReadImage(str(paths[0])))).voxels, arrays.image)
+
+
+def test_nibabel_s_images_do_not_stay_on_disk(arrays, tmp_path):
+    path = tmp_path / "image.nii"
+    nibabel.save(nibabel.Nifti1Image(arrays.image, arrays.affine), path)
+    image = nibabel.load(path)
+    assert isinstance(np.asanyarray(image.dataobj), np.memmap)
+    assert not isinstance(_arrays.from_nibabel(image).voxels, np.memmap)
+
+
+def test_nibabel_s_images_that_say_no_place(arrays, tmp_path):
+    image = nibabel.Nifti1Image(arrays.image, arrays.affine)
+    image.header["xyzt_units"] = 7
+    with pytest.raises(deeptepp.errors.NiftiUnitsError, match="code 7"):
+        _arrays.from_nibabel(image)
+    with pytest.raises(TypeError, match="no affine"):
+        _arrays.from_nibabel(nibabel.MGHImage(arrays.image.astype(np.float32), None))
+
+
+def test_errors_say_which_volume(model, paths, arrays):
+    with pytest.raises(ValueError, match="^'mask': the array has"):
+        model.score(paths[0], (arrays.mask[0], arrays.affine))
+    with pytest.raises(TypeError, match="largest_part is 'no'"):
+        model.score(*paths, largest_part="no")

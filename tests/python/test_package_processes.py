@@ -212,3 +212,53 @@ def test_preprocess_makes_no_second_tensor(slow_model, paths):
         finally:
             tracemalloc.stop()
     assert np.isfinite(tensor).all()
+
+
+def opens(model, paths):
+    """Scores; how often this process has opened a model so far."""
+    module = sys.modules["deeptepp.model"]
+    if not hasattr(module, "opens"):
+        module.opens, once = [], module._open
+        module._open = lambda *arguments: module.opens.append(1) or once(*arguments)
+    model.score(*paths)
+    return len(module.opens)
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_worker_opens_a_model_once(model, paths, method):
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        assert [pool.apply(opens, (model, paths)) for _ in range(3)] == [1, 1, 1]
+
+
+def test_a_copy_closed_while_it_opens_stays_closed(model, monkeypatch):
+    taken = pickle.loads(pickle.dumps(model))
+    taken._core = None
+    monkeypatch.setattr("deeptepp.model._cores", {})
+    module, once = sys.modules["deeptepp.model"], sys.modules["deeptepp.model"]._open
+    monkeypatch.setattr(module, "_open", lambda *arguments: (once(*arguments), taken.close())[0])
+    for _ in range(2):
+        with pytest.raises(ValueError, match="closed"):
+            taken.name
+
+
+def test_a_path_through_a_link_is_the_system_s(tiny_case, tmp_path):
+    (tmp_path / "real" / "sub").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("real/sub")
+    shutil.copy(tiny_case[0], tmp_path / "real" / "model.safetensors")
+    with deeptepp.open_model(tmp_path / "link" / ".." / "model.safetensors") as opened:
+        assert opened.path.endswith("link/../model.safetensors")
+    with pytest.raises(deeptepp.errors.FileMissingError):
+        deeptepp.open_model("")
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one processor")
+def test_threads_by_default_are_those_of_the_moment(tiny_case, paths):
+    allowed = os.sched_getaffinity(0)
+    with deeptepp.open_model(tiny_case[0]) as first:
+        wanted = first.score(*paths).to_dict()["software"]["threads"]
+        try:
+            os.sched_setaffinity(0, {min(allowed)})
+            with deeptepp.open_model(tiny_case[0]) as second:
+                assert second.score(*paths).to_dict()["software"]["threads"] == 1 < wanted
+        finally:
+            os.sched_setaffinity(0, allowed)

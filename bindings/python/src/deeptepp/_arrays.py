@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._native import lib
-from .errors import NiftiAnalyzeError, NiftiOrientationError
+from .errors import NiftiAnalyzeError, NiftiOrientationError, NiftiUnitsError
 
 TYPES = {np.dtype(name): getattr(lib, f"DEEPTEPP_{name.upper()}")
          for name in ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")}
@@ -71,10 +71,14 @@ def _affine(affine: Any) -> npt.NDArray[np.float64]:
         raise TypeError(f"affine has dtype {given.dtype}, wanted real numbers")
     if given.shape != (4, 4):
         raise ValueError(f"affine has shape {given.shape}, wanted (4, 4)")
-    if np.array_equal(given, np.eye(4)):
+    _warn_of_identity(given)
+    return np.ascontiguousarray(given, dtype=np.float64)
+
+
+def _warn_of_identity(affine: npt.NDArray[Any]) -> None:
+    if np.array_equal(affine, np.eye(4)):
         warnings.warn("affine is the identity: voxels of 1 mm in RAS order; give the image's own if it has one",
                       IdentityAffineWarning, stacklevel=_caller())
-    return np.ascontiguousarray(given, dtype=np.float64)
 
 
 def _caller() -> int:
@@ -110,11 +114,15 @@ def is_nibabel(image: Any) -> bool:
 def from_nibabel(image: Any) -> Voxels:
     """As its file would be read: the same form, the same unit; one that states no orientation is refused."""
     _refuse_unoriented(image)
+    if sum(edge != 1 for edge in image.shape[3:]):
+        raise ValueError(f"the image has shape {image.shape}: choose one of its volumes, image.slicer[..., n]")
     voxels = np.asanyarray(image.dataobj)
+    if isinstance(voxels, np.memmap):  # nobody asked for one: the file may change, or be cut short, meanwhile
+        voxels = np.array(voxels)
     while voxels.ndim > 3 and voxels.shape[-1] == 1:
         voxels = voxels[..., 0]
-    if voxels.ndim > 3:
-        raise ValueError(f"the image has shape {voxels.shape}: choose one of its volumes, image.slicer[..., n]")
+    if image.affine is None:
+        raise TypeError("the image has no affine (None), which says where its voxels lie")
     affine = np.array(image.affine, dtype=np.float64)
     affine[:3] *= _mm(image.header)
     return from_array(voxels, affine)
@@ -135,7 +143,11 @@ def _keys(header: Any) -> Any:
 
 
 def _mm(header: Any) -> float:
-    units = header.get_xyzt_units()[0] if hasattr(header, "get_xyzt_units") else "mm"
+    try:
+        units = header.get_xyzt_units()[0] if hasattr(header, "get_xyzt_units") else "mm"
+    except KeyError as error:
+        raise NiftiUnitsError(f"the image's header has xyzt_units of code {error.args[0]}, wanted metres, millimetres "
+                              "or microns") from None
     return MM_IN_UNIT.get(units, 1.0)
 
 
@@ -148,8 +160,20 @@ def from_simpleitk(image: Any) -> Voxels:
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
         raise ValueError(f"the image has {image.GetDimension()} dimensions and {image.GetNumberOfComponentsPerPixel()} "
                          "values a voxel, wanted 3 and 1")
-    package = sys.modules[type(image).__module__.partition(".")[0]]
+    if image.GetPixelIDTypeAsString().startswith("label"):
+        raise TypeError("the image is a label map, which has no array of voxels: SimpleITK.Cast(image, "
+                        "SimpleITK.sitkUInt8) makes one")
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
     affine[:3, 3] = image.GetOrigin()
-    return from_array(package.GetArrayViewFromImage(image).T, LPS_TO_RAS @ affine, owner=image)
+    _warn_of_identity(affine)
+    return from_array(_simpleitk(image).GetArrayViewFromImage(image).T, LPS_TO_RAS @ affine, owner=image)
+
+
+def _simpleitk(image: Any) -> Any:
+    """The package that the image, or what its class derives from, is of."""
+    for base in type(image).__mro__:
+        package = sys.modules.get(base.__module__.partition(".")[0])
+        if hasattr(package, "GetArrayViewFromImage"):
+            return package
+    raise TypeError(f"the image is of type {type(image).__name__}, wanted one of SimpleITK's")

@@ -49,6 +49,8 @@ class Inputs:
         if self.mask_grid not in tuple(MASK_GRIDS):
             raise ValueError(f"mask_grid is {self.mask_grid!r}, wanted one of {', '.join(map(repr, MASK_GRIDS))}")
         whole(self.label, "label", 2**53)
+        if not isinstance(self.largest_part, (bool, np.bool_)):
+            raise TypeError(f"largest_part is {self.largest_part!r}, wanted True or False")
         if self.covariates is not None and not isinstance(self.covariates, Mapping):
             raise TypeError(f"covariates is of type {type(self.covariates).__name__}, wanted a mapping from names")
         if self.orientation is not None and not any(map(_is_path, self._volumes())):
@@ -63,8 +65,10 @@ class Inputs:
     def case(self, call: Call, only_channel: str, until: float) -> Case:
         """Reads the volumes, which takes the call's progress from 0 to `until`."""
         out = ffi.new("deeptepp_case **")
-        status = lib.deeptepp_case_new(out, call.error)
-        handle = ffi.gc(out[0], lib.deeptepp_case_free)
+        try:
+            status = lib.deeptepp_case_new(out, call.error)
+        finally:
+            handle = ffi.gc(out[0], lib.deeptepp_case_free)
         call.check(status)
         self._set_covariates(call, handle)
         channels, keep = self._set_images(call, handle, only_channel, self._parts(until))
@@ -117,15 +121,27 @@ def volume_of(given: Any, name: str) -> Volume:
     """What is in memory, as a Volume."""
     if isinstance(given, Volume):
         return given
+    try:
+        volume = _in_memory(given)
+    except (TypeError, ValueError) as error:
+        if type(error) not in (TypeError, ValueError):
+            raise
+        raise type(error)(f"{name!r}: {error}") from None
+    if volume is not None:
+        return volume
+    if isinstance(given, np.ndarray):
+        raise TypeError(f"{name!r} is an array, which does not say where its voxels lie: give (array, affine)")
+    raise TypeError(f"{name!r} is of type {type(given).__name__}, wanted {WANTED}")
+
+
+def _in_memory(given: Any) -> Volume | None:
     if isinstance(given, tuple) and len(given) == 2:
         return Volume.from_array(*given)
     if _arrays.is_nibabel(given):
         return Volume._of(_arrays.from_nibabel(given))
     if _arrays.is_simpleitk(given):
         return Volume._of(_arrays.from_simpleitk(given))
-    if isinstance(given, np.ndarray):
-        raise TypeError(f"{name!r} is an array, which does not say where its voxels lie: give (array, affine)")
-    raise TypeError(f"{name!r} is of type {type(given).__name__}, wanted {WANTED}")
+    return None
 
 
 def _real(name: str, value: Any) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -21,6 +22,8 @@ from .score import Score, score_of
 from .volume import Path
 
 MaskGrid = Literal["same", "image", "nearest"]
+
+MAX_THREADS = 256
 
 # How far a score's progress is when its volumes are read, and when it has a session.
 _READ, _READY = 0.2, 0.3
@@ -93,8 +96,10 @@ class Core:
         settings = options("deeptepp_session_options", callbacks=CALLBACKS, no_guidance=not self.recipe.guidance,
                            memory_limit=self.recipe.memory_limit)
         out = ffi.new("deeptepp_session **")
-        status = lib.deeptepp_session_new(out, self.handle, settings, call.error)
-        session = ffi.gc(out[0], lib.deeptepp_session_free)
+        try:
+            status = lib.deeptepp_session_new(out, self.handle, settings, call.error)
+        finally:
+            session = ffi.gc(out[0], lib.deeptepp_session_free)
         call.check(status)
         return session
 
@@ -102,6 +107,8 @@ class Core:
 # A fork may leave the lock held: the child gets one of its own, and goes on with the parent's models.
 _opening = threading.RLock()
 _cores: WeakValueDictionary[Recipe, Core] = WeakValueDictionary()
+# Those opened for unpickled copies, which a worker gets anew with every task: the last few stay open.
+_reopened: deque[Core] = deque(maxlen=4)
 
 
 def _after_fork() -> None:
@@ -113,7 +120,16 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 def _key(recipe: Recipe) -> Recipe:
-    return replace(recipe, path="", max_file_bytes=None)
+    threads = recipe.threads or min(len(os.sched_getaffinity(0)), MAX_THREADS)
+    return replace(recipe, path="", max_file_bytes=None, threads=threads)
+
+
+def _absolute(path: Path) -> str | bytes:
+    """Not normalised: "link/.." is where the system says it is. An empty path stays one, and is refused."""
+    given = os.fspath(path)
+    if not given:
+        return given
+    return os.path.join(os.getcwdb(), given) if isinstance(given, bytes) else os.path.join(os.getcwd(), given)
 
 
 def _open(call: Call, recipe: Recipe) -> Core:
@@ -122,8 +138,10 @@ def _open(call: Call, recipe: Recipe) -> Core:
     settings = options("deeptepp_model_options", callbacks=CALLBACKS, threads=recipe.threads,
                        max_file_bytes=recipe.max_file_bytes, expected_sha256=digest)
     out = ffi.new("deeptepp_model **")
-    status = lib.deeptepp_model_open(out, c_path(recipe.path), settings, call.error)
-    handle = ffi.gc(out[0], lib.deeptepp_model_free)
+    try:
+        status = lib.deeptepp_model_open(out, c_path(recipe.path), settings, call.error)
+    finally:
+        handle = ffi.gc(out[0], lib.deeptepp_model_free)
     call.check(status)
     opened = replace(recipe, sha256=text(lib.deeptepp_model_sha256(handle)))
     return _cores.setdefault(_key(opened), Core(handle, opened))
@@ -140,8 +158,7 @@ def open_model(path: Path, *, threads: int | None = None, expected_sha256: str |
     max_file_bytes   a larger file is refused; None: 4 GiB
     progress         True for a bar, or a callable that gets the fraction that is done, 0 to 1
     """
-    absolute = os.path.abspath(os.fspath(path))
-    recipe = Recipe(absolute, expected_sha256, whole(threads, "threads", 256), bool(guidance),
+    recipe = Recipe(_absolute(path), expected_sha256, whole(threads, "threads", MAX_THREADS), bool(guidance),
                     whole(memory_limit, "memory_limit"), whole(max_file_bytes, "max_file_bytes"))
     with Bar(progress, "opening") as bar, Call(bar.callable) as call:
         core = _open(call, recipe)
@@ -165,7 +182,9 @@ class Model:
     def close(self) -> None:
         """Gives the memory back, once calls that are running have ended."""
         self._closed = True
-        self._core = None
+        core, self._core = self._core, None
+        if core is not None and core in _reopened:
+            _reopened.remove(core)
 
     def __enter__(self) -> Model:
         return self
@@ -190,9 +209,17 @@ class Model:
         with _opening, Call() as call:
             if self._closed:
                 raise ValueError("the model is closed")
-            if self._core is None:
-                self._core = _cores.get(_key(self._recipe)) or _open(call, self._recipe)
-            return self._core
+            core = self._core or _cores.get(_key(self._recipe)) or self._reopen(call)
+            self._core = core
+            if self._closed:  # meanwhile
+                self._core = None
+                raise ValueError("the model is closed")
+            return core
+
+    def _reopen(self, call: Call) -> Core:
+        core = _open(call, self._recipe)
+        _reopened.append(core)
+        return core
 
     # ---- What it is ----
 

@@ -154,8 +154,10 @@ def open_handle(call: Call, path: Path, volume: int | None = None, orientation: 
                        volume_number=whole(volume, "volume"), max_bytes=whole(max_bytes, "max_bytes"),
                        max_edge=whole(max_edge, "max_edge"))
     out = ffi.new("deeptepp_volume **")
-    status = lib.deeptepp_volume_open(out, c_path(path), settings, call.error)
-    handle = ffi.gc(out[0], lib.deeptepp_volume_free)
+    try:
+        status = lib.deeptepp_volume_open(out, c_path(path), settings, call.error)
+    finally:
+        handle = ffi.gc(out[0], lib.deeptepp_volume_free)
     call.check(status)
     return handle
 
@@ -166,7 +168,9 @@ def _array_handle(call: Call, given: _arrays.Voxels) -> Any:
                     type=_arrays.TYPES[voxels.dtype], dims=voxels.shape, strides=voxels.strides,
                     affine=given.affine.ravel().tolist())
     out = ffi.new("deeptepp_volume **")
-    status = lib.deeptepp_volume_from_array(out, array, call.error)
-    handle = ffi.gc(out[0], lib.deeptepp_volume_free)
+    try:
+        status = lib.deeptepp_volume_from_array(out, array, call.error)
+    finally:
+        handle = ffi.gc(out[0], lib.deeptepp_volume_free)
     call.check(status)
     return handle
