@@ -1,7 +1,9 @@
 """R's cohort runs from outside: tables read by Python's csv, kill -9 and resume, shards by a plain loop."""
 
+import contextlib
 import csv
 import json
+import os
 import random
 import shutil
 import signal
@@ -112,7 +114,8 @@ def test_killed_at_random_moments_a_run_goes_on_to_the_same_bytes(cohort, whole,
         while process.poll() is None and (not part.exists() or part.stat().st_size == before):
             time.sleep(0.005)
         time.sleep(kills.random() * 0.1)
-        subprocess.run(["kill", "-9", "--", f"-{process.pid}"], check=False, capture_output=True)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     assert process.returncode in (0, -signal.SIGKILL)
     r_program.run(RUN, cohort[0], cohort[1], out, "", "resume")
