@@ -72,7 +72,7 @@ class ZipArchive:
         if key not in self._read:
             try:
                 self._read[key] = self._member(f"data/{key}")
-            except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+            except (zipfile.BadZipFile, EOFError, RuntimeError, OSError) as error:
                 raise TensorFault(f"cannot be read: {first_line(error)}") from error
         return self._read[key]
 
@@ -89,8 +89,7 @@ def read_zip(path: str) -> object:
         if error.filename is not None:
             raise
         broken(path, first_line(error))  # a member that begins before the file
-    except (zipfile.BadZipFile, PickleFault, TensorFault, EOFError, NotImplementedError, RuntimeError,
-            ValueError) as error:
+    except (zipfile.BadZipFile, PickleFault, TensorFault, EOFError, RuntimeError, ValueError) as error:
         broken(path, first_line(error))
 
 
