@@ -11,7 +11,6 @@ import pytest
 
 import deeptepp
 from cohort_maker import make_cohort
-from deeptepp import _rows
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -74,4 +73,3 @@ def test_each_worker_opens_the_model_once(place):
                 yield done
     deeptepp.score_cohort(place[1], place[0] / "cohort.tsv", map=engine)
     assert opened and set(opened.values()) == {1}
-    assert not _rows._kept

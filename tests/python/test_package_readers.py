@@ -172,10 +172,10 @@ def test_scores_of_the_tree(tree, volumes, tmp_path):
     table = read_mama_mia(tree, phases=PHASES)
     table.write(tmp_path / "cohort.csv")
     with deeptepp.open_model(tmp_path / "model.safetensors") as model:
-        with open(tmp_path / "cohort.csv", encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row["mask"]]
-        found = {row["participant_id"]: model.score({name: row[f"image:{name}"] for name in PHASES}, row["mask"]).score
-                 for row in rows}
+        rows = deeptepp.score_cohort(model, tmp_path / "cohort.csv").rows
+        found = {row["participant_id"]: row["score"] for row in rows if row["status"] == "ok"}
+        assert [row["status"] for row in rows].count("skipped") == len(rows) - len(found)
+        assert [row["score"] for row in deeptepp.score_cohort(model, table).rows] == [row["score"] for row in rows]
         phases, mask = volumes
         meant = {name: model.score({"pre": phases[0], "early": phases[int(cells[1])]}, mask).score
                  for name, cells in MAMA_MIA.items() if cells[1] != NA}

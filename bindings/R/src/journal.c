@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "deeptepp_r.h"
@@ -20,17 +21,25 @@ static void close_journal(SEXP journal)
     R_SetExternalPtrProtected(journal, R_NilValue);
 }
 
+/* A run that has ended meanwhile took the file's name away. */
+static int has_name(int file, const char *path)
+{
+    struct stat held, there;
+    return !fstat(file, &held) && !stat(path, &there) && held.st_dev == there.st_dev && held.st_ino == there.st_ino;
+}
+
 /* A pointer, or why not as a text. The lock ends with the process, however that ends. */
 SEXP dtr_journal_open(SEXP path)
 {
-    SEXP memory = PROTECT(Rf_allocVector(INTSXP, 1));
+    SEXP memory = PROTECT(Rf_ScalarInteger(-1));
     SEXP journal = PROTECT(R_MakeExternalPtr(INTEGER(memory), tag(), memory));
     R_RegisterCFinalizerEx(journal, close_journal, TRUE);
-    INTEGER(memory)[0] = open(dtr_path(path), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    const char *name = dtr_path(path);
+    INTEGER(memory)[0] = open(name, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     int failed = INTEGER(memory)[0] < 0 || flock(INTEGER(memory)[0], LOCK_EX | LOCK_NB);
-    int why = errno;
+    int why = failed ? errno : has_name(INTEGER(memory)[0], name) ? 0 : EWOULDBLOCK;
     UNPROTECT(2);
-    return failed ? Rf_mkString(why == EWOULDBLOCK ? "another run is writing it" : strerror(why)) : journal;
+    return why ? Rf_mkString(why == EWOULDBLOCK ? "another run is writing it" : strerror(why)) : journal;
 }
 
 static int append(int file, const char *bytes, size_t count)

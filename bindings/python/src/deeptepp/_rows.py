@@ -24,13 +24,12 @@ _NUMBERED = re.compile(r"(.*)#([1-9]\d{0,8})", re.ASCII | re.DOTALL)
 
 @dataclass(frozen=True)
 class Options:
-    """Of every case of a run; process: the caller's."""
+    """Of every case of a run."""
 
     folder: str
     largest_part: bool
     mask_grid: MaskGrid
     orientation: str | None
-    process: int
 
 
 class Task(NamedTuple):
@@ -59,10 +58,6 @@ class Done(NamedTuple):
     scoring: float
 
 
-# A worker's model, which would else be opened again with each task that brings its recipe.
-_kept: list[Model] = []
-
-
 class Scorer:
     """What a map is given: a Task to its Done. It pickles as the model's recipe and the options."""
 
@@ -71,9 +66,7 @@ class Scorer:
         self.options = options
 
     def __call__(self, task: Task) -> Done:
-        if os.getpid() != self.options.process:
-            self.model._opened()
-            _kept[:] = [self.model]
+        self.model._opened()  # what is wrong with its file is no row's fault
         return self.finish(task, *self.read(task))
 
     def read(self, task: Task) -> tuple[Read, float]:

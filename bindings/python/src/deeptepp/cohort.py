@@ -49,8 +49,7 @@ def score_cohort(model: Model, cohort: Any, *, out: Path | None = None, resume: 
               the same and status is ok; the others are scored. False: files that exist are refused
     shard     (k, n), k from 1: only the rows that belong to the k-th of n parts
     map       what runs the rows elsewhere: it is called as the builtin map is, and its results may come in any order. A
-              row without one is WORKER_LOST. None: one X
-              read meanwhile
+              row without one is WORKER_LOST. None: one after the other here, the next one's files being read meanwhile
     progress  True for a bar, or a callable that gets the fraction of rows done, 0 to 1
     folder    what paths are relative to; None: the table's folder, for a table in memory the working directory
 
@@ -79,7 +78,7 @@ def _options(folder: str, largest_part: bool, mask_grid: MaskGrid, orientation: 
         raise ValueError(f"mask_grid is {mask_grid!r}, wanted one of {', '.join(MASK_GRIDS)}")
     if orientation is not None and not isinstance(orientation, str):
         raise TypeError(f"orientation is {orientation!r}, wanted a str such as \"LPS\"")
-    return Options(folder, bool(largest_part), mask_grid, orientation, os.getpid())
+    return Options(folder, bool(largest_part), mask_grid, orientation)
 
 
 def _belongs(name: str, shard: tuple[int, int] | None) -> bool:
@@ -140,13 +139,16 @@ class _Run:
 
 def _ahead(scorer: Scorer, tasks: list[Task]) -> Iterator[Done]:
     """The next row's files are read while this one is scored."""
-    with ThreadPoolExecutor(1, "deeptepp-reader") as reader:
+    reader = ThreadPoolExecutor(1, "deeptepp-reader")
+    try:
         following = reader.submit(scorer.read, tasks[0]) if tasks else None
         for i, task in enumerate(tasks):
             assert following is not None
             read, seconds = following.result()
             following = reader.submit(scorer.read, tasks[i + 1]) if i + 1 < len(tasks) else None
             yield scorer.finish(task, read, seconds)
+    finally:
+        reader.shutdown(wait=False, cancel_futures=True)  # Ctrl-C does not wait for files
 
 
 # ---- Writing and merging ----

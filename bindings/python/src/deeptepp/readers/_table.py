@@ -1,12 +1,14 @@
 """The table that readers give, and who is left out of what."""
 
-import csv
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from .. import _table
+from .._table import Cohort
 
 MISSING = "n/a"
 # Of file cells, letter for letter.
@@ -31,16 +33,13 @@ class Exclusion:
 
 
 @dataclass(frozen=True)
-class CohortTable:
-    """Rows of text by column, in the order of the source; missing cells are `n/a`. Paths are relative to `folder`.
+class CohortTable(Cohort):
+    """A Cohort, which score_cohort takes as it is, in the order of the source; missing cells are `n/a`.
 
     Every patient of the source has a row. One whose images cannot be used has neither image nor mask, so that scoring
     skips the row; `images_excluded` and `rfs_excluded` carry the reasons.
     """
 
-    columns: list[str]
-    rows: list[Row]
-    folder: str
     exclusions: tuple[Exclusion, ...] = ()
 
     def counts(self, *by: str) -> dict[tuple[str, ...], int]:
@@ -55,20 +54,15 @@ class CohortTable:
         Paths become relative to the table's folder where they lie below it, and absolute elsewhere.
         """
         target = Path(path)
-        if target.suffix not in (".csv", ".tsv"):
-            raise ValueError(f"{target}: the suffix is \"{target.suffix}\", wanted .tsv or .csv")
-        separator = "," if target.suffix == ".csv" else "\t"
-        with open(target, "w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, delimiter=separator, lineterminator="\n")
-            writer.writerow(self.columns)
-            writer.writerows(self._cells(row, target.absolute().parent, separator) for row in self.rows)
+        separator = _table.separator_of(str(target))
+        rows = [{name: self._written(name, row[name], target.absolute().parent) for name in self.columns}
+                for row in self.rows]
+        _table.write_whole(_table.table_bytes(self.columns, rows, separator), str(target))
 
-    def _cells(self, row: Row, beside: Path, separator: str) -> list[str]:
-        cells = (self._moved(row[name], beside) if is_path(name) else row[name] for name in self.columns)
-        return ["" if separator == "," and cell == MISSING else cell for cell in cells]
-
-    def _moved(self, cell: str, beside: Path) -> str:
+    def _written(self, name: str, cell: str, beside: Path) -> str | None:
         if cell == MISSING:
+            return None
+        if not is_path(name):
             return cell
         whole = Path(self.folder).absolute() / cell
         return (whole.relative_to(beside) if whole.is_relative_to(beside) else whole).as_posix()
@@ -126,4 +120,4 @@ class Builder:
         self.rows.append(row | {"participant_id": identifier})
 
     def table(self, folder: str) -> CohortTable:
-        return CohortTable(self.columns, self.rows, folder, tuple(self.exclusions))
+        return CohortTable(tuple(self.columns), self.rows, _table.absolute(folder), tuple(self.exclusions))
