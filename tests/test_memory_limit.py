@@ -21,16 +21,6 @@ def run(arguments, limit):
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def run_twice(arguments, limit):
-    """Another thread may take the last of the memory between the library's question and a step of the backend (known
-    anomalies, docs/conventions.md), once in thousands of runs: what ends a limit twice in a row is no such chance."""
-    done = run(arguments, limit)
-    if done.returncode in (0, 4):
-        return done
-    print(f"limit {limit}: exit code {done.returncode}, tried again: {done.stderr.decode()}")
-    return run(arguments, limit)
-
-
 def least_limit(arguments):
     """To a MiB: what the command needs."""
     low, high = LEAST, MOST
@@ -60,7 +50,7 @@ def test_an_address_space_that_ends_is_an_error(command, tiny_case):
     loaded, enough = least_limit(["--version"]), least_limit(arguments)
     codes = collections.Counter()
     for limit in range(enough + 4 * STEP, loaded, -STEP):
-        done = run_twice(arguments, limit)
+        done = run(arguments, limit)
         check(done, limit)
         codes[done.returncode] += 1
     print(f"{command}: {loaded / MIB:.0f} MiB to be loaded, {enough / MIB:.0f} to succeed; exit codes {dict(codes)}")
