@@ -28,8 +28,8 @@ class Plane:
 
     @property
     def normal(self) -> Vector:
-        across: Vector = np.cross(self.right, self.down)
-        return across / np.linalg.norm(across)
+        across = np.asarray(np.cross(self.right, self.down), dtype=np.float64)
+        return across / float(np.linalg.norm(across))
 
     @property
     def edge(self) -> float:
