@@ -28,8 +28,8 @@ class Plane:
 
     @property
     def normal(self) -> Vector:
-        across = np.asarray(np.cross(self.right, self.down), dtype=np.float64)
-        return across / float(np.linalg.norm(across))
+        across = np.cross(self.right, self.down)
+        return np.asarray(across / np.linalg.norm(across), dtype=np.float64)
 
     @property
     def edge(self) -> float:
