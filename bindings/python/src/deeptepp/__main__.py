@@ -8,6 +8,7 @@ COMMANDS = {
     "merge": "deeptepp._merge_command",
     "table": "deeptepp.readers._command",
     "convert": "deeptepp.convert._command",
+    "freeze": "deeptepp._freeze_command",
     "dicom": "deeptepp._dicom_command",
 }
 
