@@ -10,6 +10,7 @@ COMMANDS = {
     "convert": "deeptepp.convert._command",
     "freeze": "deeptepp._freeze_command",
     "dicom": "deeptepp._dicom_command",
+    "train": "deeptepp.train._command",
 }
 
 

@@ -1,0 +1,163 @@
+"""A cohort as training needs it. What is wrong with it is collected, so that all of it is told at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
+
+from .. import _plan, _rows
+from .._rows import Cells, Task
+from .._table import Cohort, is_missing
+from ._settings import Training
+
+RESULTS = ("fold", "score", "image_sha256", "mask_sha256", "model_sha256", "status", "error_code", "error_message")
+PARTITION = "partition"
+NOT_FOR_TRAINING = ("calibration", "test")  # partitions
+
+Found = TypeVar("Found")
+
+
+class CohortError(ValueError):
+    """A cohort that cannot be trained on. faults: each a line."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = tuple(faults)
+
+
+class Case(NamedTuple):
+    """A row that can be trained on, as far as the table tells; at: its index in the table."""
+
+    at: int
+    id: str
+    patient: str
+    task: Task
+    time: float
+    event: int
+    site: str
+
+
+@dataclass
+class Roster:
+    """cases: what is trained on; held: rows of other partitions; left_out: by index the cells that say why."""
+
+    table: Cohort
+    id: str
+    cases: list[Case] = field(default_factory=list)
+    held: list[Case] = field(default_factory=list)
+    left_out: dict[int, Cells] = field(default_factory=dict)
+
+
+def channels_of(table: Cohort) -> list[str]:
+    """By the names of its columns."""
+    named = [name.removeprefix("image:") for name in table.columns if name.startswith("image:")]
+    return named or ["image"]
+
+
+class Reader:
+    """Of one table; faults are appended to a list that others append to as well."""
+
+    def __init__(self, table: Cohort, channels: Sequence[str], training: Training, faults: list[str],
+                 outcomes: bool = True) -> None:
+        self.table, self.training, self.faults, self.outcomes = table, training, faults, outcomes
+        self.id = self._tell(lambda: _plan.id_column(table.columns)) or ""
+        self.images = self._tell(lambda: _plan._images(table.columns, channels)) or {}
+        self.mask = next((name for name in ("mask", "Mask") if name in table.columns), "")
+        if not self.mask:
+            faults.append("the cohort has no column \"mask\"")
+        wanted = (training.time, training.event) if outcomes else ()
+        self.missing = [name for name in wanted if name not in table.columns]
+        faults += [f"the cohort has no column \"{name}\", wanted one of that name: the outcome"
+                   for name in self.missing]
+        faults += [f"the cohort has a column \"{name}\", which is the name of a result: rename it"
+                   for name in table.columns if outcomes and name in RESULTS]
+
+    def _tell(self, find: Callable[[], Found]) -> Found | None:
+        try:
+            return find()
+        except ValueError as error:
+            self.faults.append(str(error))
+            return None
+
+    def read(self) -> Roster:
+        roster = Roster(self.table, self.id)
+        self._tell_twice()
+        for at, row in enumerate(self.table.rows):
+            self._take(roster, at, row)
+        if self.outcomes and not self.missing:
+            self._tell_outcomes(roster.cases)
+        return roster
+
+    def _tell_twice(self) -> None:
+        if not self.id:
+            return
+        counts = Counter(row[self.id] for row in self.table.rows)
+        for name, count in counts.items():
+            if is_missing(name):
+                self.faults.append(f"{count} rows have no {self.id}, wanted one in each row")
+            elif count > 1:
+                self.faults.append(f"{self.id} \"{name}\" stands {count} times, wanted once")
+
+    def _take(self, roster: Roster, at: int, row: Cells) -> None:
+        name = self._name(at, row)
+        task = Task(at, tuple((channel, column, row[column]) for channel, column in self.images.items()),
+                    row.get(self.mask), row.get("label"), ())
+        fault = _rows.row_fault(task) if self.images and self.mask else None
+        if fault is not None and fault["status"] == "skipped":
+            roster.left_out[at] = fault
+            return
+        partition = row.get(PARTITION)
+        if not self.outcomes or partition in NOT_FOR_TRAINING:
+            roster.held.append(Case(at, name, self._patient(row, name), task, 0.0, 0, ""))
+            roster.left_out[at] = skipped("ROW_PARTITION", f"partition is {partition}: not for training")
+            return
+        outcome = self._outcome(name, row)
+        if outcome is None:
+            roster.left_out[at] = skipped("ROW_OUTCOME_MISSING", "the outcome is missing or no outcome")
+            return
+        if fault is not None:
+            self.faults.append(f"{name}: {fault['error_message']}")
+            roster.left_out[at] = fault
+            return
+        roster.cases.append(Case(at, name, self._patient(row, name), task, *outcome,
+                                 row.get(self.training.site) or ""))
+
+    def _name(self, at: int, row: Cells) -> str:
+        cell = row.get(self.id)
+        return f"row {at + 1}" if cell is None or is_missing(cell) else cell
+
+    def _patient(self, row: Cells, name: str) -> str:
+        cell = row.get(self.training.patient)
+        return name if cell is None or is_missing(cell) else cell
+
+    def _outcome(self, name: str, row: Cells) -> tuple[float, int] | None:
+        """None: there is none; a wrong one is a fault too."""
+        cells = [row.get(self.training.time), row.get(self.training.event)]
+        if self.missing or all(is_missing(cell) for cell in cells):
+            return None
+        time, event = (_number(cell) for cell in cells)
+        if time is None or not time > 0:
+            self.faults.append(f"{name}: {self.training.time} is \"{cells[0]}\", wanted a number above 0")
+        if event not in (0, 1):
+            self.faults.append(f"{name}: {self.training.event} is \"{cells[1]}\", wanted 0 or 1")
+        return (time, int(event)) if time is not None and time > 0 and event in (0, 1) else None
+
+    def _tell_outcomes(self, cases: Sequence[Case]) -> None:
+        events = {case.event for case in cases}
+        if len(cases) == 0:
+            self.faults.append(f"no row has an outcome in {self.training.time} and {self.training.event}")
+        elif len(events) == 1:
+            self.faults.append(f"{self.training.event} is {events.pop()} in all {len(cases)} cases with an outcome, "
+                               "wanted both 0 and 1")
+
+
+def _number(cell: str | None) -> float | None:
+    if cell is None or not _rows._NUMBER.fullmatch(cell):
+        return None
+    return float(cell)
+
+
+def skipped(code: str, message: str) -> Cells:
+    return {"status": "skipped", "error_code": code, "error_message": message}

@@ -1,0 +1,181 @@
+"""A training from beginning to end: cohort, inputs, checks, folds, files."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+
+from .. import _frames, _rows, _table
+from .._calls import text
+from .._native import lib
+from .._rows import Cells
+from ..convert._description import plural
+from . import _files, _folds, _leaks
+from ._cohort import PARTITION, Case, CohortError, Reader, Roster, channels_of
+from ._fold import Trained, Trainer
+from ._folds import Fold
+from ._inputs import Cache, Input, plain
+from ._recipe import recipe_model
+from ._settings import Settings, read
+from ._start import Result, TrainingError
+
+
+class Data(NamedTuple):
+    """What is trained on, in the cohort's order."""
+
+    roster: Roster
+    cases: list[Case]
+    inputs: list[Input]
+    folds: list[Fold]
+
+
+class Run:
+    def __init__(self, cohort: Any, out: str, described_at: str | None, options: dict[str, Any],
+                 log: Callable[[str], object] | None) -> None:
+        if not out.endswith(".safetensors"):
+            raise ValueError(f"out is \"{out}\", wanted a name that ends in .safetensors")
+        named = os.fsdecode(cohort) if isinstance(cohort, (str, bytes, os.PathLike)) else ""
+        self.table, _ = _frames.taken(_table.read_cohort(named) if named else cohort, None)
+        self.named, self.out, self.options = named, out, options
+        self.say: Callable[[str], object] = log or (lambda line: None)
+        title = f"Trained on {os.path.basename(named) or 'a table in memory'}"
+        self.settings = read(described_at, channels_of(self.table), title)
+
+    def run(self, held_out: Sequence[str], work: str | None, leave_out_faulty: bool, threads: int | None,
+            device: str) -> Result:
+        folder = work or _files.beside(self.out, ".work")
+        os.makedirs(folder, exist_ok=True)
+        with _locked(folder), _threads(threads):
+            data = self._data(folder, held_out, leave_out_faulty)
+            trained = self._train(data, folder, torch.device(_device(device)))
+            return self._write(data, trained)
+
+    # ---- Before the first epoch ----
+
+    def _data(self, folder: str, held_out: Sequence[str], leave_out_faulty: bool) -> Data:
+        faults: list[str] = []
+        channels, training = self.settings.description["input"]["channels"], self.settings.training
+        roster = Reader(self.table, channels, training, faults).read()
+        with recipe_model(self.settings, folder) as model:
+            inputs = self._inputs(folder, model, roster, self.table.folder, "the cohort")
+            self._sort_out(roster, inputs, faults, leave_out_faulty)
+            seen = _leaks.seen("", roster.cases, inputs)
+            held = _leaks.seen("the rows not for training", roster.held, inputs)
+            for path in held_out:
+                other = Reader(_table.read_cohort(path), channels, training, faults, outcomes=False).read()
+                name = os.path.basename(path)
+                held += _leaks.seen(name, other.held, self._inputs(folder, model, other, other.table.folder, name))
+        faults += _leaks.faults(seen, held)
+        folds = [] if faults else _folds.folds(roster.cases, training.folds, training.validation, training.seed)
+        faults += _folds.faults(roster.cases, folds)
+        if faults:
+            raise CohortError(faults)
+        return Data(roster, roster.cases, [one.input for one in seen], folds)
+
+    def _inputs(self, folder: str, model: Any, roster: Roster, base: str, name: str) -> dict[int, Input | Cells]:
+        options = _rows.Options(base, bool(self.options["largest_part"]), self.options["mask_grid"],
+                                self.options["orientation"])
+        cases = [*roster.cases, *roster.held]
+        cache = Cache(os.path.join(folder, "inputs"), model, self.settings, options)
+        size = len(cases) * 4 * int(torch.Size(cache.shape).numel()) / 1e9
+        self.say(f"inputs of {name}: {plural(len(cases), 'case')}, {size:.2f} GB in {cache.folder}")
+        return cache.inputs(cases, lambda count: None)
+
+    def _sort_out(self, roster: Roster, inputs: dict[int, Input | Cells], faults: list[str], leave_out: bool) -> None:
+        """Cases without an input are faults, or left out."""
+        for case in roster.cases:
+            found = inputs[case.at]
+            if isinstance(found, Input):
+                continue
+            roster.left_out[case.at] = found
+            if not leave_out:
+                faults.append(f"{case.id}: {found['error_code']}: {found['error_message']}")
+        roster.cases = [case for case in roster.cases if isinstance(inputs[case.at], Input)]
+
+    # ---- Training ----
+
+    def _train(self, data: Data, folder: str, device: Any) -> list[Trained]:
+        self._tell(data, device)
+        run = os.path.join(folder, "runs", self._identity(data, device)[:16])
+        os.makedirs(run, exist_ok=True)
+        return [Trainer(self.settings, data.cases, data.inputs, k, fold, device, os.path.join(run, f"fold{k}.pt"),
+                        self.say).run() for k, fold in enumerate(data.folds)]
+
+    def _tell(self, data: Data, device: Any) -> None:
+        events = sum(case.event for case in data.cases)
+        reasons = Counter(cells.get("error_code") or "no imaging" for cells in data.roster.left_out.values())
+        self.say(f"cohort: {plural(len(data.cases), 'case')} of {len({case.patient for case in data.cases})} patients, "
+                 f"{plural(events, 'event')}; left out: " +
+                 (", ".join(f"{count} {name}" for name, count in sorted(reasons.items())) or "none"))
+        for k, fold in enumerate(data.folds):
+            counts = (f"{name} {len(at)} ({sum(data.cases[i].event for i in at)})"
+                      for name, at in zip(("training", "validation", "out of fold"), fold))
+            self.say(f"fold {k}: cases (events): {', '.join(counts)}")
+        self.say(f"on {device}, {plural(torch.get_num_threads(), 'thread')}, PyTorch {torch.__version__}")
+
+    def _identity(self, data: Data, device: Any) -> str:
+        """Of everything that decides the weights: a checkpoint of another run is never gone on with."""
+        cases = [(case.id, case.patient, case.time, case.event, case.site, plain(found))
+                 for case, found in zip(data.cases, data.inputs)]
+        return hashlib.sha256(json.dumps([self.settings.plain(), cases, data.folds, torch.__version__, str(device.type),
+                                          torch.get_num_threads(), text(lib.deeptepp_version())]).encode()).hexdigest()
+
+    # ---- After the last ----
+
+    def _write(self, data: Data, trained: Sequence[Trained]) -> Result:
+        events = sum(case.event for case in data.cases)
+        cohort = (f"{plural(len(data.cases), 'case')}, {plural(events, 'event')} in {self.settings.training.event}; "
+                  f"{plural(len(data.folds), 'fold')} by patient")
+        description = {"training_cohort": cohort, **self.settings.description}
+        sha256 = _files.write_model(self.out, self.settings, [one.weights for one in trained], description)
+        table = _files.beside(self.out, ".out-of-fold.tsv")
+        _files.write_table(table, data.roster, self._results(data, trained, sha256))
+        return Result(self.out, table, sha256, len(data.cases), events, tuple(one.best for one in trained))
+
+    def _results(self, data: Data, trained: Sequence[Trained], sha256: str) -> dict[int, Cells]:
+        results: dict[int, Cells] = {at: {"status": "error", **cells} for at, cells in data.roster.left_out.items()}
+        for k, (fold, one) in enumerate(zip(data.folds, trained)):
+            for i, score in zip(fold.out, one.scores):
+                found = data.inputs[i]
+                results[data.cases[i].at] = {
+                    "fold": str(k), "score": _table.cell_text(score, "score"), "image_sha256": found.image_sha256,
+                    "mask_sha256": found.mask_sha256, "model_sha256": sha256, "status": "ok", PARTITION: "out-of-fold"}
+        return results
+
+
+def _device(name: str) -> str:
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _locked(folder: str) -> Iterator[None]:
+    """The system frees the lock when the process ends, however that is."""
+    file = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise TrainingError(f"{folder} is used by another run, wanted one run a work folder at a time") from None
+    finally:
+        os.close(file)

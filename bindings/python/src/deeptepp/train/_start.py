@@ -1,0 +1,64 @@
+"""What callers see, without PyTorch as long as nothing is trained."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..model import MaskGrid
+from ..volume import Path
+
+
+class TrainingError(RuntimeError):
+    """Training cannot begin or go on: what was found, and what to change."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was written. sha256: of the model file; folds: for each its best epoch, from 1, and its out-of-fold C."""
+
+    model: str
+    table: str
+    sha256: str
+    cases: int
+    events: int
+    best_epochs: tuple[int, ...]
+
+
+def train(cohort: Any, out: Path, *, description: Path | None = None, held_out: Sequence[Path] = (),
+          work: Path | None = None, leave_out_faulty: bool = False, largest_part: bool = False,
+          mask_grid: MaskGrid = "same", orientation: str | None = None, threads: int | None = None,
+          device: str = "auto", log: Callable[[str], object] | None = None) -> Result:
+    """Trains a network a fold and writes one model file of them, and beside it a table of out-of-fold scores.
+
+    cohort            the path of a table, what read_cohort gives, a frame of pandas or polars, or a list of dicts; the
+                      columns of score_cohort, and an outcome: by default rfs_time (above 0) and rfs_event (0 or 1)
+    out               the model file, NAME.safetensors; NAME.out-of-fold.tsv comes beside it
+    description       a .json, .yaml or .yml: docs/training.md; None: all defaults
+    held_out          tables of cases that must not be among those trained on, by digest of image and of tensor
+    work              folder of cached inputs and of checkpoints; None: NAME.work beside `out`. A run that was cut short
+                      goes on when it is called again, with the same result
+    leave_out_faulty  cases whose image or mask cannot be used are left out, and told; False: they are refused
+    threads           of PyTorch; None: as it is set. The last bits of the weights depend on it
+    device            "auto": a GPU if there is one; "cpu", "cuda", "cuda:1"
+    log               gets lines of progress
+
+    largest_part, mask_grid, orientation: as for Model.score.
+
+    Raises CohortError, with all that is wrong with the cohort at once, before anything is trained;
+    deeptepp.convert.ConversionError for the description; TrainingError; OSError; ImportError without PyTorch. One run
+    a work folder at a time. Not for several threads at once: PyTorch's number of threads is the process's.
+    """
+    try:
+        importlib.import_module("torch")
+    except ImportError as error:
+        raise ImportError("training takes PyTorch, which is not here: pip install 'deeptepp[train]'") from error
+    from ._run import Run
+
+    given = {"largest_part": largest_part, "mask_grid": mask_grid, "orientation": orientation}
+    run = Run(cohort, os.fsdecode(out), None if description is None else os.fsdecode(description), given, log)
+    return run.run([os.fsdecode(path) for path in held_out], None if work is None else os.fsdecode(work),
+                   leave_out_faulty, threads, device)

@@ -1,0 +1,154 @@
+"""deeptepp.train: what it writes is what was trained, by the library's own scores. Needs PyTorch (tests/run --live)."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not here")
+
+import deeptepp  # noqa: E402
+import make_model  # noqa: E402
+import reference_resnet  # noqa: E402
+from deeptepp.train import TrainingError, train  # noqa: E402
+from training_case import describe, make_images, phantom, write_table  # noqa: E402
+
+
+class Trained:
+    """A cohort that was trained on, and what came of it."""
+
+    def __init__(self, folder, rows, name="model", **options):
+        self.folder, self.rows, self.lines = folder, rows, []
+        table = write_table(folder / f"{name}.cohort.tsv", rows)
+        self.out = folder / f"{name}.safetensors"
+        options.setdefault("description", describe(folder / f"{name}.json"))
+        options.setdefault("work", folder / "work")
+        self.result = train(table, self.out, threads=1, log=self.lines.append, **options)
+        self.table = deeptepp.read_cohort(folder / f"{name}.out-of-fold.tsv")
+        self.tensors, self.description = make_model.read_safetensors(self.out)
+
+    def member(self, k):
+        return dict(make_model.member_tensors(self.description, self.tensors))[f"fold{k}."]
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("training")
+    return folder, make_images(folder)
+
+
+@pytest.fixture(scope="module")
+def trained(images):
+    return Trained(*images)
+
+
+def test_out_of_fold_scores_are_the_library_s_of_that_member(trained):
+    with deeptepp.open_model(trained.out, threads=1) as model:
+        for row in trained.table.rows:
+            found = model.score(trained.folder / row["image"], trained.folder / row["mask"])
+            assert found.member_scores[int(row["fold"])] == pytest.approx(float(row["score"]), rel=1e-4, abs=1e-5)
+
+
+def test_the_library_scores_as_pytorch_does(trained):
+    """The reference module of the tests, in float64, over the library's tensor."""
+    with deeptepp.open_model(trained.out, threads=1) as model:
+        assert model.self_test()
+        for row in trained.table.rows[::5]:
+            case = trained.folder / row["image"], trained.folder / row["mask"]
+            found = reference_resnet.logits(trained.description, trained.tensors, model.preprocess(*case))
+            wanted = np.mean([member["logits"] for member in found["members"]])
+            assert model.score(*case).score == pytest.approx(wanted, rel=1e-4, abs=1e-5)
+
+
+def test_the_table_has_the_cohort_s_columns_and_a_score_for_each(trained):
+    *before, = trained.rows[0]
+    assert trained.table.columns == (*before, "fold", "score", "image_sha256", "mask_sha256", "model_sha256", "status",
+                                     "error_code", "error_message", "partition")
+    kept = [[row[name] for name in before] for row in trained.table.rows]
+    assert kept == [list(row.values()) for row in trained.rows]
+    assert {row["partition"] for row in trained.table.rows} == {"out-of-fold"}
+    assert {row["model_sha256"] for row in trained.table.rows} == {trained.result.sha256}
+    assert {row["status"] for row in trained.table.rows} == {"ok"}
+
+
+def test_a_fold_s_network_has_not_seen_what_it_scores(trained, images):
+    """Another image in one case's place: the network that scores it stays the same to the last bit, all others, which
+    have trained on it or stopped by it, do not."""
+    folder, rows = images
+    phantom(folder, "other", 99, 24)
+    changed = Trained(folder, [{**rows[0], "image": "other.nii", "mask": "other-mask.nii"}, *rows[1:]], "changed")
+    own = int(trained.table.rows[0]["fold"])
+    assert changed.table.rows[0]["fold"] == str(own)
+    for k in range(3):
+        one, other = trained.member(k), changed.member(k)
+        differs = any(not np.array_equal(one[name], other[name]) for name in one if not name.startswith("fc"))
+        assert differs == (k != own)
+
+
+def test_folds_share_out_events_and_sites(trained):
+    for column in ("rfs_event", "site"):
+        for value in {row[column] for row in trained.rows}:
+            counts = [sum(row["fold"] == k and row[column] == value for row in trained.table.rows) for k in "012"]
+            assert max(counts) - min(counts) <= 2 and min(counts) > 0
+
+
+def test_rows_of_a_patient_are_in_one_fold(images):
+    folder, rows = images
+    named = [{**row, "patient_id": f"p{n // 2}"} for n, row in enumerate(rows)]
+    found = Trained(folder, named, "patients")
+    for first, second in zip(found.table.rows[::2], found.table.rows[1::2]):
+        assert first["fold"] == second["fold"]
+
+
+def test_recurrence_trains_two_classes_that_are_opposites(images):
+    folder, rows = images
+    two = describe(folder / "r.json", training={"loss": "recurrence"})
+    found = Trained(folder, rows, "recurrence", description=two)
+    assert found.description["score"] == {"rule": "logit", "class": 1}
+    for k in range(3):
+        weight = found.member(k)["fc.weight"]
+        assert np.abs(weight[0] + weight[1]).max() < 1e-6 < np.abs(weight).max()
+
+
+def test_inputs_are_made_once_and_again_for_another_recipe(images, monkeypatch):
+    folder, rows = images
+    made, make = [], deeptepp.Model.preprocess
+    monkeypatch.setattr(deeptepp.Model, "preprocess", lambda *a, **k: made.append(1) or make(*a, **k))
+    options = {"work": folder / "inputs-work"}
+    Trained(folder, rows, "first", **options)
+    assert len(made) == len(rows)
+    Trained(folder, rows, "second", **options)
+    assert len(made) == len(rows)
+    wider = describe(folder / "wider.json", input={"size": [24, 24, 24]})
+    Trained(folder, rows, "third", description=wider, **options)
+    assert len(made) == 2 * len(rows)
+
+
+def test_two_runs_give_the_same_bytes(trained, images):
+    again = Trained(*images, "again", work=images[0] / "another-work")
+    assert trained.member(0)["conv1.weight"].tobytes() == again.member(0)["conv1.weight"].tobytes()
+    assert [row["score"] for row in trained.table.rows] == [row["score"] for row in again.table.rows]
+
+
+def test_one_run_a_work_folder(images):
+    import fcntl
+
+    folder, rows = images
+    (folder / "held").mkdir()
+    with open(folder / "held" / "lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(TrainingError, match="is used by another run"):
+            Trained(folder, rows, "held", work=folder / "held")
+
+
+def test_the_command_line(images):
+    folder, rows = images
+    table = write_table(folder / "shell.tsv", rows)
+    done = subprocess.run([sys.executable, "-m", "deeptepp", "train", table, "--out", folder / "shell.safetensors",
+                           "--description", describe(folder / "shell.json"), "--work", folder / "work",
+                           "--threads", "1"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with deeptepp.open_model(folder / "shell.safetensors") as model:
+        assert f"sha256 {model.sha256}" in done.stdout
+    assert "fold 2: " in done.stderr
