@@ -86,6 +86,15 @@ def test_the_anatomy_does_not_depend_on_the_grid(tmp_path):
     assert np.abs(centres[0] - centres[1]).max() < 0.25
 
 
+def test_a_centred_field_of_view_has_the_tumour_in_its_middle(tmp_path):
+    for diameter in (8, 30):
+        options = ("--dims", "50,50,40", "--spacing", "1.5,1.5,2", "--diameter", diameter, "--spiculation", 0)
+        middles = [np.argwhere(read_nifti(phantom(tmp_path, *options, *more, name=len(more))[1])).mean(axis=0)
+                   for more in ((), ("--centred",))]
+        assert np.abs(middles[1] - (24.5, 24.5, 19.5)).max() < 1.5
+        assert np.abs(middles[0] - (24.5, 24.5, 19.5)).max() > 3
+
+
 def mean_radius_ratio(mask):
     """Root mean square distance from the centre against a ball's of that volume: 1 for a ball, more with spicules."""
     at = np.argwhere(mask)

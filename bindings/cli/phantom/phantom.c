@@ -16,6 +16,7 @@ enum { MOST_PHASES = 64, MOST_EDGE = 2048, MOST_VOXELS = 1 << 28 };
 typedef struct arguments {
     uint64_t seed;
     double dims[3], spacing[3];
+    bool centred;
     int64_t phases;
     cli_tumour_options tumour;
     const char *out_image, *out_mask;
@@ -70,6 +71,7 @@ static void set_grid(cli_scene *scene, const arguments *given)
         scene->dims[axis] = dim < 1 ? 1 : (int64_t)dim;
         scene->spacing[axis] = given->spacing[axis];
     }
+    scene->centred = given->centred;
     scene->seed = given->seed;
 }
 
@@ -219,6 +221,8 @@ int cli_phantom(int argc, char **argv)
          .low = 1, .high = MOST_EDGE},
         {"spacing", "X,Y,Z", "voxel edges in mm, 0.1 to 20; default 1.25,1.25,2.5", cli_take_triple, given.spacing,
          .low = 0.1, .high = 20},
+        {"centred", NULL, "the middle of the field of view is the tumour's", cli_take_switch,
+         &given.centred, .required = false},
         {"diameter", "MM", "of the ball of the tumour's volume, 1 to 150; default 22", cli_take_number,
          &given.tumour.diameter, .low = 1, .high = 150},
         {"rim", "F", "0 to 1: how much the rim outshines the core; default 0.4", cli_take_number, &given.tumour.rim,

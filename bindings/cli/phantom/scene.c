@@ -15,13 +15,14 @@ static double clip_unit(double x)
     return x < 0 ? 0 : x > 1 ? 1 : x;
 }
 
-/* The middle of the usual field of view, moved as little as brings the whole tumour into a smaller one. */
+/* The middle of the usual field of view, moved as little as brings the whole tumour into a smaller one; or onto it. */
 static void set_origin(cli_scene *scene)
 {
     static const double usual[3] = {0, -13, 0};
     for (int axis = 0; axis < 3; axis++) {
         const double half = (double)scene->dims[axis] * scene->spacing[axis] / 2;
-        const double wanted = scene->tumour.reach + 8, margin = wanted < half ? half - wanted : 0;
+        const double wanted = scene->tumour.reach + 8;
+        const double margin = !scene->centred && wanted < half ? half - wanted : 0;
         const double offset = scene->tumour.centre[axis] - usual[axis];
         const double excess = offset > margin ? offset - margin : offset < -margin ? offset + margin : 0;
         scene->origin[axis] = usual[axis] + excess - half + scene->spacing[axis] / 2;

@@ -9,6 +9,7 @@ typedef struct cli_scene {
     uint64_t seed;
     int64_t dims[3];
     double spacing[3];
+    bool centred; /* on the tumour, wherever the usual field of view lies */
     double origin[3]; /* RAS mm of the first voxel's centre */
     size_t count;
     cli_anatomy anatomy;
@@ -19,7 +20,8 @@ typedef struct cli_scene {
     bool mask_at_border;
 } cli_scene;
 
-/* Draws a scene whose seed, dims and spacing are set. Returns an exit code. Either way it needs cli_scene_free. */
+/* Draws a scene whose seed, dims, spacing and centred are set. Returns an exit code. Either way it needs
+ * cli_scene_free. */
 int cli_scene_draw(cli_scene *scene, const cli_tumour_options *options);
 void cli_scene_free(cli_scene *scene);
 

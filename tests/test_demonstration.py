@@ -1,0 +1,192 @@
+"""The generated cohort of examples/demonstration: the same each time, with the truth that is planted in it."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest, chi2, norm
+
+from cli_program import PROGRAM, needs_program, read_affine, read_nifti
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPT = ROOT / "examples" / "demonstration" / "cohort.py"
+sys.path.insert(0, str(SCRIPT.parent))
+import cohort  # noqa: E402
+
+
+# ---- Cox's model by Newton's steps, written for this test; no ties ----
+
+
+def partial_likelihood(x, events, beta):
+    """The logarithm, its gradient and the information, of rows from the last time to the first."""
+    weight = np.exp(x @ beta)
+    sums = [np.cumsum(terms, axis=0)[events] for terms in
+            (weight, weight[:, None] * x, weight[:, None, None] * x[:, :, None] * x[:, None, :])]
+    mean = sums[1] / sums[0][:, None]
+    spread = sums[2] / sums[0][:, None, None] - mean[:, :, None] * mean[:, None, :]
+    return (x[events] @ beta - np.log(sums[0])).sum(), (x[events] - mean).sum(0), spread.sum(0)
+
+
+def cox(time, event, x):
+    """Coefficients, their standard errors and the log likelihood."""
+    order = np.argsort(-time)
+    x, events, beta = np.asarray(x, float)[order], event[order].astype(bool), np.zeros(np.shape(x)[1])
+    for _ in range(30):
+        likelihood, gradient, information = partial_likelihood(x, events, beta)
+        step = np.linalg.solve(information, gradient)
+        beta = beta + np.clip(step, -1, 1)
+        if np.abs(step).max() < 1e-8:
+            return beta, np.sqrt(np.diag(np.linalg.inv(information))), likelihood
+    raise AssertionError("Newton's steps do not come to rest")
+
+
+def indicators(levels, count):
+    """A column for each level but the first."""
+    return np.eye(count)[levels][:, 1:]
+
+
+def interaction_p(tier, course):
+    """Of the likelihood ratio test of tier x treatment, adjusted for nodes."""
+    tiers, treatments = indicators(tier, 3), indicators(course["treatment"], 3)
+    main = np.column_stack([course["nodes"], tiers, treatments])
+    full = np.column_stack([main, (tiers[:, :, None] * treatments[:, None]).reshape(len(tier), -1)])
+    fits = [cox(course["rfs_time"], course["rfs_event"], x) for x in (main, full)]
+    return chi2.sf(2 * (fits[1][2] - fits[0][2]), 4)
+
+
+def measured(risk, seed, correlation=0.85):
+    """Tiers of a score that knows the risk as well as a good network does, by the paper's quantiles."""
+    noise = np.random.default_rng(seed).standard_normal(len(risk))
+    score = correlation * risk + np.sqrt(1 - correlation**2) * noise
+    return np.searchsorted(np.quantile(score, (0.605, 0.803)), score)
+
+
+def rejections(sets, null):
+    risk = cohort.draw_patients(726, 5)["risk"]
+    tier = measured(risk, 1)
+    return sum(interaction_p(tier, cohort.draw_course(risk, seed, null)) < 0.05 for seed in range(sets))
+
+
+# ---- What is planted ----
+
+
+def test_tiers_have_the_paper_s_shares():
+    assert np.allclose(cohort.CUTS, norm.ppf((0.605, 0.803)), atol=1e-8)
+    tier = cohort.tiers_of(cohort.draw_patients(100000, 1)["risk"])
+    assert np.allclose(np.bincount(tier) / len(tier), (0.605, 0.198, 0.197), atol=0.005)
+
+
+@pytest.mark.parametrize("endpoint", ("rfs", "os"))
+def test_planted_hazard_ratios_are_found_back(endpoint):
+    risk = cohort.draw_patients(20000, 2)["risk"]
+    course = cohort.draw_course(risk, 2)
+    tiers, treatments = np.eye(3)[cohort.tiers_of(risk)], indicators(course["treatment"], 3)
+    x = np.column_stack([risk, course["nodes"], *(tiers[:, [t]] * treatments for t in range(3))])
+    found, error, _ = cox(course[f"{endpoint}_time"], course[f"{endpoint}_event"], x)
+    planted = np.log([cohort.RISK, cohort.NODES, *cohort.EFFECTS[:, 1:].ravel()])
+    assert (np.abs(found - planted) < 4 * error).all() and error.max() < 0.1
+
+
+def test_without_an_effect_the_interaction_test_rejects_at_its_nominal_rate():
+    found = binomtest(rejections(200, null=True), 200)
+    interval = found.proportion_ci()
+    print(f"rejected {found.k} of 200 at 5 %: {found.statistic:.3f}, 95 % interval {interval.low:.3f} to "
+          f"{interval.high:.3f}")
+    assert interval.low <= 0.05 <= interval.high
+
+
+def test_with_the_planted_effects_it_rejects():
+    assert rejections(20, null=False) >= 14
+
+
+def test_a_course_follows_from_risk_and_seed():
+    risk = cohort.draw_patients(50, 3)["risk"]
+    first, again, other = (cohort.draw_course(risk, seed) for seed in (7, 7, 8))
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    assert not any(np.array_equal(first[name], other[name]) for name in first)
+
+
+def test_outcomes_can_be():
+    risk = cohort.draw_patients(5000, 4)["risk"]
+    course = cohort.draw_course(risk, 4)
+    assert (course["rfs_time"] > 0).all() and (course["rfs_time"] <= course["os_time"]).all()
+    assert (course["os_event"] <= course["rfs_event"]).all()
+    assert (course["os_time"] <= cohort.FOLLOWED[1] + 1e-5).all()
+    assert not cohort.draw_course(risk, 4, untreated=True)["treatment"].any()
+
+
+def test_treatment_is_confounded_by_nodes_alone():
+    risk = cohort.draw_patients(20000, 6)["risk"]
+    course = cohort.draw_course(risk, 6)
+    for nodes in (0, 1):
+        of = course["nodes"] == nodes
+        shares = np.bincount(course["treatment"][of]) / of.sum()
+        assert np.allclose(shares, cohort.GIVEN[nodes], atol=0.015)
+        assert abs(np.corrcoef(risk[of], course["treatment"][of])[0, 1]) < 0.03
+
+
+# ---- The files ----
+
+
+def make(folder, *arguments, seed=11, count=3):
+    done = subprocess.run([sys.executable, SCRIPT, folder, "--n", str(count), "--seed", str(seed), "--program", PROGRAM,
+                           *arguments], capture_output=True, text=True, check=True)
+    assert not done.stderr, done.stderr
+    return folder
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def rows(folder):
+    with open(folder / "cohort.tsv", newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+@needs_program
+@pytest.mark.parametrize("site", "AB")
+def test_the_same_arguments_give_the_same_bytes(tmp_path, site):
+    first, again = (contents(make(tmp_path / jobs, "--site", site, "--jobs", jobs)) for jobs in "12")
+    assert len(first) == 7 and first == again
+    other = contents(make(tmp_path / "other", "--site", site, seed=12))
+    assert not set(first.values()) & set(other.values())
+
+
+@needs_program
+def test_the_table_says_what_its_files_show(tmp_path):
+    folder = make(tmp_path, "--partition", "calibration", "--untreated")
+    patients = cohort.draw_patients(3, 11)
+    for row, diameter in zip(rows(folder), patients["diameter"]):
+        mask = read_nifti(folder / row["mask"])
+        volume = mask.sum() * np.prod(np.diag(read_affine(folder / row["mask"]))[:3])
+        assert volume == pytest.approx(np.pi / 6 * diameter**3, rel=0.1)
+        assert read_nifti(folder / row["image"]).shape == mask.shape
+        assert (row["partition"], row["site"], row["treatment"]) == ("calibration", "A", "none")
+        assert row["latent_tier"] == cohort.TIERS[cohort.tiers_of(float(row["latent_risk"]))]
+
+
+@needs_program
+def test_another_site_has_the_same_patients_and_other_images(tmp_path):
+    a, b = (make(tmp_path / site, "--site", site) for site in "AB")
+    for left, right in zip(rows(a), rows(b)):
+        same = set(left) - {"participant_id", "image", "mask", "site"}
+        assert all(left[name] == right[name] for name in same)
+        images = read_nifti(a / left["image"]), read_nifti(b / right["image"])
+        assert images[0].shape != images[1].shape
+        assert np.median(images[1]) < np.median(images[0])
+        noise = [np.median(np.abs(np.diff(image.astype(float), 2, axis=0))) / np.percentile(image, 99)
+                 for image in images]
+        assert noise[1] > 1.5 * noise[0]
+
+
+@needs_program
+def test_what_cannot_be_is_refused(tmp_path):
+    for wrong in (("--n", "0", "--seed", "1"), ("--n", "1", "--seed", "-1")):
+        done = subprocess.run([sys.executable, SCRIPT, tmp_path / "new", *wrong], capture_output=True, text=True)
+        assert done.returncode == 2 and "wanted 1 or more" in done.stderr
+        assert not os.path.exists(tmp_path / "new")
