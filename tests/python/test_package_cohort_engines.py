@@ -1,6 +1,7 @@
 """One cohort through every engine: the same bytes, and the model opened once a worker."""
 
 import concurrent.futures
+import contextlib
 import multiprocessing
 import os
 import subprocess
@@ -33,6 +34,26 @@ def same(place, tmp_path, engine):
 def test_multiprocessing(place, tmp_path, method):
     with multiprocessing.get_context(method).Pool(2) as pool:
         same(place, tmp_path, pool.imap_unordered)
+
+
+class Deadly:
+    """A scorer whose worker dies on the fourth row."""
+
+    def __init__(self, scorer):
+        self.scorer = scorer
+
+    def __call__(self, task):
+        return self.scorer(task) if task.position != 3 else os._exit(9)
+
+
+def test_a_worker_that_dies_ends_an_executor_s_run_and_resume_goes_on(place, tmp_path):
+    out = tmp_path / "scores.tsv"
+    for wrap, end in ((Deadly, pytest.raises(concurrent.futures.BrokenExecutor)),
+                      (lambda scorer: scorer, contextlib.nullcontext())):
+        with end, concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("forkserver")) as pool:
+            deeptepp.score_cohort(place[1], place[0] / "cohort.tsv", out=out, resume=True,
+                                  map=lambda scorer, tasks: pool.map(wrap(scorer), tasks))
+    assert out.read_bytes() == (place[0] / "serial.tsv").read_bytes()
 
 
 def test_threads(place, tmp_path):

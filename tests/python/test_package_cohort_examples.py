@@ -1,6 +1,8 @@
-"""The scripts of examples/: Dask on real workers, one of which is killed; Slurm's array, its tasks started by hand."""
+"""The scripts of examples/: Dask on real workers, one of which is killed; Slurm's array, its tasks started by hand;
+Snakemake."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -63,6 +65,23 @@ def test_dask_with_a_worker_killed_while_it_works(place, cluster, tmp_path):
     assert run.returncode == 0, words
     assert left > 0
     assert out.read_bytes() == (place / "serial.tsv").read_bytes()
+
+
+def test_snakemake_s_run(place, tmp_path):
+    """In a folder with a blank, as users have them; the second run finds nothing to do."""
+    snakemake = shutil.which("snakemake")
+    if snakemake is None:
+        pytest.skip("snakemake is not installed (pip install snakemake, into any environment on PATH)")
+    folder = tmp_path / "a b"
+    folder.mkdir()
+    os.link(place / "model.safetensors", folder / "model.safetensors")
+    words = [snakemake, "-s", ROOT / "examples" / "Snakefile", "--cores", "2", "--config", "shards=2",
+             f"model={folder}/model.safetensors", f"cohort={place}/cohort.tsv"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for wanted in ("4 of 4 steps", "Nothing to be done"):
+        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, env={**os.environ, "PATH": path})
+        assert done.returncode == 0 and wanted in done.stderr, done.stderr
+    assert (folder / "scores.tsv").read_bytes() == (place / "serial.tsv").read_bytes()
 
 
 def test_slurm_s_tasks_and_their_merge(place, tmp_path):

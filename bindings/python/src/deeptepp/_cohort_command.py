@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections import Counter
 
+from ._parser import Parser
 from .cohort import score_cohort
 from .errors import DeepteppError
 from .model import open_model
@@ -27,8 +28,7 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m deeptepp cohort",
-                                     description="Scores a table of cases. Research use only.")
+    parser = Parser(prog="python -m deeptepp cohort", description="Scores a table of cases. Research use only.")
     parser.add_argument("--model", required=True, metavar="FILE")
     parser.add_argument("--cohort", required=True, metavar="TABLE", help="CSV or TSV")
     parser.add_argument("--out", required=True, metavar="TABLE", help="CSV or TSV; a JSON is written beside it")

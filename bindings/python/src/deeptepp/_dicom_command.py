@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from ._parser import Parser
 from .errors import DeepteppError
 from .model import Model, open_model
 from .score import Score
@@ -22,8 +23,8 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m deeptepp dicom", description="Scores a DICOM MR series with its SEG. Research use only.")
+    parser = Parser(prog="python -m deeptepp dicom",
+                    description="Scores a DICOM MR series with its SEG. Research use only.")
     parser.add_argument("--model", required=True, metavar="FILE")
     parser.add_argument("--series", required=True, metavar="FOLDER", nargs="+", help="a folder, or files")
     parser.add_argument("--seg", required=True, metavar="FILE")

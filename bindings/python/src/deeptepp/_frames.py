@@ -9,6 +9,7 @@ from typing import Any
 
 from . import _table
 from ._table import Cohort
+from .volume import Volume
 
 Restore = Callable[[Sequence[int], dict[str, list[Any]], tuple[str, ...]], Any]
 
@@ -40,8 +41,20 @@ def _cohort(columns: Sequence[Any], rows: Sequence[dict[str, Any]], folder: Any)
         if not isinstance(name, str):
             raise TypeError(f"the cohort has a column {name!r}, wanted names that are str")
     _table.refuse_duplicates(columns)
-    texts = [{c: _table.cell_text(row[c], c) for c in columns} for row in rows]
+    texts = [{c: _text(row[c], c, i) for c in columns} for i, row in enumerate(rows, 1)]
     return Cohort(tuple(columns), texts, os.getcwd() if folder is None else _table.absolute(os.fsdecode(folder)))
+
+
+def _text(value: Any, column: str, row: int) -> str | None:
+    """A cell as text that a table can hold."""
+    if isinstance(value, (bytes, bytearray, Volume)) or getattr(value, "ndim", False):
+        raise TypeError(f"the cohort's row {row} has a {type(value).__name__} in the column \"{column}\", wanted text "
+                        "or a number: of a volume its path")
+    text = _table.cell_text(value, column)
+    if text is not None and ("\0" in text or text.encode("utf-8", "replace") != text.encode("utf-8", "surrogatepass")):
+        raise ValueError(f"the cohort's row {row} has {text!r} in the column \"{column}\", wanted text in UTF-8 "
+                         "without a byte 0")
+    return text
 
 
 def _from_dicts(given: Sequence[dict[str, Any]], folder: Any) -> Cohort:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 from collections.abc import Iterator
 from typing import Any
 
-from . import _table
-from ._plan import Plan
-from ._rows import Cells, Task, located
+from . import _sidecar, _table
+from ._plan import AFTER, Plan
+from ._rows import Cells
 
 
 class Journal:
@@ -21,16 +20,20 @@ class Journal:
         self.columns = columns
         self.separator = _table.separator_of(out)
         self.path = f"{out}.part"
+        self.beside = _sidecar.path_of(out)
         if not resume:
-            for path in (out, self.path):
+            for path in (out, self.path, self.beside):
                 if os.path.exists(path):
                     raise FileExistsError(f"{path} exists; resume=True goes on with it, or remove it")
+        _sidecar.refuse_other(self.beside)
         self._file = _locked(self.path, resume)
 
     def __enter__(self) -> Journal:
         return self
 
     def __exit__(self, *rest: object) -> None:
+        if os.fstat(self._file).st_size == 0 and os.path.exists(self.path):
+            os.unlink(self.path)
         os.close(self._file)
 
     def earlier(self) -> list[Cells]:
@@ -60,7 +63,7 @@ class Journal:
 
     def finish(self, rows: list[Cells], sidecar: bytes) -> None:
         _table.write_whole(_table.table_bytes(self.columns, rows, self.separator), self.out)
-        _table.write_whole(sidecar, f"{os.path.splitext(self.out)[0]}.json")
+        _table.write_whole(sidecar, self.beside)
         os.unlink(self.path)
 
 
@@ -71,9 +74,12 @@ def _locked(path: str, resume: bool) -> int:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.exists(path) and os.path.samestat(os.fstat(file), os.stat(path)):
                 return file
-        except BlockingIOError:
+        except OSError as error:
             os.close(file)
-            raise FileExistsError(f"{path} is being written by another run, wanted one run at a time") from None
+            if isinstance(error, BlockingIOError):
+                raise FileExistsError(f"{path} is being written by another run, wanted one run at a time") from None
+            raise OSError(f"{path} cannot be locked ({error.strerror}), wanted a file system that locks files, so that "
+                          "two runs cannot write it at a time: give out elsewhere") from None
         os.close(file)  # the run that held it has ended and removed it meanwhile
 
 
@@ -87,6 +93,9 @@ def _whole(data: bytes) -> int:
 
 def _rows(path: str, columns: tuple[str, ...]) -> list[Cells]:
     found, rows = _table.read_table(path)
+    if not set(AFTER) <= set(found):
+        raise ValueError(f"{path} has no column \"{min(set(AFTER) - set(found))}\", wanted scores of an earlier run: "
+                         "give out another name")
     return rows if found == columns else []
 
 
@@ -97,35 +106,16 @@ def _dicts(records: list[list[str]], columns: tuple[str, ...]) -> Iterator[dict[
 # ---- What need not be scored again ----
 
 
-def reusable(earlier: list[Cells], rows: list[Cells], tasks: list[Task], plan: Plan, folder: str,
-             fixed: Cells, separator: str) -> dict[int, Cells]:
-    """Earlier results, by task, whose row, files, model, options and library are still the same."""
+def reusable(earlier: list[Cells], rows: list[Cells], plan: Plan, fixed: Cells, separator: str) -> dict[int, Cells]:
+    """Earlier results, by the row's place, whose row, model, options and library are still the same; files apart."""
     known = {row[plan.id]: row for row in earlier if row["status"] == "ok"}
-    digests: dict[str, str | None] = {}
     found = {}
-    for task, row in zip(tasks, rows):
+    for i, row in enumerate(rows):
         old = known.get(row[plan.id])
-        if (old is not None and all(old[c] == _written(cell, separator) for c, cell in (row | fixed).items())
-                and _digests(task, folder, digests) == (old["image_sha256"], old["mask_sha256"])):
-            found[task.position] = {c: None if _table.is_missing(old[c]) else old[c] for c in plan.results}
+        if old is not None and all(old[c] == _written(cell, separator) for c, cell in (row | fixed).items()):
+            found[i] = {c: None if _table.is_missing(old[c]) else old[c] for c in plan.results}
     return found
 
 
 def _written(cell: str | None, separator: str) -> str:
     return ("" if separator == "," else "n/a") if cell is None else cell
-
-
-def _digests(task: Task, folder: str, known: dict[str, str | None]) -> tuple[str, str] | None:
-    cells = (*(cell for _, _, cell in task.images), task.mask)
-    found = [_digest(located(str(cell), folder)[0], known) for cell in cells]
-    return None if None in found else (";".join(map(str, found[:-1])), str(found[-1]))
-
-
-def _digest(path: str, known: dict[str, str | None]) -> str | None:
-    if path not in known:
-        try:
-            with open(path, "rb") as file:
-                known[path] = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError:
-            known[path] = None
-    return known[path]

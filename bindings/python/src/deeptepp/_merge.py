@@ -15,8 +15,9 @@ ALIKE = ("model_sha256", "options", "library_version")
 
 def merge(tables: list[str], cohort: Any, out: str) -> None:
     separator = _table.separator_of(out)
-    if os.path.exists(out):
-        raise FileExistsError(f"{out} exists: remove it, or give another name")
+    for path in (out, _sidecar.path_of(out)):
+        if os.path.exists(path):
+            raise FileExistsError(f"{path} exists: remove it, or give another name")
     if isinstance(cohort, (str, bytes, os.PathLike)):
         cohort = _table.read_cohort(cohort)
     whole, _ = _frames.taken(cohort, None)
@@ -25,7 +26,7 @@ def merge(tables: list[str], cohort: Any, out: str) -> None:
     columns, found = _collected(tables, whole.columns, identity)
     rows = _ordered(whole, columns, found, identity)
     _table.write_whole(_table.table_bytes(columns, rows, separator), out)
-    _table.write_whole(_merged_sidecar(tables, columns, rows), f"{os.path.splitext(out)[0]}.json")
+    _table.write_whole(_merged_sidecar(tables, columns, rows), _sidecar.path_of(out))
 
 
 def _collected(tables: list[str], carried: tuple[str, ...],
@@ -83,13 +84,8 @@ def _ordered(whole: _table.Cohort, columns: tuple[str, ...], found: dict[str, An
 
 def _merged_sidecar(tables: list[str], columns: tuple[str, ...], rows: list[dict[str, Any]]) -> bytes:
     """Columns as the shards' own describe them, where they are there; counts of the whole."""
-    described: dict[str, Any] = {}
-    for path in tables:
-        beside = f"{os.path.splitext(path)[0]}.json"
-        if os.path.isfile(beside):
-            with open(beside, encoding="utf-8") as file:
-                described = json.load(file)
-            break
+    beside = [path for path in map(_sidecar.path_of, tables) if os.path.isfile(path)]
+    described = next(filter(None, map(_sidecar.read, beside)), {})
     found = {name: described[name] for name in columns if name in described}
     first = rows[0] if rows else {}
     counts = {name: dict(sorted(Counter(row[name] for row in rows if row[name]).items()))

@@ -47,7 +47,7 @@ def plan_of(model: Model, cohort: Cohort) -> Plan:
     refuse_ids([row[identity] for row in cohort.rows], identity)
     mask = _one(cohort.columns, ("mask", "Mask"))
     if mask is None:
-        raise ValueError("the cohort has no column \"mask\"")
+        raise ValueError(f"the cohort has no column \"mask\"; its columns are {_listed(cohort.columns)}")
     return Plan(identity, _images(cohort.columns, model.channels), mask, "label" if "label" in cohort.columns else None,
                 tuple(c.name for c in covariates if c.name in cohort.columns), results)
 
@@ -56,10 +56,17 @@ def result_columns(model: Model) -> tuple[str, ...]:
     return (*BEFORE, *(f"survival:{number_text(time)}" for time in model.survival_times), *AFTER)
 
 
+def _listed(columns: Sequence[str]) -> str:
+    """Names; of many the first."""
+    names = ", ".join(f"\"{name}\"" for name in columns[:8])
+    return f"{names} and {len(columns) - 8} more" if len(columns) > 8 else names or "none"
+
+
 def id_column(columns: Sequence[str]) -> str:
     found = [name for name in IDS if name in columns]
     if not found:
-        raise ValueError("the cohort has no column of ids, wanted participant_id, case_id or id")
+        raise ValueError(f"the cohort has no column of ids, wanted participant_id, case_id or id; its columns are "
+                         f"{_listed(columns)}")
     return found[0]
 
 
@@ -89,9 +96,9 @@ def _images(columns: Sequence[str], channels: Sequence[str]) -> dict[str, str]:
     if single is not None and len(channels) == 1:
         return {channels[0]: single}
     if set(named) != set(wanted):
-        found = ", ".join([single] if single else named)
-        raise ValueError(f"the cohort has the image columns \"{found}\", wanted \"{', '.join(wanted)}\": one a channel "
-                         "of the model")
+        found = _listed([single] if single else named)
+        raise ValueError(f"the cohort's image columns are {found}, wanted {_listed(wanted)}: one a channel of the "
+                         "model")
     return dict(zip(channels, wanted))
 
 

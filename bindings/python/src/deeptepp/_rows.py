@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,6 +18,7 @@ from .score import Score
 from .volume import Volume
 
 Cells = dict[str, str | None]
+Watch = Callable[[float], object]
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _LABEL = re.compile(r"\d+(\.0*)?", re.ASCII)
@@ -33,27 +36,32 @@ class Options:
 
 
 class Task(NamedTuple):
-    """What a worker needs to know of a row; images: channel, column and cell of each, in the model's order."""
+    """What a worker needs to know of a row.
+
+    images   channel, column and cell of each, in the model's order
+    earlier  the digests of images and mask that an earlier result was made of; with them the row is not scored again
+    """
 
     position: int
     images: tuple[tuple[str, str, str | None], ...]
     mask: str | None
     label: str | None
     covariates: tuple[tuple[str, str | None], ...]
+    earlier: tuple[str, str] | None = None
 
 
 class Read(NamedTuple):
-    """A task's volumes, in order, the mask last: each, or why it cannot be read. None: the row itself is at fault."""
+    """A task's volumes, in order, the mask last: each, or why it cannot be read. None: there is nothing to score."""
 
     volumes: list[Volume | DeepteppError] | None
-    cells: Cells
+    cells: Cells | None
 
 
 class Done(NamedTuple):
-    """cells: results that are there; seconds: reading, and views and network."""
+    """cells: results that are there, None: the earlier ones hold; seconds: reading, and views and network."""
 
     position: int
-    cells: Cells
+    cells: Cells | None
     reading: float
     scoring: float
 
@@ -66,24 +74,29 @@ class Scorer:
         self.options = options
 
     def __call__(self, task: Task) -> Done:
-        self.model._opened()  # what is wrong with its file is no row's fault
         return self.finish(task, *self.read(task))
 
-    def read(self, task: Task) -> tuple[Read, float]:
+    def read(self, task: Task, watch: Watch | None = None) -> tuple[Read, float]:
+        """watch is called again and again meanwhile; what it raises ends the reading."""
         began = time.monotonic()
         fault = row_fault(task)
         if fault is not None:
             return Read(None, fault), 0.0
-        paths = [*(cell for _, _, cell in task.images), task.mask]
-        volumes = [_volume(str(path), self.options) for path in paths]
+        cells = [str(cell) for cell in (*(cell for _, _, cell in task.images), task.mask)]
+        if task.earlier is not None and digests(cells, self.options.folder, watch) == task.earlier:
+            return Read(None, None), 0.0
+        volumes = [_volume(cell, self.options, watch) for cell in cells]
         return Read(volumes, _provenance(volumes)), time.monotonic() - began
 
     def finish(self, task: Task, read: Read, reading: float) -> Done:
         began = time.monotonic()
+        if read.volumes is None:
+            return Done(task.position, read.cells, reading, 0.0)
         try:
-            found = read.cells if read.volumes is None else {**read.cells, **self._score(task, read.volumes)}
+            self.model._opened()  # what is wrong with its file is no row's fault
+            found = {**(read.cells or {}), **self._score(task, read.volumes)}
         finally:
-            for volume in read.volumes or ():
+            for volume in read.volumes:
                 if isinstance(volume, Volume):
                     volume.close()
         return Done(task.position, found, reading, time.monotonic() - began)
@@ -96,7 +109,7 @@ class Scorer:
                     raise volume
             images = {channel: volume for (channel, _, _), volume in zip(task.images, good)}
             values = {name: float(cell) for name, cell in task.covariates if cell is not None and not is_missing(cell)}
-            label = None if is_missing(task.label) else int(str(task.label).partition(".")[0])
+            label = None if is_missing(task.label) else _whole(str(task.label))
             return score_cells(self.model.score(
                 images, good[-1], label=label, covariates=values, largest_part=self.options.largest_part,
                 mask_grid=self.options.mask_grid))
@@ -133,7 +146,11 @@ def row_fault(task: Task) -> Cells | None:
 
 
 def _is_label(text: str) -> bool:
-    return _LABEL.fullmatch(text) is not None and 1 <= float(text) <= 2**53
+    return _LABEL.fullmatch(text) is not None and 1 <= float(text) <= 2**53 and _whole(text) <= 2**53
+
+
+def _whole(label: str) -> int:
+    return int(label.partition(".")[0])
 
 
 def located(cell: str, folder: str) -> tuple[str, int | None]:
@@ -143,11 +160,31 @@ def located(cell: str, folder: str) -> tuple[str, int | None]:
     return (path, None) if numbered is None else (numbered[1], int(numbered[2]))
 
 
-def _volume(cell: str, options: Options) -> Volume | DeepteppError:
+def digests(cells: list[str], folder: str, watch: Watch | None) -> tuple[str, str] | None:
+    """SHA-256 of the images' files, joined by ;, and of the mask's; None where one cannot be read."""
+    paths = [located(cell, folder)[0] for cell in cells]
+    try:
+        found = {path: _digest(path, watch) for path in dict.fromkeys(paths)}
+    except OSError:
+        return None
+    return ";".join(found[path] for path in paths[:-1]), found[paths[-1]]
+
+
+def _digest(path: str, watch: Watch | None) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+            if watch is not None:
+                watch(0.0)
+    return digest.hexdigest()
+
+
+def _volume(cell: str, options: Options, watch: Watch | None) -> Volume | DeepteppError:
     """An error is a value here: the others' digests are wanted too."""
     path, number = located(cell, options.folder)
     try:
-        return Volume.open(path, volume=number, orientation=options.orientation)
+        return Volume.open(path, volume=number, orientation=options.orientation, progress=watch)
     except DeepteppError as error:
         return error
 

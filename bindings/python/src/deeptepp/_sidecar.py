@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 from collections import Counter
 from collections.abc import Sequence
 from statistics import median
@@ -32,6 +33,27 @@ COLUMNS = {
     "options": "Options of the run",
     "library_version": "Version of libdeeptepp",
 }
+
+
+def path_of(out: str) -> str:
+    """The JSON beside a table."""
+    return f"{os.path.splitext(out)[0]}.json"
+
+
+def refuse_other(path: str) -> None:
+    """A JSON that no run has written."""
+    if os.path.exists(path) and not read(path):
+        raise FileExistsError(f"{path} exists and was not written by such a run: give out another name, or move it")
+
+
+def read(path: str) -> dict[str, Any]:
+    """What a run wrote there; empty where it is none of a run's."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = json.load(file)
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) and isinstance(found.get("deeptepp"), dict) else {}
 
 
 def sidecar(model: Model, rows: list[Cells], done: Sequence[Done], results: Sequence[str],

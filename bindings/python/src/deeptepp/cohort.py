@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any
+
+import numpy as np
 
 from . import _frames, _sidecar, _table
 from ._calls import Bar, Progress
@@ -46,7 +49,8 @@ def score_cohort(model: Model, cohort: Any, *, out: Path | None = None, resume: 
     out       a CSV or TSV that is written as well, with a JSON beside it. While the run goes on finished rows stand
               in a file of that name and `.part`. None: nothing is written.
     resume    rows of an earlier run to `out`, ended or not, are kept where case, files, model, options and library are
-              the same and status is ok; the others are scored. False: files that exist are refused
+              the same and status is ok; the others are scored. False: files that exist are refused. What no such run
+              has written is never written over
     shard     (k, n), k from 1: only the rows that belong to the k-th of n parts
     map       what runs the rows elsewhere: it is called as the builtin map is, and its results may come in any order. A
               row without one is WORKER_LOST. None: one after the other here, the next one's files being read meanwhile
@@ -62,8 +66,9 @@ def score_cohort(model: Model, cohort: Any, *, out: Path | None = None, resume: 
         cohort = _table.read_cohort(cohort)
     table, restore = _frames.taken(cohort, folder)
     options = _options(table.folder, largest_part, mask_grid, orientation)
+    _refuse_others(model, shard, map)
     plan = plan_of(model, table)
-    at = [i for i, row in enumerate(table.rows) if _belongs(str(row[plan.id]), shard)]
+    at = [i for i, row in enumerate(table.rows) if shard is None or shard_of(str(row[plan.id]), shard[1]) == shard[0]]
     run = _Run(model, plan, [table.rows[i] for i in at], options, shard)
     columns = (*table.columns, *plan.results)
     with Bar(progress, "cohort") as bar:
@@ -78,16 +83,21 @@ def _options(folder: str, largest_part: bool, mask_grid: MaskGrid, orientation: 
         raise ValueError(f"mask_grid is {mask_grid!r}, wanted one of {', '.join(MASK_GRIDS)}")
     if orientation is not None and not isinstance(orientation, str):
         raise TypeError(f"orientation is {orientation!r}, wanted a str such as \"LPS\"")
+    if not isinstance(largest_part, (bool, np.bool_)):
+        raise TypeError(f"largest_part is {largest_part!r}, wanted True or False")
     return Options(folder, bool(largest_part), mask_grid, orientation)
 
 
-def _belongs(name: str, shard: tuple[int, int] | None) -> bool:
+def _refuse_others(model: Any, shard: Any, map: Any) -> None:
+    if not isinstance(model, Model):
+        raise TypeError(f"model is of type {type(model).__name__}, wanted what open_model gives")
+    if map is not None and not callable(map):
+        raise TypeError(f"map is {map!r}, wanted a callable that is called as the builtin map is, or None")
     if shard is None:
-        return True
-    k, n = shard
-    if not (isinstance(k, int) and isinstance(n, int) and 1 <= k <= n):
-        raise ValueError(f"shard is ({k}, {n}), wanted (k, n), k from 1 to n")
-    return shard_of(name, n) == k
+        return
+    whole = isinstance(shard, (tuple, list)) and len(shard) == 2 and all(isinstance(n, int) for n in shard)
+    if not whole or not 1 <= shard[0] <= shard[1]:
+        raise (ValueError if whole else TypeError)(f"shard is {shard!r}, wanted (k, n), k from 1 to n")
 
 
 class _Run:
@@ -98,15 +108,15 @@ class _Run:
         self.model, self.plan, self.rows, self.options, self.shard = model, plan, rows, options, shard
         self.fixed = constants(model, options)
         self.tasks = [plan.task(i, row) for i, row in enumerate(rows)]
+        self.earlier: dict[int, Cells] = {}
         self.found: dict[int, Cells] = {}
-        self.done: list[Done] = []
+        self.scored: list[Done] = []
 
     def results(self, journal: Journal | None, map: Map | None,
                 progress: Callable[[float], object] | None) -> list[Cells]:
         if journal is not None:
-            self.found = reusable(journal.earlier(), self.rows, self.tasks, self.plan, self.options.folder, self.fixed,
-                                  journal.separator)
-        for done in self._scored([task for task in self.tasks if task.position not in self.found], map):
+            self.earlier = reusable(journal.earlier(), self.rows, self.plan, self.fixed, journal.separator)
+        for done in self._mapped([self._with_digests(task) for task in self.tasks], map):
             self._keep(done, journal)
             if progress is not None:
                 progress(len(self.found) / len(self.tasks))
@@ -116,38 +126,57 @@ class _Run:
                 self._keep(Done(task.position, lost, 0, 0), journal)
         return self._finish(journal)
 
-    def _scored(self, tasks: list[Task], map: Map | None) -> Iterable[Done]:
+    def _with_digests(self, task: Task) -> Task:
+        """Whether the files are still the same is found where the row would be scored."""
+        old = self.earlier.get(task.position)
+        return task if old is None else task._replace(earlier=(str(old["image_sha256"]), str(old["mask_sha256"])))
+
+    def _mapped(self, tasks: list[Task], map: Map | None) -> Iterable[Done]:
         scorer = Scorer(self.model, self.options)
         return _ahead(scorer, tasks) if map is None else map(scorer, tasks) if tasks else ()
 
     def _keep(self, done: Done, journal: Journal | None) -> None:
+        if not isinstance(done, Done):
+            raise TypeError(f"map gave {done!r}, wanted what the callable returned that it was given")
         if done.position in self.found:
+            return
+        if done.cells is None:
+            self.found[done.position] = self.earlier[done.position]
             return
         cells = {c: done.cells.get(c, self.fixed.get(c)) for c in self.plan.results}
         self.found[done.position] = cells
-        self.done.append(done)
+        self.scored.append(done)
         if journal is not None:
             journal.append(self.rows[done.position] | cells)
 
     def _finish(self, journal: Journal | None) -> list[Cells]:
         results = [self.found[task.position] for task in self.tasks]
         if journal is not None:
-            sidecar = _sidecar.sidecar(self.model, results, self.done, self.plan.results, self.shard)
+            sidecar = _sidecar.sidecar(self.model, results, self.scored, self.plan.results, self.shard)
             journal.finish([row | cells for row, cells in zip(self.rows, results)], sidecar)
         return results
 
 
+class _Over(Exception):
+    """Nobody waits for the reading."""
+
+
 def _ahead(scorer: Scorer, tasks: list[Task]) -> Iterator[Done]:
     """The next row's files are read while this one is scored."""
-    reader = ThreadPoolExecutor(1, "deeptepp-reader")
+    reader, over = ThreadPoolExecutor(1, "deeptepp-reader"), threading.Event()
+
+    def watch(fraction: float) -> None:
+        if over.is_set():
+            raise _Over
     try:
-        following = reader.submit(scorer.read, tasks[0]) if tasks else None
+        following = reader.submit(scorer.read, tasks[0], watch) if tasks else None
         for i, task in enumerate(tasks):
             assert following is not None
             read, seconds = following.result()
-            following = reader.submit(scorer.read, tasks[i + 1]) if i + 1 < len(tasks) else None
+            following = reader.submit(scorer.read, tasks[i + 1], watch) if i + 1 < len(tasks) else None
             yield scorer.finish(task, read, seconds)
     finally:
+        over.set()
         reader.shutdown(wait=False, cancel_futures=True)  # Ctrl-C does not wait for files
 
 
@@ -168,7 +197,7 @@ def write_scores(table: Any, path: Path) -> None:
 def merge_scores(tables: Iterable[Path], cohort: Any, out: Path) -> None:
     """Makes one table of those of a cohort's shards: the bytes that one run over all would have written.
 
-    tables  paths of tables that score_cohort wrote, in any order
+    tables  paths of tables that score_cohort wrote, in any order; a JSON beside one says what the columns are
     cohort  the whole cohort, as score_cohort takes it: it gives the order
     out     is refused if it exists
 
@@ -177,4 +206,6 @@ def merge_scores(tables: Iterable[Path], cohort: Any, out: Path) -> None:
     """
     from . import _merge
 
+    if isinstance(tables, (str, bytes, os.PathLike)):
+        raise TypeError(f"tables is {tables!r}, wanted a list of paths")
     _merge.merge([os.fsdecode(table) for table in tables], cohort, os.fsdecode(out))

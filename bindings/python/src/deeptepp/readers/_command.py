@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from .._parser import Parser
 from ._table import CohortTable, known
 from .bids import read_bids
 from .duke import read_duke_sheet
@@ -37,12 +38,11 @@ def summary(table: CohortTable) -> str:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog=f"python -m {PROGRAM}", allow_abbrev=False,
-                                     description="Make a cohort table of a public data set's layout.")
+    parser = Parser(prog=f"python -m {PROGRAM}", description="Make a cohort table of a public data set's layout.")
     layouts = parser.add_subparsers(metavar="LAYOUT", required=True)
-    _mama_mia(layouts.add_parser("mama-mia", help="MAMA-MIA's folder", allow_abbrev=False))
-    _duke(layouts.add_parser("duke", help="Duke-Breast-Cancer-MRI's clinical sheet", allow_abbrev=False))
-    _bids(layouts.add_parser("bids", help="a BIDS folder with masks among its derivatives", allow_abbrev=False))
+    _mama_mia(layouts.add_parser("mama-mia", help="MAMA-MIA's folder"))
+    _duke(layouts.add_parser("duke", help="Duke-Breast-Cancer-MRI's clinical sheet"))
+    _bids(layouts.add_parser("bids", help="a BIDS folder with masks among its derivatives"))
     for layout in layouts.choices.values():
         layout.add_argument("--out", required=True, metavar="FILE", help="the table to write, .tsv or .csv")
     return parser.parse_args(argv)
