@@ -92,8 +92,8 @@ def test_faulty_images_can_be_left_out(images):
     bad[6] = {**bad[6], "image": "", "mask": ""}
     bad[7] = {**bad[7], "rfs_time": "", "rfs_event": ""}
     table = write_table(folder / "left.tsv", bad)
-    result = train(table, folder / "left.safetensors", description=describe(folder / "left.json", training={"epochs": 1}),
-                   leave_out_faulty=True)
+    once = describe(folder / "left.json", training={"epochs": 1})
+    result = train(table, folder / "left.safetensors", description=once, leave_out_faulty=True)
     header, *lines = (line.split("\t") for line in (folder / "left.out-of-fold.tsv").read_text().splitlines())
     found = [dict(zip(header, line)) for line in lines]
     assert result.cases == 27

@@ -1,4 +1,5 @@
-"""deeptepp.train: killed and called again, it writes what an undisturbed run writes. Needs PyTorch (tests/run --live)."""
+"""deeptepp.train: killed and called again, it writes what an undisturbed run writes. Needs PyTorch (tests/run
+--live)."""
 
 import os
 import random

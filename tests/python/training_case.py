@@ -40,8 +40,8 @@ def write_table(path, rows):
     return path
 
 
-def describe(path, **sections):
-    """The small description with other values in its sections."""
-    changed = {key: {**DESCRIPTION.get(key, {}), **sections.get(key, {})} for key in {*DESCRIPTION, *sections}}
-    path.write_text(json.dumps(changed))
+def describe(path, **changes):
+    """The small description with other values; sections keep what is not named."""
+    changed = {key: {**DESCRIPTION[key], **value} if key in DESCRIPTION else value for key, value in changes.items()}
+    path.write_text(json.dumps({**DESCRIPTION, **changed}))
     return path

@@ -65,4 +65,4 @@ def _run(given: argparse.Namespace) -> str:
 
 def _summary(result: Result) -> str:
     return (f"wrote {result.model}: {len(result.best_epochs)} members, {result.cases} cases, {result.events} events\n"
-            f"wrote {result.table}\nsha256 {result.sha256}")
+            f"wrote {result.table} and {result.page}\nout-of-fold C {result.concordance}\nsha256 {result.sha256}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -195,7 +196,11 @@ class Trainer:
     def _restore(self) -> None:
         if not os.path.exists(self.path):
             return
-        held = torch.load(self.path, map_location=self.device, weights_only=True)
+        try:
+            held = torch.load(self.path, map_location=self.device, weights_only=True)
+        except (EOFError, RuntimeError, pickle.UnpicklingError):
+            self.say(f"fold {self.number}: {self.path} cannot be read, and the fold begins anew")
+            return
         self.network.load_state_dict(held["network"])
         self.optimiser.load_state_dict(held["optimiser"])
         self.state = State([Epoch(*epoch) for epoch in held["state"]["history"]], held["state"]["best"],

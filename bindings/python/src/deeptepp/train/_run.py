@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import fcntl
 import hashlib
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +20,7 @@ from .._calls import text
 from .._native import lib
 from .._rows import Cells
 from ..convert._description import plural
-from . import _files, _folds, _leaks
+from . import _files, _folds, _leaks, _measures, _page
 from ._cohort import PARTITION, Case, CohortError, Reader, Roster, channels_of
 from ._fold import Trained, Trainer
 from ._folds import Fold
@@ -55,8 +57,8 @@ class Run:
         os.makedirs(folder, exist_ok=True)
         with _locked(folder), _threads(threads):
             data = self._data(folder, held_out, leave_out_faulty)
-            trained = self._train(data, folder, torch.device(_device(device)))
-            return self._write(data, trained)
+            at = torch.device(_device(device))
+            return self._write(data, self._train(data, folder, at), at)
 
     # ---- Before the first epoch ----
 
@@ -110,10 +112,8 @@ class Run:
                         self.say).run() for k, fold in enumerate(data.folds)]
 
     def _tell(self, data: Data, device: Any) -> None:
-        events = sum(case.event for case in data.cases)
         reasons = Counter(cells.get("error_code") or "no imaging" for cells in data.roster.left_out.values())
-        self.say(f"cohort: {plural(len(data.cases), 'case')} of {len({case.patient for case in data.cases})} patients, "
-                 f"{plural(events, 'event')}; left out: " +
+        self.say(f"cohort: {self._cohort(data)}; left out: " +
                  (", ".join(f"{count} {name}" for name, count in sorted(reasons.items())) or "none"))
         for k, fold in enumerate(data.folds):
             counts = (f"{name} {len(at)} ({sum(data.cases[i].event for i in at)})"
@@ -130,15 +130,33 @@ class Run:
 
     # ---- After the last ----
 
-    def _write(self, data: Data, trained: Sequence[Trained]) -> Result:
-        events = sum(case.event for case in data.cases)
-        cohort = (f"{plural(len(data.cases), 'case')}, {plural(events, 'event')} in {self.settings.training.event}; "
-                  f"{plural(len(data.folds), 'fold')} by patient")
-        description = {"training_cohort": cohort, **self.settings.description}
+    def _write(self, data: Data, trained: Sequence[Trained], device: Any) -> Result:
+        description = {"training_cohort": f"{self._cohort(data)}; {plural(len(data.folds), 'fold')} by patient",
+                       **self.settings.description}
         sha256 = _files.write_model(self.out, self.settings, [one.weights for one in trained], description)
-        table = _files.beside(self.out, ".out-of-fold.tsv")
+        table, page = (_files.beside(self.out, ending) for ending in (".out-of-fold.tsv", ".html"))
         _files.write_table(table, data.roster, self._results(data, trained, sha256))
-        return Result(self.out, table, sha256, len(data.cases), events, tuple(one.best for one in trained))
+        scored = _measures.scored(data.cases, data.folds, [one.scores for one in trained])
+        left_out = [(str(data.roster.table.rows[at].get(data.roster.id)), cells)
+                    for at, cells in sorted(data.roster.left_out.items())]
+        facts = [("model file", os.path.basename(self.out)), ("SHA-256", sha256), ("cohort", self._cohort(data)),
+                 *self._facts(device)]
+        story = _page.Story(self.settings, facts, data.folds, trained, scored, left_out)
+        _table.write_whole(_page.page(story).encode(), page)
+        return Result(self.out, table, page, sha256, len(scored), sum(one.case.event for one in scored),
+                      tuple(one.best for one in trained), _measures.concordance_of(scored))
+
+    def _facts(self, device: Any) -> list[tuple[str, str]]:
+        """Of the computing, in texts."""
+        return [("date", _day()), ("deeptepp", text(lib.deeptepp_version())), ("PyTorch", str(torch.__version__)),
+                ("device", str(device)), ("threads", str(torch.get_num_threads())),
+                ("seed", str(self.settings.training.seed))]
+
+    def _cohort(self, data: Data) -> str:
+        events = sum(case.event for case in data.cases)
+        patients = len({case.patient for case in data.cases})
+        return (f"{plural(len(data.cases), 'case')} of {plural(patients, 'patient')}, {plural(events, 'event')} "
+                f"({self.settings.training.event})")
 
     def _results(self, data: Data, trained: Sequence[Trained], sha256: str) -> dict[int, Cells]:
         results: dict[int, Cells] = {at: {"status": "error", **cells} for at, cells in data.roster.left_out.items()}
@@ -149,6 +167,13 @@ class Run:
                     "fold": str(k), "score": _table.cell_text(score, "score"), "image_sha256": found.image_sha256,
                     "mask_sha256": found.mask_sha256, "model_sha256": sha256, "status": "ok", PARTITION: "out-of-fold"}
         return results
+
+
+def _day() -> str:
+    """Today, or the day that SOURCE_DATE_EPOCH says."""
+    given = os.environ.get("SOURCE_DATE_EPOCH")
+    now = time.time() if given is None else int(given)
+    return datetime.datetime.fromtimestamp(now, datetime.timezone.utc).date().isoformat()
 
 
 def _device(name: str) -> str:

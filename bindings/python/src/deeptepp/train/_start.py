@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..model import MaskGrid
+from ..survival import Concordance
 from ..volume import Path
+
+
+NEEDED = ("torch", "matplotlib", "statsmodels")
 
 
 class TrainingError(RuntimeError):
@@ -18,25 +22,28 @@ class TrainingError(RuntimeError):
 
 @dataclass(frozen=True)
 class Result:
-    """What was written. sha256: of the model file; folds: for each its best epoch, from 1, and its out-of-fold C."""
+    """What was written. sha256: of the model file; best_epochs: of each fold, from 1; concordance: of all out-of-fold
+    scores, None where no two cases can be compared."""
 
     model: str
     table: str
+    page: str
     sha256: str
     cases: int
     events: int
     best_epochs: tuple[int, ...]
+    concordance: Concordance | None
 
 
 def train(cohort: Any, out: Path, *, description: Path | None = None, held_out: Sequence[Path] = (),
           work: Path | None = None, leave_out_faulty: bool = False, largest_part: bool = False,
           mask_grid: MaskGrid = "same", orientation: str | None = None, threads: int | None = None,
           device: str = "auto", log: Callable[[str], object] | None = None) -> Result:
-    """Trains a network a fold and writes one model file of them, and beside it a table of out-of-fold scores.
+    """Trains a network a fold and writes one model file of them, a table of out-of-fold scores and a page.
 
     cohort            the path of a table, what read_cohort gives, a frame of pandas or polars, or a list of dicts; the
                       columns of score_cohort, and an outcome: by default rfs_time (above 0) and rfs_event (0 or 1)
-    out               the model file, NAME.safetensors; NAME.out-of-fold.tsv comes beside it
+    out               the model file, NAME.safetensors; NAME.out-of-fold.tsv and the page NAME.html come beside it
     description       a .json, .yaml or .yml: docs/training.md; None: all defaults
     held_out          tables of cases that must not be among those trained on, by digest of image and of tensor
     work              folder of cached inputs and of checkpoints; None: NAME.work beside `out`. A run that was cut short
@@ -49,13 +56,14 @@ def train(cohort: Any, out: Path, *, description: Path | None = None, held_out: 
     largest_part, mask_grid, orientation: as for Model.score.
 
     Raises CohortError, with all that is wrong with the cohort at once, before anything is trained;
-    deeptepp.convert.ConversionError for the description; TrainingError; OSError; ImportError without PyTorch. One run
+    deeptepp.convert.ConversionError for the description; TrainingError; OSError; ImportError without a package. One run
     a work folder at a time. Not for several threads at once: PyTorch's number of threads is the process's.
     """
-    try:
-        importlib.import_module("torch")
-    except ImportError as error:
-        raise ImportError("training takes PyTorch, which is not here: pip install 'deeptepp[train]'") from error
+    for package in NEEDED:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise ImportError(f"training takes {package}, which is not here: pip install 'deeptepp[train]'") from error
     from ._run import Run
 
     given = {"largest_part": largest_part, "mask_grid": mask_grid, "orientation": orientation}
