@@ -5,6 +5,8 @@
 #include "base/worker.h"
 #include "file/model_file.h"
 
+enum { PROVENANCE = 64 }; /* texts at most */
+
 static deeptepp_status parse_description(deeptepp_model *model, deeptepp_error *error)
 {
     static const char *const texts[] = {"version",      "licence",      "authors",
@@ -22,6 +24,8 @@ static deeptepp_status parse_description(deeptepp_model *model, deeptepp_error *
     section = dtp_json_child(&root, "input");
     dtp_recipe_parse(&model->recipe, &section);
     dtp_risk_parse(&model->risk, &root);
+    if (dtp_json_has(&root, "provenance"))
+        dtp_json_texts(&root, "provenance", PROVENANCE);
     dtp_json_close(&root);
     return check.status;
 }

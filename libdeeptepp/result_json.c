@@ -76,16 +76,14 @@ static void write_tumour(dtp_json_writer *json, const deeptepp_mask *tumour)
 
 static void write_mask(dtp_json_writer *json, const dtp_study *study)
 {
-    double extent[3], voxel = 1;
-    for (int f = 0; f < 3; f++) {
+    double extent[3];
+    for (int f = 0; f < 3; f++)
         extent[f] = (double)(study->high[f] - study->low[f] + 1) * study->mask_frame.spacing[f];
-        voxel *= study->mask_frame.spacing[f];
-    }
     dtp_write_object(json, "mask");
     write_volume(json, "mask", study->mask);
     dtp_write_integer(json, "label", study->tumour.label);
     dtp_write_integer(json, "voxels", study->tumour.voxels);
-    dtp_write_number(json, "volume_mm3", (double)study->tumour.voxels * voxel);
+    dtp_write_number(json, "volume_mm3", dtp_study_tumour_mm3(study));
     dtp_write_numbers(json, "extent_mm", extent, 3);
     write_tumour(json, &study->tumour);
     dtp_write_object_end(json);

@@ -459,6 +459,23 @@ def test_info_tells_what_is_as_monai_has_it(folder):
     assert "; shortcut B; relu, stem elu" in text
 
 
+def test_info_tells_usual_ranges_and_provenance(folder):
+    path = folder / "recorded.safetensors"
+    long = "fold 0 of 5, " * 600
+    make_model(path, **TINY, self_test=False, channels=("pre", "post"), overrides={
+        "provenance": {"software": "deeptepp.train 0.1.0", "folds.seed": long},
+        "input.usual": {"mask_ml": [0.5, 60], "intensity": [[100, 250.5], [-3, 5]]}})
+    text = answer("info", "--model", path)
+    assert labelled(text, "tumour") == "usually 0.5 to 60 ml"
+    means = "of pre within the mask usually 100 to 250.5 of post within the mask usually -3 to 5"
+    assert labelled(text, "means") == means
+    assert labelled(text, "provenance") == f"software: deeptepp.train 0.1.0 folds.seed: {long.strip()}"
+
+
+def test_info_without_them_tells_none(model):
+    assert not re.search("^(tumour|means|provenance) ", answer("info", "--model", model), re.M)
+
+
 # What is true of a cube and of resnet3d only.
 CUBE_WORDS = ("region", "outside", "AP", "depth, height, width", "zscore")
 RESNET3D_WORDS = ("strides", "dilations", "shortcut")

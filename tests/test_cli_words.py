@@ -55,7 +55,7 @@ def hostile(folder):
                                    "limitations", "tiers.source")}
     path = folder / "hostile.safetensors"
     make_model(path, **TINY, members=2, overrides={
-        **texts, "covariates": covariates, "calibration": calibration,
+        **texts, "provenance": {text: text}, "covariates": covariates, "calibration": calibration,
         "tiers.names": [text + name for name in ("low", "fair", "high")]})
     return path
 

@@ -259,6 +259,15 @@ def test_norm_eps_is_asked_for_and_not_written(tmp_path):
     assert "norm_eps" not in description["network"] and "activation" in description["network"]
 
 
+def test_provenance_and_usual_ranges_go_through(tmp_path):
+    case = case_of(tmp_path).add(weights())
+    case.description["provenance"] = {"software": "a trainer", "data.sha256": "0a1b"}
+    case.description["input"]["usual"] = {"mask_ml": [0.5, 60], "intensity": [[-3, 250.5]]}
+    _, model = case.convert()
+    assert model["provenance"] == case.description["provenance"]
+    assert model["input"]["usual"] == case.description["input"]["usual"]
+
+
 def test_a_number_without_a_point_is_one_in_yaml_too(tmp_path):
     """To PyYAML, 1e-5 is text."""
     yaml = pytest.importorskip("yaml", reason="PyYAML is not here")

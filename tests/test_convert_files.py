@@ -88,6 +88,10 @@ def test_names_with_control_characters_reach_no_terminal(case, capsys):
     ({"input": {"channels": ["a"], "size": [1, 512, 512]}}, "input.size is [1, 512, 512], wanted at least 8 each"),
     ({"self_test": {"seed": 1, "score": 2}}, "self_test has unknown keys score"),
     ({"self_test": {"seed": -1}}, "self_test.seed"), ({"network": []}, "network is []"),
+    ({"provenance": ["a"]}, 'provenance is ["a"], wanted an object of at most 64 texts'),
+    ({"provenance": {str(i): "x" for i in range(65)}}, "wanted an object of at most 64 texts"),
+    ({"provenance": {"epochs": 40}}, "provenance.epochs is 40, wanted text, in quotes"),
+    ({"provenance": {"": "x"}}, 'a key of provenance is "", wanted text'),
     ({"network": {"architecture": "vgg"}}, 'network.architecture is "vgg"')])
 def test_a_description_that_will_not_do_is_refused(case, capsys, change, said):
     case.description = {key: value for key, value in {**case.description, **change}.items() if value is not None}

@@ -220,6 +220,53 @@ static void every_element_is_checked(void **state)
     end_refused(&s, DEEPTEPP_ERR_MODEL_VALUE, "wanted an integer");
 }
 
+static void pairs_are_read_and_checked(void **state)
+{
+    static const struct {
+        const char *text, *part;
+    } wrong[] = {{"{\"k\": [[1, 2]]}", "top.k: is [[1,2]], wanted an array of 2 to 3 elements"},
+                 {"{\"k\": [[1, 2], 3]}", "top.k[1]: is 3, wanted an array of 2 to 2 elements"},
+                 {"{\"k\": [[1, 2], [3]]}", "top.k[1]: is [3], wanted an array of 2 to 2 elements"},
+                 {"{\"k\": [[1, \"2\"], [3, 4]]}", "top.k[0][1]: is \"2\", wanted a number"},
+                 {"{\"k\": [[1, 2], [10, 4]]}", "top.k[1][0]: is 10, wanted 0 to 9"}};
+    double out[3][2] = {{0}};
+    subject s;
+    (void)state;
+    begin(&s, "{\"k\": [[1, 2], [4, 3]]}");
+    assert_int_equal(dtp_json_pairs(&s.root, "k", out, 2, 3, 0, 9), 2);
+    assert_true(out[0][0] == 1 && out[0][1] == 2 && out[1][0] == 4 && out[1][1] == 3);
+    end_good(&s);
+    for (size_t i = 0; i < DTP_COUNT(wrong); i++) {
+        begin(&s, wrong[i].text);
+        dtp_json_pairs(&s.root, "k", out, 2, 3, 0, 9);
+        end_refused(&s, DEEPTEPP_ERR_MODEL_VALUE, wrong[i].part);
+    }
+}
+
+static void texts_are_checked(void **state)
+{
+    static const struct {
+        const char *text, *part;
+    } wrong[] = {{"{\"k\": {\"a\": \"1\", \"b\": \"2\", \"c\": \"3\"}}", "top.k: has 3 texts, wanted at most 2"},
+                 {"{\"k\": {\"a\": \"1\", \"b\": 2}}", "top.k.b: is 2, wanted a text of at least one character"},
+                 {"{\"k\": {\"a\": \"\"}}", "top.k.a: is \"\", wanted a text of at least one character"},
+                 {"{\"k\": {\"a\": {\"b\": \"c\"}}}", "top.k.a: is {\"b\":\"c\"}, wanted a text"},
+                 {"{\"k\": {\"\": \"1\"}}", "top.k: has a key of no character, wanted at least one"},
+                 {"{\"k\": [\"1\"]}", "top.k: is [\"1\"], wanted an object"}};
+    subject s;
+    (void)state;
+    begin(&s, "{\"k\": {\"a\": \"1\", \"b.c\": \"2\"}, \"none\": {}}");
+    dtp_json_texts(&s.root, "k", 2);
+    dtp_json_texts(&s.root, "none", 2);
+    dtp_json_close(&s.root);
+    end_good(&s);
+    for (size_t i = 0; i < DTP_COUNT(wrong); i++) {
+        begin(&s, wrong[i].text);
+        dtp_json_texts(&s.root, "k", 2);
+        end_refused(&s, DEEPTEPP_ERR_MODEL_VALUE, wrong[i].part);
+    }
+}
+
 static void what_should_be_an_object_is_one(void **state)
 {
     static const char *const wrong[] = {"[]", "1", "\"x\"", "null"};
@@ -322,6 +369,8 @@ int main(void)
         cmocka_unit_test(a_choice_names_what_there_is),
         cmocka_unit_test(an_array_has_its_number_of_elements),
         cmocka_unit_test(every_element_is_checked),
+        cmocka_unit_test(pairs_are_read_and_checked),
+        cmocka_unit_test(texts_are_checked),
         cmocka_unit_test(what_should_be_an_object_is_one),
         cmocka_unit_test(an_unknown_key_is_refused),
         cmocka_unit_test(a_childs_path_is_in_the_message),

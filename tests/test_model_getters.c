@@ -7,7 +7,9 @@ static const char PATCH[] =
     "\"coefficient\": 0}, {\"value\": 2.5, \"name\": \"both\", \"coefficient\": 0.4}]}], \"tiers\": {\"names\": "
     "[\"Low\", \"Middle\", \"High\"], \"cutpoints\": [0.27, 0.85], \"source\": \"none\"}, \"calibration\": {"
     "\"endpoint\": \"relapse\", \"unit\": \"years\", \"source\": \"none\", \"times\": [3, 5], \"baseline_survival\": "
-    "[0.9, 0.8], \"slope\": 1, \"centre\": 0}}";
+    "[0.9, 0.8], \"slope\": 1, \"centre\": 0}, \"provenance\": {\"epochs\": "
+    "\"40, of 60\", \"software\": \"deeptepp.train 0.1.0\", \"loss.last\": \"0.31\"}, \"input\": {\"usual\": "
+    "{\"mask_ml\": [0.5, 60], \"intensity\": [[100, 250.5], [-3, 5]]}}}";
 
 static deeptepp_model *full, *bare;
 
@@ -107,6 +109,11 @@ static void properties_are_found_by_their_keys(void **state)
     assert_string_equal(deeptepp_model_property(full, "tiers.cutpoints"), "0.27, 0.85");
     assert_string_equal(deeptepp_model_property(full, "network.stem_pool"), "false");
     assert_string_equal(deeptepp_model_property(full, "sha256"), deeptepp_model_sha256(full));
+    assert_string_equal(deeptepp_model_property(full, "provenance.epochs"), "40, of 60");
+    assert_string_equal(deeptepp_model_property(full, "provenance.loss.last"), "0.31");
+    assert_string_equal(deeptepp_model_property(full, "input.usual.mask_ml"), "0.5, 60");
+    assert_string_equal(deeptepp_model_property(full, "input.usual.intensity.1"), "-3, 5");
+    assert_null(deeptepp_model_property(bare, "provenance.epochs"));
     assert_null(deeptepp_model_property(full, "covariates"));
     assert_null(deeptepp_model_property(full, "covariates.2.name"));
     assert_null(deeptepp_model_property(full, ""));

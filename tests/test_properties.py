@@ -68,6 +68,9 @@ OPTIONS = {
     "ensemble": {"members": 3, "channels": ("pre", "post")},
     "covariates": {"overrides": {"covariates": covariates()}},
     "texts": {"overrides": {"name": "ein \"Name\" \\ mit, Komma\nund Zeile \u00fc\U0001f600", "tiers": None}},
+    "provenance": {"channels": ("pre", "post"),
+                   "overrides": {"provenance": {f"{i}.ü": f"zu {i},\n1.5" for i in range(64)},
+                                 "input.usual": {"mask_ml": [0.5, 60], "intensity": [[-1.25, 2], [100, 900]]}}},
 }
 
 
@@ -88,3 +91,13 @@ def test_properties_are_the_json(name, tmp_path):
     assert keys == [key for key, _ in wanted]
     for i, (_, value) in enumerate(wanted):
         check(library.deeptepp_model_property_value(model, i).decode(), value)
+
+
+def test_a_65th_text_of_provenance_is_refused(tmp_path):
+    path = tmp_path / "model.safetensors"
+    make_model.make_model(path, depth=10, width=4, size=16, self_test=False,
+                          overrides={"provenance": {str(i): "x" for i in range(65)}})
+    with pytest.raises(deeptepp_c.DeepteppError) as caught:
+        deeptepp_c.Session(path)
+    assert caught.value.status == "MODEL_VALUE"
+    assert "model description: provenance: has 65 texts, wanted at most 64" in caught.value.message

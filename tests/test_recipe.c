@@ -34,7 +34,8 @@ static void every_key_of_a_full_recipe_is_read(void **state)
                                "{'rule': 'error', 'fill': 'constant', 'value': -1024}", "intensity",
                                "{'rule': 'percentile', 'over': 'images_together', 'range': [-1, 2],"
                                " 'percentiles': [0.5, 99.5]}",
-                               "min_mask_voxels", "27", "spacing_mm", "{'hard': [0.3, 8], 'usual': [0.5, 4]}");
+                               "min_mask_voxels", "27", "spacing_mm", "{'hard': [0.3, 8], 'usual': [0.5, 4]}", "usual",
+                               "{'mask_ml': [0.5, 60], 'intensity': [[-3, 5], [100, 250.5]]}");
     assert_int_equal(r.n_channels, 2);
     assert_string_equal(r.channels[0], "pre");
     assert_string_equal(r.channels[1], "post");
@@ -56,6 +57,10 @@ static void every_key_of_a_full_recipe_is_read(void **state)
     assert_int_equal(r.min_mask_voxels, 27);
     assert_numbers(r.hard_mm, (const double[]){0.3, 8}, 2);
     assert_numbers(r.usual_mm, (const double[]){0.5, 4}, 2);
+    assert_numbers(r.usual_ml, (const double[]){0.5, 60}, 2);
+    assert_true(r.has_usual_intensity);
+    assert_numbers(r.usual_intensity[0], (const double[]){-3, 5}, 2);
+    assert_numbers(r.usual_intensity[1], (const double[]){100, 250.5}, 2);
     dtp_recipe_free(&r);
 }
 
@@ -79,6 +84,13 @@ static void optional_keys_have_their_documented_defaults(void **state)
     assert_int_equal(r.rotation_axis, 1);
     assert_int_equal(r.min_mask_voxels, 1);
     assert_true(r.hard_mm[0] == 0 && isinf(r.hard_mm[1]) && r.usual_mm[0] == 0 && isinf(r.usual_mm[1]));
+    assert_true(r.usual_ml[0] == 0 && isinf(r.usual_ml[1]) && !r.has_usual_intensity);
+    dtp_recipe_free(&r);
+    r = RECIPE_WITH("usual", "{'mask_ml': [1, 2]}");
+    assert_true(r.usual_ml[1] == 2 && !r.has_usual_intensity);
+    dtp_recipe_free(&r);
+    r = RECIPE_WITH("usual", "{'intensity': [[1, 2]]}");
+    assert_true(r.usual_ml[0] == 0 && isinf(r.usual_ml[1]) && r.has_usual_intensity);
     dtp_recipe_free(&r);
 }
 

@@ -18,7 +18,8 @@ static void every_key_of_a_mosaic_is_read(void **state)
     (void)state;
     dtp_recipe r = MOSAIC_WITH("recipe", "'mosaic'", "channels", "['post']", "axes", "'SAR'", "size", "[1, 512, 512]",
                                "angles_deg", "[36, 72.5]", "slices", "'spaced'", "min_mask_voxels", "27", "spacing_mm",
-                               "{'hard': [0.3, 8], 'usual': [0.5, 4]}");
+                               "{'hard': [0.3, 8], 'usual': [0.5, 4]}", "usual",
+                               "{'mask_ml': [1, 9], 'intensity': [[20, 30]]}");
     assert_int_equal(r.kind, DTP_RECIPE_MOSAIC);
     assert_true(r.n_channels == 1 && strcmp(r.channels[0], "post") == 0);
     assert_string_equal(r.axes, "SAR");
@@ -28,6 +29,8 @@ static void every_key_of_a_mosaic_is_read(void **state)
     assert_true(r.spaced);
     assert_int_equal(r.min_mask_voxels, 27);
     assert_true(r.hard_mm[0] == 0.3 && r.hard_mm[1] == 8 && r.usual_mm[0] == 0.5 && r.usual_mm[1] == 4);
+    assert_true(r.usual_ml[0] == 1 && r.usual_ml[1] == 9 && r.has_usual_intensity);
+    assert_true(r.usual_intensity[0][0] == 20 && r.usual_intensity[0][1] == 30);
     dtp_recipe_free(&r);
 }
 
@@ -109,6 +112,7 @@ static void a_wrong_value_is_refused(void **state)
         {"slices", "'last'", DEEPTEPP_ERR_MODEL_VALUE},       {"slices", "64", DEEPTEPP_ERR_MODEL_VALUE},
         {"angles_deg", "[]", DEEPTEPP_ERR_MODEL_VALUE},       {"angles_deg", "[3601]", DEEPTEPP_ERR_MODEL_VALUE},
         {"min_mask_voxels", "0", DEEPTEPP_ERR_MODEL_VALUE},   {"spacing_mm", "[1, 2]", DEEPTEPP_ERR_MODEL_VALUE},
+        {"usual", "{'intensity': [[1, 2], [1, 2]]}", DEEPTEPP_ERR_MODEL_VALUE},
     };
     CHECK_ROWS(rows);
 }

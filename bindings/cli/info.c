@@ -1,4 +1,5 @@
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "engine.h"
@@ -17,6 +18,20 @@ static const cli_usage usage = {
     "  deeptepp info --model m.safetensors\n"
     "  deeptepp info --model m.safetensors --json | jq .input.channels\n"};
 
+/* What the training recorded, in the file's order. */
+static void tell_provenance(const deeptepp_model *model)
+{
+    static const char section[] = "provenance.";
+    const char *label = "provenance";
+    for (int64_t i = 0; i < deeptepp_model_property_count(model); i++) {
+        const char *key = deeptepp_model_property_key(model, i);
+        if (strncmp(key, section, strlen(section)) != 0)
+            continue;
+        cli_text_named(label, key + strlen(section), deeptepp_model_property_value(model, i));
+        label = "";
+    }
+}
+
 static void tell_identity(const deeptepp_model *model, const char *path)
 {
     cli_text_line("name", "%s, version %s", deeptepp_model_name(model), cli_property(model, "version"));
@@ -28,6 +43,7 @@ static void tell_identity(const deeptepp_model *model, const char *path)
     cli_text_paragraph("limitations", cli_property(model, "limitations"));
     if (cli_property_is(model, "weights", "seeded"))
         cli_text_line("weights", "SEEDED: random numbers, not trained. Its scores mean nothing.");
+    tell_provenance(model);
 }
 
 static void tell_architecture(const deeptepp_model *model)
@@ -90,6 +106,24 @@ static void tell_limits(const deeptepp_model *model)
                       hard[0], hard[1]);
 }
 
+/* What a result warns of. */
+static void tell_usual(const deeptepp_model *model)
+{
+    double usual[2];
+    char key[64];
+    cli_property_pair(model, "input.usual.mask_ml", usual);
+    if (*cli_property(model, "input.usual.mask_ml"))
+        cli_text_line("tumour", "usually %.6g to %.6g ml", usual[0], usual[1]);
+    for (int64_t c = 0; c < deeptepp_model_channel_count(model); c++) {
+        snprintf(key, sizeof key, "input.usual.intensity.%lld", (long long)c);
+        if (!*cli_property(model, "%s", key))
+            return;
+        cli_property_pair(model, key, usual);
+        cli_text_line(c ? "" : "means", "of %s within the mask usually %.6g to %.6g",
+                      deeptepp_model_channel_name(model, c), usual[0], usual[1]);
+    }
+}
+
 static void tell_views(const deeptepp_model *model, const char *axis)
 {
     char angles[LIST];
@@ -134,6 +168,7 @@ static void tell_input(const deeptepp_model *model)
     else
         tell_cube(model);
     tell_limits(model);
+    tell_usual(model);
 }
 
 static void tell_covariate(const deeptepp_model *model, int64_t index, const char *label)

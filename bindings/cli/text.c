@@ -54,6 +54,16 @@ void cli_text_line(const char *label, const char *format, ...)
     cli_text_paragraph(label, text);
 }
 
+void cli_text_named(const char *label, const char *name, const char *text)
+{
+    const size_t room = strlen(name) + strlen(text) + sizeof ": ";
+    char *joined = malloc(room);
+    if (joined)
+        snprintf(joined, room, "%s: %s", name, text);
+    cli_text_paragraph(label, joined ? joined : text);
+    free(joined);
+}
+
 void cli_text_whole(const char *label, const char *first, const char *second)
 {
     cli_print_line(stdout, "%-*s%s  %s", LABEL, label, first, second);

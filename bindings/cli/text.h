@@ -10,6 +10,9 @@ __attribute__((format(printf, 2, 3))) void cli_text_line(const char *label, cons
 /* One paragraph, the same way. The line breaks and tabs of a model's text count as spaces. */
 void cli_text_paragraph(const char *label, const char *text);
 
+/* "name: text" as one paragraph. */
+void cli_text_named(const char *label, const char *name, const char *text);
+
 /* Two words on one line, however long: to be copied, so never broken. */
 void cli_text_whole(const char *label, const char *first, const char *second);
 

@@ -644,6 +644,9 @@ typedef enum deeptepp_warning {
     DEEPTEPP_WARN_IMAGE_TWICE = 18,        /* two channels are the same volume: equal SHA-256 and volume number */
     DEEPTEPP_WARN_MASK_REGRIDDED = 19,     /* the mask lay elsewhere, and was put onto the image's grid as its options
                                               say */
+    DEEPTEPP_WARN_MASK_UNUSUAL = 21,       /* the tumour's volume is outside the model's usual range */
+    DEEPTEPP_WARN_INTENSITY_UNUSUAL = 22,  /* an image's mean within the tumour, of its values as the file gives them,
+                                              is outside the model's usual range */
     DEEPTEPP_WARNING_FORCE_INT32 = 0x7fffffff
 } deeptepp_warning;
 

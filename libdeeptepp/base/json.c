@@ -154,17 +154,21 @@ int dtp_json_choice(dtp_json *json, const char *key, const char *const *choices)
     return 0;
 }
 
-const dtp_json_value *dtp_json_array(dtp_json *json, const char *key, int least, int most)
+static const dtp_json_value *checked_array(dtp_json *json, const char *key, const dtp_json_value *value, int least,
+                                           int most)
 {
-    const dtp_json_value *value = required(json, key);
-    if (!value)
-        return NULL;
     if (value->kind == DTP_JSON_ARRAY && value->count >= (uint32_t)least && value->count <= (uint32_t)most)
         return value;
     char text[40];
     dtp_json_fail(json, key, DEEPTEPP_ERR_MODEL_VALUE, "is %s, wanted an array of %d to %d elements",
                   dtp_json_show(value, text, sizeof text), least, most);
     return NULL;
+}
+
+const dtp_json_value *dtp_json_array(dtp_json *json, const char *key, int least, int most)
+{
+    const dtp_json_value *value = required(json, key);
+    return value ? checked_array(json, key, value, least, most) : NULL;
 }
 
 /* "key[2]" */
@@ -174,15 +178,36 @@ static const char *element(char name[64], const char *key, int index)
     return name;
 }
 
+/* array: NULL after an error. */
+static int checked_numbers(dtp_json *json, const char *key, const dtp_json_value *array, double *out, double low,
+                           double high)
+{
+    char name[64];
+    int count = 0;
+    if (!array)
+        return 0;
+    DTP_JSON_EACH(value, array) {
+        out[count] = checked_number(json, element(name, key, count), value, low, high);
+        count++;
+    }
+    return count;
+}
+
 int dtp_json_numbers(dtp_json *json, const char *key, double *out, int least, int most, double low, double high)
+{
+    return checked_numbers(json, key, dtp_json_array(json, key, least, most), out, low, high);
+}
+
+int dtp_json_pairs(dtp_json *json, const char *key, double (*out)[2], int least, int most, double low, double high)
 {
     char name[64];
     const dtp_json_value *array = dtp_json_array(json, key, least, most);
     int count = 0;
     if (!array)
         return 0;
-    DTP_JSON_EACH(value, array) {
-        out[count] = checked_number(json, element(name, key, count), value, low, high);
+    DTP_JSON_EACH(pair, array) {
+        element(name, key, count);
+        checked_numbers(json, name, checked_array(json, name, pair, 2, 2), out[count], low, high);
         count++;
     }
     return count;
@@ -200,6 +225,25 @@ int dtp_json_integers(dtp_json *json, const char *key, int64_t *out, int least, 
         count++;
     }
     return count;
+}
+
+void dtp_json_texts(dtp_json *json, const char *key, int most)
+{
+    char name[64];
+    dtp_json texts = dtp_json_child(json, key);
+    const dtp_json_value *object = texts.object;
+    if (!object)
+        return;
+    if (object->count > (uint32_t)most)
+        dtp_json_fail(json, key, DEEPTEPP_ERR_MODEL_VALUE, "has %u texts, wanted at most %d", (unsigned)object->count,
+                      most);
+    DTP_JSON_EACH(member, object) {
+        dtp_format(name, sizeof name, "%.60s", member->key);
+        if (!*name)
+            dtp_json_fail(json, key, DEEPTEPP_ERR_MODEL_VALUE, "has a key of no character, wanted at least one");
+        if (member->kind != DTP_JSON_TEXT || !*member->text)
+            fail_kind(&texts, name, member, "a text of at least one character");
+    }
 }
 
 static bool is_known(const dtp_json *json, const char *key)

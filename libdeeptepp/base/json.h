@@ -38,6 +38,12 @@ int dtp_json_choice(dtp_json *json, const char *key, const char *const *choices)
 int dtp_json_numbers(dtp_json *json, const char *key, double *out, int least, int most, double low, double high);
 int dtp_json_integers(dtp_json *json, const char *key, int64_t *out, int least, int most, int64_t low, int64_t high);
 
+/* An array of `least` to `most` arrays of two numbers; returns how many. */
+int dtp_json_pairs(dtp_json *json, const char *key, double (*out)[2], int least, int most, double low, double high);
+
+/* An object member of at most `most` texts, neither they nor their keys empty. */
+void dtp_json_texts(dtp_json *json, const char *key, int most);
+
 /* An array member of `least` to `most` elements of any kind, or NULL. */
 const dtp_json_value *dtp_json_array(dtp_json *json, const char *key, int least, int most);
 

@@ -4,8 +4,8 @@
 
 #include "base.h"
 
-/* Every covariate filled in (64), two headers and one geometry for each volume (17), and the rest. */
-enum { DTP_MAX_WARNINGS = 160 };
+/* Every covariate filled in (64); two headers, one geometry, one twin and one mean for each volume (17); the rest. */
+enum { DTP_MAX_WARNINGS = 176 };
 
 typedef struct dtp_warning {
     deeptepp_warning code;

@@ -67,11 +67,16 @@ static void parse_outside(dtp_recipe *out, dtp_json outside)
     dtp_json_close(&outside);
 }
 
+static void check_rising(dtp_json *json, const char *key, const double pair[2])
+{
+    if (json->object && !(pair[0] < pair[1]))
+        dtp_json_fail(json, key, DEEPTEPP_ERR_MODEL_VALUE, "is [%g, %g], wanted rising", pair[0], pair[1]);
+}
+
 static void parse_rising_pair(dtp_json *json, const char *key, double out[2], double low, double high)
 {
     dtp_json_numbers(json, key, out, 2, 2, low, high);
-    if (json->object && !(out[0] < out[1]))
-        dtp_json_fail(json, key, DEEPTEPP_ERR_MODEL_VALUE, "is [%g, %g], wanted rising", out[0], out[1]);
+    check_rising(json, key, out);
 }
 
 static void parse_intensity(dtp_recipe *out, dtp_json intensity)
@@ -99,6 +104,33 @@ static void parse_spacing(dtp_recipe *out, dtp_json *json)
     parse_rising_pair(&spacing, "hard", out->hard_mm, 0, 1000);
     parse_rising_pair(&spacing, "usual", out->usual_mm, 0, 1000);
     dtp_json_close(&spacing);
+}
+
+static void parse_usual_intensity(dtp_recipe *out, dtp_json *usual)
+{
+    char name[24];
+    int pairs = dtp_json_pairs(usual, "intensity", out->usual_intensity, 1, DTP_MAX_CHANNELS, -1e30, 1e30);
+    if (usual->object && pairs != out->n_channels)
+        dtp_json_fail(usual, "intensity", DEEPTEPP_ERR_MODEL_VALUE, "has %d pairs for %d channels, wanted one each",
+                      pairs, out->n_channels);
+    for (int c = 0; c < pairs; c++) {
+        dtp_format(name, sizeof name, "intensity[%d]", c);
+        check_rising(usual, name, out->usual_intensity[c]);
+    }
+    out->has_usual_intensity = true;
+}
+
+static void parse_usual(dtp_recipe *out, dtp_json *json)
+{
+    out->usual_ml[1] = INFINITY;
+    if (!dtp_json_has(json, "usual"))
+        return;
+    dtp_json usual = dtp_json_child(json, "usual");
+    if (dtp_json_has(&usual, "mask_ml"))
+        parse_rising_pair(&usual, "mask_ml", out->usual_ml, 0, 1e5);
+    if (dtp_json_has(&usual, "intensity"))
+        parse_usual_intensity(out, &usual);
+    dtp_json_close(&usual);
 }
 
 static void parse_cube(dtp_recipe *out, dtp_json *json)
@@ -152,6 +184,7 @@ void dtp_recipe_parse(dtp_recipe *out, dtp_json *json)
     if (dtp_json_has(json, "min_mask_voxels"))
         out->min_mask_voxels = dtp_json_integer(json, "min_mask_voxels", 1, INT32_MAX);
     parse_spacing(out, json);
+    parse_usual(out, json);
     dtp_json_close(json);
 }
 

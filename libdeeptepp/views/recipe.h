@@ -42,6 +42,9 @@ typedef struct dtp_recipe {
     double percentiles[2];
     int64_t min_mask_voxels;
     double hard_mm[2], usual_mm[2]; /* voxel sizes; 0 to infinity when the file says nothing */
+    double usual_ml[2];             /* of the tumour; the same */
+    bool has_usual_intensity;
+    double usual_intensity[DTP_MAX_CHANNELS][2]; /* each channel's mean within the tumour */
 } dtp_recipe;
 
 /* Reads the section; out owns copies of the channel names. Errors stick to the JSON's check. */

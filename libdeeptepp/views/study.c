@@ -208,7 +208,7 @@ deeptepp_status dtp_study_make(dtp_study *out, const deeptepp_case *patient, con
     warn_of_order(out, warnings);
     DTP_TRY(dtp_about(check_mask(out, &patient->mask_options, warnings, watch, error), DEEPTEPP_MASK_VOLUME,
                       DEEPTEPP_NO_VOLUME, error));
-    return DEEPTEPP_OK;
+    return dtp_study_warn_of_unusual(out, warnings, watch, error);
 fail:
     return status;
 }

@@ -27,6 +27,13 @@ deeptepp_status dtp_study_make(dtp_study *out, const deeptepp_case *patient, con
 /* Accepts what was never made. */
 void dtp_study_free(dtp_study *study);
 
+double dtp_study_tumour_mm3(const dtp_study *study);
+
+/* Warns where the tumour's volume, or an image's mean within it, is not as the model knows them. Part of
+ * dtp_study_make. Errors: CANCELLED. */
+deeptepp_status dtp_study_warn_of_unusual(const dtp_study *study, dtp_warnings *warnings, dtp_watch *watch,
+                                          deeptepp_error *error);
+
 /* Whether the volumes lie on one grid, and where the mask does; sets mask_frame. Part of dtp_study_make. */
 deeptepp_status dtp_study_check_grid(dtp_study *study, deeptepp_mask_grid grid, dtp_warnings *warnings,
                                      deeptepp_error *error);

@@ -14,7 +14,9 @@ static const char PATCH[] =
     "\"years\", \"source\": \"none\", \"times\": [3, 5], \"baseline_survival\": [0.9, 0.8], \"slope\": 1, "
     "\"centre\": 0}, \"self_test\": {\"seed\": 1, \"score\": 0.5}, \"input\": {\"min_mask_voxels\": 2, "
     "\"rotation_axis\": \"SI\", \"spacing_mm\": {\"hard\": [0.1, 9], \"usual\": [0.5, 2]}, \"intensity\": "
-    "{\"rule\": \"percentile\", \"over\": \"image\", \"range\": [0, 1], \"percentiles\": [1, 99]}}}";
+    "{\"rule\": \"percentile\", \"over\": \"image\", \"range\": [0, 1], \"percentiles\": [1, 99]}, "
+    "\"usual\": {\"mask_ml\": [0.5, 60], \"intensity\": [[10, 250]]}}, \"provenance\": {\"epochs\": \"40\", "
+    "\"software\": \"none\"}}";
 
 static char *plain;           /* the description */
 static tiny_bytes tensors;    /* what follows it in the file's header, and the data */

@@ -11,12 +11,13 @@ from typing import Any
 SCHEMA = 1
 TEXTS = ("name", "version", "licence", "authors", "training_cohort", "intended_use", "limitations")
 REQUIRED = (*TEXTS, "weights", "input", "score")
-OPTIONAL = ("schema", "network", "covariates", "tiers", "calibration", "self_test")
+OPTIONAL = ("schema", "network", "covariates", "tiers", "calibration", "self_test", "provenance")
 WEIGHTS = ("trained", "seeded")
 ACTIVATIONS = {"relu": "relu", "leaky_relu": "leaky_relu (slope 0.01)", "elu": "elu (alpha 1)"}
 NORM_EPS = 1e-5
 MAX_MEMBERS = 64
 MAX_PREFIX = 100
+MAX_PROVENANCE = 64
 MAX_SEED = 2**53
 DEFAULT_SEED = 1
 DEFAULT_TOLERANCE = 1e-4
@@ -172,6 +173,15 @@ def check_self_test(section: Any) -> None:
     want(fits, "self_test.tolerance", tolerance, "a number above 0, at most 1")
 
 
+def check_provenance(section: Any) -> None:
+    """What training recorded; a number that YAML read is easily meant as text."""
+    fits = isinstance(section, dict) and len(section) <= MAX_PROVENANCE
+    want(fits, "provenance", section, f"an object of at most {MAX_PROVENANCE} texts")
+    for key, value in section.items():
+        want(isinstance(key, str) and key, "a key of provenance", key, "text, in quotes")
+        want(isinstance(value, str) and value, f"provenance.{key}", value, "text, in quotes")
+
+
 def check(given: Any) -> None:
     """Everything that does not need the checkpoints."""
     want_keys(given, "the description", REQUIRED, OPTIONAL)
@@ -179,6 +189,7 @@ def check(given: Any) -> None:
     check_input(given["input"])
     check_score(given["score"])
     check_self_test(given.get("self_test", {}))
+    check_provenance(given.get("provenance", {}))
     want(isinstance(given.get("network", {}), dict), "network", given.get("network"), "an object")
 
 
