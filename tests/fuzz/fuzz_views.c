@@ -9,9 +9,10 @@
     ", \"intensity\": " intensity "}}"
 #define FIXED "{\"rule\": \"fixed\", \"spacing_mm\": [1, 0.7, 2.5]}"
 #define WARN "{\"rule\": \"warn\", \"fill\": \"edge\"}"
+#define USUAL(pairs) ", \"usual\": {\"mask_ml\": [0, 1], \"intensity\": [" pairs "]}"
 #define MOSAIC(axes, slices, angle)                                                                                    \
     "{\"input\": {\"recipe\": \"mosaic_cube\", \"axes\": \"" axes "\", \"size\": [64, 64, 64], \"angles_deg\": ["      \
-    angle "], \"slices\": \"" slices "\", \"region\": null, \"outside\": null, \"intensity\": null}}"
+    angle "], \"slices\": \"" slices "\"" USUAL("[0, 9]") ", \"region\": null, \"outside\": null, \"intensity\": null}}"
 
 static const tiny_options recipes[] = {
     {.patch = CUBE(FIXED, WARN, "{\"rule\": \"none\"}")},
@@ -21,7 +22,8 @@ static const tiny_options recipes[] = {
                    "{\"rule\": \"minmax\", \"over\": \"image\", \"range\": [0, 1]}")},
     {.patch = CUBE("{\"rule\": \"box\", \"spacing_mm\": null, \"margin_mm\": 0, \"keep_aspect\": false}", WARN,
                    "{\"rule\": \"percentile\", \"over\": \"view\", \"range\": [-1, 1], \"percentiles\": [2, 97]}")},
-    {.channels = 2, .patch = CUBE(FIXED, WARN, "{\"rule\": \"zscore\", \"over\": \"images_together\"}")},
+    {.channels = 2,
+     .patch = CUBE(FIXED, WARN, "{\"rule\": \"zscore\", \"over\": \"images_together\"}" USUAL("[0, 9], [-9, 0]"))},
     {.strides = {8, 8, 8, 8}, .patch = MOSAIC("LPS", "first", "40")},
     {.strides = {8, 8, 8, 8}, .patch = MOSAIC("stored", "spaced", "360")},
 };
