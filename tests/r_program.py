@@ -19,10 +19,10 @@ def environment(**more):
     return {**os.environ, "R_LIBS": library, **more}
 
 
-def run(script, *arguments, cwd=None):
-    """Runs the text of an R script; what it prints."""
+def run(script, *arguments, cwd=None, **more):
+    """Runs the text of an R script, with more in its environment; what it prints."""
     done = subprocess.run(["Rscript", "--vanilla", "-e", script, *map(str, arguments)], cwd=cwd, capture_output=True,
-                          text=True, env=environment())
+                          text=True, env=environment(**more))
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

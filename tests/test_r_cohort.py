@@ -122,6 +122,42 @@ def test_killed_at_random_moments_a_run_goes_on_to_the_same_bytes(cohort, whole,
     assert out.read_bytes() == whole.read_bytes() and not part.exists()
 
 
+# ---- Letters that the locale has not ----
+
+FRAME = """
+library(deeptepp)
+given <- commandArgs(TRUE)
+model <- tepp_open(given[1], threads = 1)
+frame <- read.delim(given[2], check.names = FALSE)
+found <- tepp_score_cohort(model, frame, out = given[3], folder = dirname(given[2]))
+setwd(dirname(given[2]))
+named <- tepp_score(model, "bild \\u00e9.nii.gz", frame$mask[1])
+stopifnot(identical(named$score, found$score[1]), identical(tepp_volume_count("bild \\u00e9.nii.gz"), 1L))
+"""
+
+
+@pytest.mark.parametrize("script", [RUN, FRAME], ids=["file", "frame"])
+def test_any_locale_gives_the_same_bytes(tiny_case, tmp_path, script):
+    folder = tmp_path / "Müller 日"
+    folder.mkdir()
+    for name, path in zip(("modèle.safetensors", "bild é.nii.gz", "mask.nii.gz"), tiny_case):
+        shutil.copy(path, folder / name)
+    cohort = folder / "köhort.tsv"
+    cohort.write_text("participant_id\timage\tmask\tgröße\n"
+                      "sub-é\tbild é.nii.gz\tmask.nii.gz\tß\nsub-2\tnone é.nii.gz\tmask.nii.gz\tx\n",
+                      encoding="utf-8")
+    tables = []
+    for locale in ("C.UTF-8", "C"):
+        out = folder / f"öut-{locale}.tsv"
+        r_program.run(script, folder / "modèle.safetensors", cohort, out, "", "", LC_ALL=locale)
+        tables.append(out.read_bytes())
+    assert tables[0] == tables[1]
+    rows = read(out)
+    assert [row[0] for row in rows[1:]] == ["sub-é", "sub-2"] and rows[0][3] == "größe"
+    assert [row[rows[0].index("error_code")] for row in rows[1:]] == ["n/a", "FILE_MISSING"]
+    assert f"{folder}/none é.nii.gz" in rows[2][rows[0].index("error_message")]
+
+
 # ---- The page, the example ----
 
 

@@ -33,8 +33,9 @@ text_or_null <- function(value, what) {
   value
 }
 
+# Texts of a class, such as fs_path, are texts.
 is_path <- function(value) {
-  is.character(value) && length(value) == 1L && !is.object(value) && is.null(dim(value))
+  is.character(value) && length(value) == 1L && is.null(dim(value))
 }
 
 # As R's own functions take a path: ~ is the home folder.
@@ -42,7 +43,18 @@ path_of <- function(value, what) {
   if (!is_path(value) || is.na(value) || !nzchar(value)) {
     refuse(what, " is ", shown(value), ", wanted a path")
   }
-  path.expand(value)
+  path.expand(by_bytes(value))
+}
+
+# A path with letters that the locale has not, as by its bytes in UTF-8: batch jobs often run in the locale C, where R
+# would look for a file called <U+00FC>.
+by_bytes <- function(path) {
+  path <- as.character(path)
+  if (Encoding(path) != "unknown" && is.na(iconv(enc2utf8(path), "UTF-8", ""))) {
+    path <- enc2utf8(path)
+    Encoding(path) <- "unknown"
+  }
+  path
 }
 
 absolute <- function(path) {

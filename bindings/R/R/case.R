@@ -28,7 +28,7 @@ tepp_score_case <- function(model, row, folder = NULL, largest_part = FALSE, mas
 # What lapply() and its like call: a fault of model or call comes back as a value, so that whatever an engine throws is
 # the engine's own.
 score_task <- function(task) {
-  tryCatch(score_row(task), error = function(e) list(fault = e))
+  c(list(ticket = task$ticket), tryCatch(score_row(task), error = function(e) list(fault = e)))
 }
 
 score_row <- function(task) {
@@ -106,6 +106,7 @@ read_and_score <- function(task) {
 
 # An error of the library's is a value here: the others' digests are wanted too.
 row_volume <- function(text, task) {
+  text <- by_bytes(text)
   path <- if (startsWith(text, "/")) text else paste0(task$folder, "/", text)
   number <- NULL
   if (!file.exists(path) && grepl("#[1-9][0-9]{0,8}$", path)) {

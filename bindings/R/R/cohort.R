@@ -32,8 +32,8 @@ plan_cohort <- function(cohort, facts) {
   if (!is.data.frame(cohort)) {
     refuse("cohort is of class ", class(cohort)[[1L]], ", wanted a data frame, what read_cohort() gives, or a path")
   }
-  refuse_columns(names(cohort), result_columns(facts))
-  columns <- lapply(as.list(cohort), column_text)
+  columns <- text_columns(cohort)
+  refuse_columns(names(columns), result_columns(facts))
   plan <- list(columns = columns, id = pick_id(names(columns)), mask = pick(names(columns), "mask"))
   plan$images <- pick_images(names(columns), facts$channels)
   plan$covariates <- intersect(facts$covariates$name, names(columns))
@@ -45,6 +45,24 @@ plan_cohort <- function(cohort, facts) {
   }
   refuse_ids(columns[[plan$id]], plan$id)
   plan
+}
+
+# A frame's columns as text, by name.
+text_columns <- function(cohort) {
+  columns <- setNames(as.list(cohort), as_utf8(names(cohort)))
+  Map(checked_text, columns, names(columns), nrow(cohort))
+}
+
+checked_text <- function(column, name, count) {
+  if (!is.atomic(column) || length(column) != count) {
+    refuse("the cohort's column \"", name, "\" is of class ", class(column)[[1L]], ", wanted one value a row")
+  }
+  text <- column_text(column)
+  wrong <- which(!validUTF8(text))
+  if (length(wrong) > 0L) {
+    refuse("the cohort's column \"", name, "\" is no text in UTF-8 in row ", wrong[1L], ": read it with its encoding")
+  }
+  text
 }
 
 result_columns <- function(facts) {

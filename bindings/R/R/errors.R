@@ -19,7 +19,8 @@
 #' channels' names, `"mask"`; `character()` for none). A wrong argument is a `deeptepp_argument`.
 #'
 #' An interrupt ends a call with a condition of class `c("deeptepp_cancelled", "interrupt", "condition")`, which is no
-#' error: `tryCatch(..., interrupt = )` catches it, `try()` does not.
+#' error: `tryCatch(..., interrupt = )` catches it, `try()` does not. A limit of [setTimeLimit()] ends a call with R's
+#' own error.
 #'
 #' @name deeptepp-conditions
 #' @examples

@@ -11,8 +11,9 @@ image_volume <- function(x, affine = NULL, name = "x") {
   if (is_oro(x)) {
     return(oro_volume(x))
   }
-  if (!is.atomic(x) || is.null(x)) {
-    refuse(name, " is of class ", class(x)[[1L]], ", wanted a path, a tepp_volume, or an image of RNifti or oro.nifti")
+  if (!is.atomic(x) || is.null(x) || is.character(x) || is.factor(x)) {
+    found <- if (is.character(x)) shown(x) else paste("of class", class(x)[[1L]])
+    refuse(name, " is ", found, ", wanted a path, a tepp_volume, or an image of RNifti or oro.nifti")
   }
   array_volume(x, affine)
 }

@@ -14,15 +14,33 @@ open_files <- function(run, resume) {
       refuse(path, " exists; resume = TRUE goes on with it, or remove it")
     }
   }
+  refuse_foreign(run$out, run$separator)
   run$journal <- open_journal(run$part)
+  opened <- FALSE
+  on.exit(if (!opened) .Call(C_journal_close, run$journal))
   header <- table_bytes(as.list(c(names(run$carried), colnames(run$cells))), run$separator)
   if (file.exists(run$out)) {
-    take_earlier(run, readBin(run$out, "raw", file.size(run$out)), header)
+    take_earlier(run, file_bytes(run$out), header)
   }
-  bytes <- without_torn_end(readBin(run$part, "raw", file.size(run$part)))
+  bytes <- without_torn_end(file_bytes(run$part))
   fits <- length(bytes) >= length(header) && identical(bytes[seq_along(header)], header)
   shorten(run$part, if (fits) length(bytes) else 0)
   if (fits) take_earlier(run, bytes, header) else append_journal(run$journal, header, run$part)
+  opened <- TRUE
+}
+
+file_bytes <- function(path) {
+  readBin(path, "raw", file.size(path))
+}
+
+# The last columns of any run's table are the same. What else has the name, the cohort perhaps, is not written over.
+refuse_foreign <- function(path, separator) {
+  if (file.exists(path)) {
+    names <- names(parse_table(file_bytes(path), separator, path))
+    if (!identical(rev(names)[seq_along(RESULTS_AFTER)], rev(RESULTS_AFTER))) {
+      refuse(path, " is no table of an earlier run, for resume = TRUE to go on with: remove it, or name another")
+    }
+  }
 }
 
 # Up to the last end of a row; one within quotes is none.
@@ -50,8 +68,8 @@ take_earlier <- function(run, bytes, header) {
   at <- match(run$carried[[run$plan$id]], table[[run$plan$id]])
   found <- as.list(table[at, , drop = FALSE])
   same <- !is.na(at) & found$status %in% "ok"
-  for (name in names(run$carried)) {
-    same <- same & found[[name]] == written(run$carried[[name]], run$separator)
+  for (i in seq_along(run$carried)) {
+    same <- same & found[[i]] == written(run$carried[[i]], run$separator)
   }
   for (name in names(run$same)) {
     same <- same & found[[name]] %in% run$same[[name]]
@@ -131,12 +149,14 @@ table_parts <- function(table) {
   columns <- as.list(table)
   cells <- vapply(results, function(name) result_text(columns[[name]], name), character(nrow(table)))
   list(carried = lapply(columns[seq_len(first - 1L)], column_text),
-       cells = matrix(cells, nrow(table), dimnames = list(NULL, results)))
+       cells = matrix(cells, nrow(table), length(results), dimnames = list(NULL, results)))
 }
 
 result_text <- function(column, name) {
   if (is.numeric(column) && is_number_column(name)) {
-    ifelse(is.na(column), NA_character_, sprintf("%.17g", column))
+    text <- sprintf("%.17g", column)
+    text[is.na(column)] <- NA_character_
+    text
   } else {
     column_text(column)
   }

@@ -31,11 +31,15 @@ merge_scores <- function(tables, cohort, out = NULL) {
   if (!is.character(tables) || length(tables) == 0L) {
     refuse("tables is ", shown(tables), ", wanted paths of scored tables")
   }
-  carried <- lapply(as.list(cohort), column_text)
+  carried <- text_columns(cohort)
   id <- pick_id(names(carried))
   refuse_ids(carried[[id]], id)
-  cells <- do.call(rbind, lapply(tables, part_cells, carried, id))
-  cells <- whole_cells(cells, carried[[id]], id)
+  parts <- lapply(tables, part_cells, carried, id)
+  other <- which(!vapply(lapply(parts, colnames), identical, TRUE, colnames(parts[[1L]])))
+  if (length(other) > 0L) {
+    refuse(tables[other[1L]], " has other columns of results than ", tables[1L], ", wanted parts of one run")
+  }
+  cells <- whole_cells(do.call(rbind, parts), carried[[id]], id)
   about <- list(elapsed = NULL)
   scored <- scored_frame(cohort, cells, tiers_by_score(cells), about)
   if (!is.null(out)) {
@@ -56,10 +60,10 @@ part_cells <- function(path, carried, id) {
   if (anyNA(at)) {
     refuse(path, " has ", id, " \"", ids[is.na(at)][1L], "\", which is not in the cohort")
   }
-  for (name in names(carried)) {
-    differs <- which(table[[name]] != written(carried[[name]], separator)[at])
+  for (i in seq_along(carried)) {
+    differs <- which(table[[i]] != written(carried[[i]], separator)[at])
     if (length(differs) > 0L) {
-      refuse(path, ": the ", name, " of \"", ids[differs[1L]], "\" is not the cohort's")
+      refuse(path, ": the ", names(carried)[[i]], " of \"", ids[differs[1L]], "\" is not the cohort's")
     }
   }
   cells <- table_parts(table)$cells

@@ -46,7 +46,7 @@ core_key <- function(sha256, options) {
 
 # Reads the file; its memory is shared where the same one is open already.
 open_core <- function(path, sha256, options, progress = NULL) {
-  pointer <- checked(.Call(C_model_open, path, options$threads, options$max_file_bytes, sha256, progress))
+  pointer <- checked(.Call(C_model_open, by_bytes(path), options$threads, options$max_file_bytes, sha256, progress))
   facts <- .Call(C_model_facts, pointer)
   key <- core_key(facts$sha256, options)
   if (is.null(cores[[key]])) {

@@ -23,8 +23,9 @@
 #'
 #' **Workers.** `apply` is called as `apply(X, FUN)` with a list of plain values, a row each, and one chunk after the
 #' other. Workers need this package installed; each opens the model once. Open the model with `threads = 1` where as
-#' many workers as processors run. A worker that dies makes its rows `WORKER_LOST`; if `apply` itself fails, all rows of
-#' the chunk are, with a warning.
+#' many workers as processors run. The results of a chunk may come in any order. A worker that dies makes its rows
+#' `WORKER_LOST`; if `apply` itself fails, all rows of the chunk are, with a warning. A PSOCK cluster that lost a worker
+#' stays broken, so all later rows are lost too: start a new one and resume.
 #'
 #' @param model A [tepp_open()] model.
 #' @param cohort A data frame, what [read_cohort()] gives, or the path of a CSV or TSV file.
@@ -53,14 +54,18 @@ tepp_score_cohort <- function(model, cohort, out = NULL, resume = FALSE, shard =
                               chunk = NULL) {
   began <- proc.time()[["elapsed"]]
   progress <- progress_of(progress)
+  chunk <- chunk_of(chunk, apply)
+  apply <- apply_of(apply)
+  out <- out_of(out)
+  flag(resume, "resume")
   cohort <- cohort_of(cohort)
   facts <- core_of(model)$facts
   plan <- plan_cohort(cohort, facts)
   chosen <- shard_rows(plan, shard)
   settings <- run_settings(model, cohort, folder, largest_part, mask_grid, orientation)
-  run <- new_run(plan, chosen, facts, settings, out_of(out), flag(resume, "resume"))
+  run <- new_run(plan, chosen, facts, settings, out, resume)
   on.exit(.Call(C_journal_close, run$journal))
-  run_chunks(run, apply_of(apply), chunk_of(chunk, apply), progress)
+  run_chunks(run, apply, chunk, progress)
   run$about <- run_facts(run, shard, proc.time()[["elapsed"]] - began)
   scored <- scored_frame(cohort[chosen, , drop = FALSE], run$cells, facts$tiers, run$about)
   finish_files(run)
@@ -109,7 +114,7 @@ shard_rows <- function(plan, shard) {
 # What every task carries beside its row: plain data.
 run_settings <- function(model, cohort, folder, largest_part, mask_grid, orientation) {
   mask_options(NULL, largest_part, mask_grid)
-  folder <- text_or_null(folder, "folder") %||% attr(cohort, "folder", exact = TRUE) %||% getwd()
+  folder <- by_bytes(text_or_null(folder, "folder") %||% attr(cohort, "folder", exact = TRUE) %||% getwd())
   threads <- model$options$threads
   options <- sprintf("largest_part=%s;mask_grid=%s;orientation=%s;threads=%s", if (largest_part) "true" else "false",
                      mask_grid, text_or_null(orientation, "orientation") %||% "",
@@ -129,6 +134,7 @@ new_run <- function(plan, chosen, facts, settings, out, resume) {
   results <- result_columns(facts)
   run$cells <- matrix(NA_character_, length(chosen), length(results), dimnames = list(NULL, results))
   run$seconds <- rep(NA_real_, length(chosen))
+  run$name <- basename(tempfile("run")) # no other's, and without R's random numbers
   run$earlier <- run$cells
   run$same <- c(model_sha256 = facts$sha256, options = settings$options, library_version = tepp_version())
   if (!is.null(out)) {
@@ -143,9 +149,7 @@ run_chunks <- function(run, apply, chunk, progress) {
   rows <- seq_along(run$chosen)
   for (part in split(rows, (rows - 1L) %/% chunk)) {
     values <- apply_chunk(lapply(part, task_of, run = run), apply)
-    for (k in seq_along(part)) {
-      take_value(run, part[[k]], values[[k]])
-    }
+    take_values(run, part, values)
     append_rows(run, part)
     if (!is.null(progress)) {
       progress(max(part) / length(rows))
@@ -155,10 +159,11 @@ run_chunks <- function(run, apply, chunk, progress) {
 
 task_of <- function(row, run) {
   earlier <- run$earlier[row, c("image_sha256", "mask_sha256")]
-  c(row_task(run$plan, run$chosen[[row]]), run$settings$task, list(known = if (!anyNA(earlier)) earlier))
+  c(row_task(run$plan, run$chosen[[row]]), run$settings$task,
+    list(known = if (!anyNA(earlier)) earlier, ticket = paste(run$name, row)))
 }
 
-# NULL for what did not come back.
+# A value a task, in the tasks' order; NULL for what did not come back.
 apply_chunk <- function(tasks, apply) {
   values <- tryCatch(apply(tasks, score_task), error = function(e) {
     warning("apply failed, and ", length(tasks), " rows are WORKER_LOST: ", conditionMessage(e), call. = FALSE)
@@ -167,29 +172,53 @@ apply_chunk <- function(tasks, apply) {
   if (!is.list(values) || length(values) != length(tasks)) {
     refuse("apply gave ", length(values), " values for ", length(tasks), " rows, wanted a list of one a row, as lapply")
   }
-  values
+  by_ticket(values, vapply(tasks, function(task) task$ticket, ""))
 }
 
-take_value <- function(run, row, value) {
-  if (is.list(value) && inherits(value$fault, "error")) {
-    stop(value$fault)
+# Workers of a cluster that lost one of them, or whose caller was interrupted, answer the next call with what was left
+# of the one before: a row's result is known by its ticket, never by its place.
+by_ticket <- function(values, tickets) {
+  found <- vapply(values, function(value) {
+    ticket <- if (is.list(value)) value$ticket
+    if (is.character(ticket) && length(ticket) == 1L) ticket else NA_character_
+  }, "")
+  others <- sum(!is.na(found) & !found %in% tickets)
+  if (others > 0L) {
+    warning("apply gave ", others, " results of other rows, which are dropped: its workers are out of step after an ",
+            "earlier failure or interrupt; start them anew and resume", call. = FALSE)
   }
-  if (!is.list(value) || is.null(value$seconds)) {
-    value <- list(cells = fault_cells("WORKER_LOST", "no result came back from the worker"), seconds = NA_real_)
+  values[match(tickets, found)]
+}
+
+take_values <- function(run, rows, values) {
+  for (fault in lapply(values, function(value) value$fault)) {
+    if (inherits(fault, "error")) stop(fault)
   }
-  if (is.null(value$cells)) {
-    run$cells[row, ] <- run$earlier[row, ]
-    return(invisible())
+  put_cells(run, rows, Map(function(row, value) row_cells(run, row, value), rows, values))
+  run$seconds[rows] <- vapply(values, function(value) value$seconds %||% NA_real_, 0)
+}
+
+# R would copy the whole matrix for each row, if the environment, or a closure that was made here, held it too.
+put_cells <- function(run, rows, cells) {
+  all <- run$cells
+  run$cells <- NULL
+  for (k in seq_along(rows)) {
+    all[rows[[k]], names(cells[[k]])] <- cells[[k]]
   }
-  run$cells[row, names(value$cells)] <- value$cells
-  run$cells[row, names(run$same)] <- run$same
-  run$seconds[row] <- value$seconds
+  run$cells <- all
+}
+
+row_cells <- function(run, row, value) {
+  if (is.null(value)) {
+    value <- list(cells = fault_cells("WORKER_LOST", "no result came back from the worker"))
+  }
+  if (is.null(value$cells)) run$earlier[row, ] else c(value$cells, run$same)
 }
 
 # ---- In memory ----
 
 scored_frame <- function(cohort, cells, tiers, about) {
-  results <- lapply(setNames(nm = colnames(cells)), function(name) typed_column(name, cells[, name], tiers))
+  results <- lapply(setNames(nm = colnames(cells)), function(name) typed_column(name, unname(cells[, name]), tiers))
   structure(c(unclass(as.data.frame(cohort))[names(cohort)], results), class = c("tepp_scores", "data.frame"),
             row.names = seq_len(nrow(cells)), deeptepp = about)
 }
@@ -242,7 +271,7 @@ print.summary.tepp_scores <- function(x, ...) {
 #' @rdname summary.tepp_scores
 #' @export
 print.tepp_scores <- function(x, ...) {
-  shown <- setdiff(names(x), c("image_sha256", "mask_sha256", "model_sha256", "options", "library_version"))
-  print.data.frame(x[shown], ...)
+  long <- c("image_sha256", "mask_sha256", "model_sha256", "options", "library_version")
+  print.data.frame(if (all(long %in% names(x))) x[setdiff(names(x), long)] else x, ...)
   invisible(x)
 }

@@ -86,9 +86,9 @@ tepp_preprocess <- function(model, image, mask, label = NULL, largest_part = FAL
 #' @return A named vector of `expected` and `found`. If they differ by more than the file allows: an error of class
 #'   `deeptepp_model_self_test`; without a self-test in the file: `deeptepp_model_no_self_test`.
 #' @examples
-#' \dontrun{
-#' tepp_self_test(tepp_open("model.safetensors"))
-#' }
+#' source(system.file("example", "files.R", package = "deeptepp"))
+#' model <- tepp_open(example_files(tempfile())$model, threads = 1)
+#' tryCatch(tepp_self_test(model), deeptepp_model_no_self_test = conditionMessage)
 #' @export
 tepp_self_test <- function(model, progress = NULL) {
   progress <- progress_of(progress)

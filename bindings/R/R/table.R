@@ -20,7 +20,7 @@ read_table <- function(path) {
   if (!file.exists(path) || dir.exists(path)) {
     refuse_as(20L, "DEEPTEPP_ERR_FILE_MISSING", path, ": no such file, wanted a table")
   }
-  parse_table(readBin(path, "raw", file.size(path)), separator, path)
+  parse_table(file_bytes(path), separator, path)
 }
 
 parse_table <- function(bytes, separator, path) {
@@ -109,7 +109,7 @@ table_bytes <- function(columns, separator) {
 }
 
 quote_cells <- function(cells, separator) {
-  cells <- enc2utf8(cells)
+  cells <- as_utf8(cells)
   special <- grepl(sprintf("[\"\r\n%s]", separator), cells, useBytes = TRUE) & !is.na(cells)
   cells[special] <- paste0("\"", gsub("\"", "\"\"", cells[special], fixed = TRUE), "\"")
   cells[is.na(cells)] <- if (separator == ",") "" else "n/a"
@@ -132,8 +132,15 @@ column_text <- function(column) {
     as.character(column)
   }
   cells <- rep(NA_character_, length(missing))
-  cells[!missing] <- enc2utf8(as.character(text))
+  cells[!missing] <- as_utf8(as.character(text))
   cells
+}
+
+# As enc2utf8, which in the locale C makes <c3><bc> of a letter.
+as_utf8 <- function(text) {
+  lost <- Encoding(text) == "unknown" & is.na(iconv(text, "", "UTF-8"))
+  Encoding(text[lost]) <- "UTF-8"
+  enc2utf8(text)
 }
 
 # The doubles of texts of 17 digits: R's own reading may be a last bit beside.

@@ -81,8 +81,9 @@ new_volume <- function(pointer) {
 }
 
 voxels_of <- function(array) {
-  if (!is.double(array) && !is.integer(array) && !is.logical(array) || is.factor(array)) {
-    refuse("the array is of type ", typeof(array), ", wanted double, integer or logical")
+  if (!is.double(array) && !is.integer(array) && !is.logical(array) || inherits(array, c("factor", "integer64"))) {
+    found <- if (is.object(array)) paste("class", class(array)[[1L]]) else paste("type", typeof(array))
+    refuse("the array is of ", found, ", wanted double, integer or logical")
   }
   if (length(dim(array)) != 3L) {
     found <- if (is.null(dim(array))) "no dim" else paste("dim", paste(dim(array), collapse = " x "))
@@ -108,7 +109,8 @@ refuse_na <- function(array) {
 
 affine_of <- function(affine) {
   if (is.null(affine)) {
-    refuse("affine is missing: an array does not say where its voxels lie; wanted a 4 x 4 matrix to RAS millimetres")
+    refuse("affine is missing: an array does not say where its voxels lie; wanted tepp_volume(array, affine = ...) ",
+           "with a 4 x 4 matrix to RAS millimetres")
   }
   if (!is.numeric(affine) || !identical(dim(affine), c(4L, 4L))) {
     refuse("affine is ", shown(affine), ", wanted a 4 x 4 matrix of numbers")
@@ -150,9 +152,8 @@ format_each <- function(values) {
 #' @param path Of a NIfTI file.
 #' @return A whole number.
 #' @examples
-#' \dontrun{
-#' tepp_volume_count("dce.nii.gz")
-#' }
+#' source(system.file("example", "files.R", package = "deeptepp"))
+#' tepp_volume_count(example_files(tempfile())$image)
 #' @export
 tepp_volume_count <- function(path) {
   checked(.Call(C_volume_count, path_of(path, "path")))

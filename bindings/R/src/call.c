@@ -9,6 +9,7 @@ void dtr_call_begin(dtr_call *call, SEXP progress, SEXP token)
     call->outer = current;
     call->progress = progress;
     call->token = token;
+    call->error = R_NilValue;
     call->jumped = call->interrupted = 0;
     current = call;
 }
@@ -22,6 +23,12 @@ void dtr_call_finish(dtr_call *call)
 {
     if (call->jumped)
         R_ContinueUnwind(call->token);
+    if (call->error == R_NilValue)
+        return;
+    SEXP expression = PROTECT(Rf_lang2(Rf_install("stop"), call->error));
+    R_ReleaseObject(call->error);
+    Rf_eval(expression, R_BaseEnv);
+    UNPROTECT(1);
 }
 
 SEXP dtr_call_made(dtr_call *call, SEXP handle, void *made, deeptepp_status status, const deeptepp_error *error)
@@ -53,7 +60,7 @@ static void on_progress(void *user, double fraction)
 {
     (void)user;
     dtr_call *call = current;
-    if (!call || call->jumped || call->interrupted || call->progress == R_NilValue)
+    if (!call || call->jumped || call->interrupted || call->error != R_NilValue || call->progress == R_NilValue)
         return;
     call->fraction = fraction;
     if (setjmp(call->jump)) {
@@ -64,10 +71,24 @@ static void on_progress(void *user, double fraction)
     R_UnwindProtect(tell, call, leave, call, call->token);
 }
 
-static void check_interrupt(void *data)
+static SEXP check_interrupt(void *data)
 {
     (void)data;
     R_CheckUserInterrupt();
+    return R_NilValue;
+}
+
+static SEXP keep_error(SEXP error, void *data)
+{
+    R_PreserveObject(error);
+    ((dtr_call *)data)->error = error;
+    return R_NilValue;
+}
+
+/* An interrupt leaves by a jump to the top level; an error is setTimeLimit's. */
+static void check_user(void *data)
+{
+    R_tryCatchError(check_interrupt, NULL, keep_error, data);
 }
 
 static int on_cancel(void *user)
@@ -76,9 +97,9 @@ static int on_cancel(void *user)
     dtr_call *call = current;
     if (!call)
         return 0;
-    if (!call->jumped && !call->interrupted)
-        call->interrupted = !R_ToplevelExec(check_interrupt, NULL);
-    return call->jumped || call->interrupted;
+    if (!call->jumped && !call->interrupted && call->error == R_NilValue)
+        call->interrupted = !R_ToplevelExec(check_user, call);
+    return call->jumped || call->interrupted || call->error != R_NilValue;
 }
 
 const deeptepp_callbacks dtr_callbacks = {

@@ -35,6 +35,7 @@ typedef struct dtr_call {
     struct dtr_call *outer;
     SEXP progress; /* a function of the fraction done, or NULL */
     SEXP token;    /* of R_MakeUnwindCont, protected by the caller */
+    SEXP error;    /* R's own, of a time limit, preserved until finish signals it; or NULL */
     int jumped;
     int interrupted;
     double fraction;

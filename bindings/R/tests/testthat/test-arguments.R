@@ -43,6 +43,10 @@ test_that("arrays that are none are refused", {
     several <- is.vector(wrong) && length(wrong) > 1L && !is.raw(wrong)
     expect_identical(caught$volumes, if (several) character() else "t1c")
   }
+  for (wrong in list(factor(files$mask), c(files$mask, "b"), character())) {
+    expect_error(tepp_score(model, files$image, wrong), "^mask is .*, wanted a path", class = "deeptepp_argument")
+  }
+  expect_error(volume_of(structure(case$image, class = "integer64")), "class integer64", class = "deeptepp_argument")
   dropped <- case$image[, , 1]
   expect_error(volume_of(dropped), "drop = FALSE keeps them", class = "deeptepp_argument")
   expect_error(volume_of(array(0, c(2, 2, 2, 2))), "dim 2 x 2 x 2 x 2", class = "deeptepp_argument")

@@ -85,6 +85,19 @@ test_that("an interrupt ends a call within half a second, and the session's next
   close(model)
 })
 
+test_that("a time limit ends a call with R's own error", {
+  model <- tepp_open(slow_model(), threads = 1)
+  expected <- tepp_score(model, files$image, files$mask)$score
+  many <- function() for (i in 1:1000) tepp_score(model, files$image, files$mask)
+  setTimeLimit(elapsed = 0.2, transient = TRUE)
+  caught <- tryCatch(many(), condition = function(e) e)
+  setTimeLimit()
+  expect_s3_class(caught, "simpleError")
+  expect_match(conditionMessage(caught), "time limit")
+  expect_identical(tepp_score(model, files$image, files$mask)$score, expected)
+  close(model)
+})
+
 test_that("nothing is printed, and R's random numbers stay as they are", {
   set.seed(1)
   before <- .Random.seed

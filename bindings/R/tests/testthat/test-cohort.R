@@ -74,6 +74,59 @@ test_that("columns and ids that are wrong are refused before anything is scored"
   refused(setNames(good, c("id", "image:pre", "mask")), "one a channel")
   refused(setNames(cbind(good, 1), c(names(good), "id")), "\"id\" twice")
   refused(list(), "data frame")
+  with_column <- function(column) {
+    good$odd <- column
+    good
+  }
+  refused(with_column(I(list(1, 2:3))), "column \"odd\" is of class AsIs, wanted one value a row")
+  refused(with_column(matrix(1:4, 2)), "column \"odd\" is of class matrix")
+  refused(with_column(data.frame(a = 1:2)), "column \"odd\" is of class data.frame")
+  refused(with_column(c("a", "M\xfcller")), "\"odd\" is no text in UTF-8 in row 2")
+  expect_identical(tepp_score_cohort(model, with_column(scale(1:2)))$status, c("ok", "ok"))
+})
+
+test_that("arguments that are wrong are refused before a file is made", {
+  model <- open_example()
+  frame <- data.frame(id = 1, image = files$image, mask = files$mask)
+  out <- tempfile(fileext = ".tsv")
+  expect_error(tepp_score_cohort(model, frame, out = out, apply = "lapply"), "apply is \"lapply\", wanted NULL",
+               class = "deeptepp_argument")
+  expect_error(tepp_score_cohort(model, frame, out = out, chunk = 0), "chunk is 0", class = "deeptepp_argument")
+  expect_error(tepp_score_cohort(model, frame, resume = NA), "resume is NA", class = "deeptepp_argument")
+  expect_identical(list.files(dirname(out), basename(out)), character())
+  out <- tempfile(fileext = ".csv")
+  tepp_score_cohort(model, frame, out = out)
+  bytes <- bytes_of(out)
+  survival <- sub(",status,", ",survival:3,status,", sub(",ok,", ",n/a,ok,", readLines(out)), fixed = TRUE)
+  other <- tempfile(fileext = ".csv")
+  writeLines(survival, other)
+  expect_error(merge_scores(c(out, other), frame), "other columns of results", class = "deeptepp_argument")
+})
+
+test_that("frames of many kinds are scored as they are", {
+  model <- open_example()
+  score <- tepp_score(model, files$image, files$mask)$score
+  frame <- data.frame(id = factor(c("b", "a")), image = factor(files$image), mask = files$mask,
+                      when = as.Date("2020-02-29") + 0:1)
+  out <- tempfile(fileext = ".csv")
+  found <- tepp_score_cohort(model, structure(frame, class = c("tbl_df", "tbl", "data.frame")), out = out)
+  expect_identical(found$score, c(score, score))
+  expect_identical(unclass(found)[names(frame)], unclass(frame)[names(frame)])
+  expect_match(readLines(out)[3L], "^a,.*,2020-03-01,")
+  expect_match(tepp_score_cohort(model, transform(frame, image = 1:2), folder = "/none")$error_message, "^/none/[12]: ")
+  expect_identical(tepp_score_case(model, frame[1, ])$status, "ok")
+})
+
+test_that("a table shows the columns that were asked for, and an empty one can be written", {
+  model <- open_example()
+  frame <- data.frame(id = 1:2, image = files$image, mask = files$mask)
+  found <- tepp_score_cohort(model, frame)
+  digest <- found$image_sha256[[1L]]
+  expect_false(any(grepl(digest, capture.output(print(found)))))
+  expect_output(print(found[c("id", "image_sha256")]), digest)
+  out <- tempfile(c("run", "written"), fileext = ".tsv")
+  write_scores(tepp_score_cohort(model, frame[0, ], out = out[1L]), out[2L])
+  expect_identical(bytes_of(out[1L]), bytes_of(out[2L]))
 })
 
 test_that("each row has its score or its reason, in order, and good rows are single scores", {
@@ -194,6 +247,40 @@ test_that("a changed mask, cell or option is scored again", {
   expect_identical(again(transform(frame, site = c("b", "a")), largest_part = TRUE), 2L)
 })
 
+test_that("a column without a name, as write.csv() makes one, is no hindrance", {
+  model <- open_example()
+  cohort <- file.path(dirname(files$image), "nameless.csv")
+  write.csv(data.frame(id = 1:2, image = "image.nii", mask = "mask.nii"), cohort)
+  out <- tempfile(fileext = ".csv")
+  found <- tepp_score_cohort(model, cohort, out = out)
+  run <- counted()
+  tepp_score_cohort(model, cohort, out = out, resume = TRUE, apply = run$apply)
+  expect_identical(run$scored$count, 0L)
+  expect_identical(merge_scores(out, cohort)$score, found$score)
+})
+
+test_that("resume writes over nothing but a run's table", {
+  model <- open_example()
+  cohort <- mixed_cohort("own.tsv")
+  before <- bytes_of(cohort)
+  expect_error(tepp_score_cohort(model, cohort, out = cohort, resume = TRUE), "no table of an earlier run",
+               class = "deeptepp_argument")
+  expect_identical(bytes_of(cohort), before)
+  expect_false(file.exists(paste0(cohort, ".part")))
+})
+
+test_that("rows are not copied for each row", {
+  skip_if_not(capabilities("profmem"), "R without memory profiling")
+  frame <- data.frame(id = 1:2000, image = NA, mask = NA)
+  log <- tempfile()
+  model <- open_example()
+  Rprofmem(log, threshold = 8 * 16 * 2000)
+  found <- tepp_score_cohort(model, frame)
+  Rprofmem(NULL)
+  expect_identical(unique(found$status), "skipped")
+  expect_lt(length(readLines(log)), 200)
+})
+
 test_that("one run writes a journal at a time", {
   out <- tempfile(fileext = ".tsv")
   journal <- deeptepp:::open_journal(paste0(out, ".part"))
@@ -246,4 +333,49 @@ test_that("a worker that dies is a row, and the run goes on", {
   broken <- model
   broken$sha256 <- strrep("0", 64)
   expect_error(tepp_score_cohort(broken, frame), class = "deeptepp_model_sha256")
+})
+
+test_that("a row's result is its own, in whatever order results come", {
+  model <- open_example()
+  other <- tempfile(fileext = ".nii")
+  example_nifti(other, case$image^2, case$affine)
+  frame <- data.frame(id = 1:4, image = c(files$image, other), mask = files$mask)
+  serial <- tepp_score_cohort(model, frame)
+  expect_false(serial$score[[1L]] == serial$score[[2L]])
+  reversed <- tepp_score_cohort(model, frame, apply = function(X, FUN) rev(lapply(X, FUN)))
+  expect_identical(reversed$score, serial$score)
+  # A cluster after an interrupt: each call gets the results of the one before.
+  pending <- NULL
+  behind <- function(X, FUN) {
+    before <- pending
+    pending <<- lapply(X, FUN)
+    before %||% stop("interrupted")
+  }
+  lost <- NULL
+  warnings <- capture_warnings(lost <- tepp_score_cohort(model, frame, apply = behind, chunk = 1))
+  expect_identical(lost$error_code, rep("WORKER_LOST", 4))
+  expect_match(warnings, "interrupted|1 results of other rows")
+  expect_length(warnings, 4)
+})
+
+test_that("a cluster that loses a worker loses its rows, and no row gets another's score", {
+  model <- open_example()
+  paths <- vapply(1:5, function(i) {
+    example_nifti(tempfile(fileext = ".nii"), case$image + 10 * i * (case$image > 150), case$affine)
+  }, "")
+  frame <- data.frame(id = 1:5, image = paths, mask = files$mask)
+  serial <- tepp_score_cohort(model, frame)
+  expect_identical(anyDuplicated(serial$image_sha256), 0L)
+  libraries <- Sys.getenv("R_LIBS")
+  Sys.setenv(R_LIBS = paste(.libPaths(), collapse = ":"))
+  on.exit(Sys.setenv(R_LIBS = libraries))
+  cluster <- parallel::makePSOCKcluster(2)
+  on.exit(try(parallel::stopCluster(cluster), silent = TRUE), add = TRUE)
+  workers <- unlist(parallel::clusterCall(cluster, Sys.getpid))
+  killing <- function(X, FUN) {
+    tools::pskill(workers[[2L]], 9L)
+    parallel::clusterApply(cluster, X, FUN)
+  }
+  found <- suppressWarnings(tepp_score_cohort(model, frame, apply = killing, chunk = 2))
+  expect_identical(found$error_code, rep("WORKER_LOST", 5))
 })

@@ -116,6 +116,11 @@ test_that("paths may have letters of any kind", {
   expect_error(tepp_volume(latin), "M\u00fcller.nii", class = "deeptepp_file_missing")
 })
 
+test_that("paths of a class are paths", {
+  path <- structure(files$image, class = c("fs_path", "character"))
+  expect_identical(tepp_volume(path)$sha256, tepp_volume(files$image)$sha256)
+})
+
 test_that("tepp_ras turns axes", {
   turned <- tepp_volume(case$image, affine = diag(c(-1, 2, 3, 1)))
   expect_identical(turned$orientation, "LAS")
