@@ -278,7 +278,8 @@ test_that("rows are not copied for each row", {
   found <- tepp_score_cohort(model, frame)
   Rprofmem(NULL)
   expect_identical(unique(found$status), "skipped")
-  expect_lt(length(readLines(log)), 200)
+  large <- grep("^[0-9]", readLines(log), value = TRUE) # the others are new pages of small objects
+  expect_lt(length(large), 200)
 })
 
 test_that("one run writes a journal at a time", {
@@ -370,7 +371,7 @@ test_that("a cluster that loses a worker loses its rows, and no row gets another
   Sys.setenv(R_LIBS = paste(.libPaths(), collapse = ":"))
   on.exit(Sys.setenv(R_LIBS = libraries))
   cluster <- parallel::makePSOCKcluster(2)
-  on.exit(try(parallel::stopCluster(cluster), silent = TRUE), add = TRUE)
+  on.exit(for (node in cluster) close(node$con), add = TRUE)
   workers <- unlist(parallel::clusterCall(cluster, Sys.getpid))
   killing <- function(X, FUN) {
     tools::pskill(workers[[2L]], 9L)
