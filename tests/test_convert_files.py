@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import make_model
+from checkpoint_maker import Call, Global
 from convert_case import PMG, PROGRAM, Case, described, weights
 from deeptepp import convert
 
@@ -43,6 +44,22 @@ def test_a_checkpoint_without_a_network_is_refused(case, capsys, content):
 
 def test_what_is_no_tensor_among_tensors_is_named(case, capsys):
     assert "no tensors: epoch" in case.add({**weights(), "epoch": 4}).refused(capsys)
+
+
+def test_arrays_in_the_tensors_places_are_called_that(case, capsys):
+    """As `{name: value.numpy()}` is saved: arrays are no plain data, and are not rebuilt."""
+    array = Call(Global("numpy._core.multiarray", "_reconstruct"), (Global("numpy", "ndarray"), (0,), b"b"))
+    for content in (dict.fromkeys(weights(), array), {"state_dict": dict.fromkeys(weights(), array)}):
+        assert "conv1.weight is a numpy._core.multiarray._reconstruct, wanted a tensor: torch.from_numpy" in \
+            case.add(content).refused(capsys)
+
+
+def test_a_description_may_begin_with_a_mark(case):
+    """As editors on Windows write UTF-8."""
+    words = case.add(weights()).arguments()
+    described_at = case.folder / "description.json"
+    described_at.write_bytes(b"\xef\xbb\xbf" + described_at.read_bytes())
+    assert convert.main(words) == 0
 
 
 def test_missing_files_are_named(case, capsys):

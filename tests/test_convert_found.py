@@ -46,6 +46,7 @@ WRAPPED = {
                                        opcode=b"\x81"),
     "a class of dictionaries": lambda state: {"state": Call(Global("addict", "Dict"), (), None, state, opcode=b"\x81")},
     "deep": lambda state: {"a": {"b": {"c": {"d": state}}}},
+    "a pair": lambda state: (state, 3), "a whole one in a list": lambda state: {"nets": [whole(state)], "loss": [0.5, 0.4]},
 }
 
 
@@ -115,6 +116,12 @@ def test_of_a_running_average_beside_the_model_one_is_asked_for(case, capsys):
     assert_network(case.convert("--entry", "state_dict.ema_model")[0], seed=2)
     assert_network(case.convert("--entry", "state_dict.model")[0])
     assert_network(case.convert("--drop", "ema_model")[0])
+
+
+def test_of_several_in_a_list_one_is_asked_for(case, capsys):
+    case.add({"folds": [weights(), weights(2)]})
+    assert "holds several networks: folds.0, folds.1; choose one with --entry" in case.refused(capsys)
+    assert_network(case.convert("--entry", "folds.1")[0], seed=2)
 
 
 def test_one_network_may_have_no_prefix(case, capsys):

@@ -8,7 +8,8 @@ from . import _archives
 from ._checks import refuse_computed
 from ._description import ConversionError
 from ._names import Found, Wishes, is_head, plain, without_dropped, without_wrappers
-from ._objects import State, is_flat, is_network, keys_of, states, stems
+from ._objects import State, is_flat, is_network, keys_of, names_network, states, stems
+from ._pickles import Made
 from ._tensors import Tensor
 
 MAX_NETWORKS = 64
@@ -51,6 +52,10 @@ def unwrap(content: object, path: str, wishes: Wishes) -> State:
     flat = states(content, is_flat)
     if flat and flat[0][0] == "":
         return flat[0][1]
+    for _, state in states(content, names_network):
+        name, value = next((name, value) for name, value in state.items() if names_network({name: value}))
+        held = str(value)[:80] if isinstance(value, Made) else f"a {type(value).__name__}"
+        raise ConversionError(f"{path}: {name} is {held}, wanted a tensor: torch.from_numpy makes one of an array")
     raise ConversionError(f"{path}: holds no network, no tensor is named ...conv1.weight; found: {keys_of(content)}")
 
 

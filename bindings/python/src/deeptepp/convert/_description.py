@@ -98,7 +98,7 @@ def read_json(text: str) -> Any:
 def read(path: str) -> Any:
     """The description as it stands in a .json, .yaml or .yml file."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             text = file.read()
         result = read_yaml(text) if path.endswith((".yaml", ".yml")) else read_json(text)
         json.dumps(result, allow_nan=False, ensure_ascii=False).encode()

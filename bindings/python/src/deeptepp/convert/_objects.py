@@ -94,9 +94,11 @@ class _Modules:
 
 
 def contents(value: object) -> dict[Any, object] | None:
-    """What a mapping or an object holds, by name; a module as its state dict. None: something else."""
+    """What a mapping, a list or an object holds, by name; a module as its state dict. None: something else."""
     if isinstance(value, dict):
         return value
+    if isinstance(value, (list, tuple)):
+        return {str(i): item for i, item in enumerate(value) if isinstance(item, (dict, list, tuple, Made))}
     if not isinstance(value, Made):
         return None
     attributes = _attributes(value)
@@ -111,6 +113,11 @@ def is_network(state: dict[Any, object]) -> bool:
 
 def is_flat(state: dict[Any, object]) -> bool:
     return bool(state) and all(isinstance(value, Tensor) for value in state.values())
+
+
+def names_network(state: dict[Any, object]) -> bool:
+    """By its names, whatever stands under them."""
+    return any(isinstance(name, str) and STEM.fullmatch(name) for name in state)
 
 
 def states(value: object, wanted: Any = is_network) -> list[tuple[str, State]]:
@@ -133,7 +140,7 @@ def states(value: object, wanted: Any = is_network) -> list[tuple[str, State]]:
 
 def keys_of(value: object) -> str:
     """What is there instead of a network, for a message."""
-    held = contents(value)
+    held = None if isinstance(value, (list, tuple)) else contents(value)
     if held is None:
         return str(value)[:80] if isinstance(value, (Name, float)) else f"a {type(value).__name__}"
     return ", ".join(label(key)[:80] for key in list(held)[:8]) or "nothing"
