@@ -1,5 +1,7 @@
 """Series and SEGs that deeptepp.dicom refuses, each by its name; segments that it takes."""
 
+import random
+
 import numpy as np
 import pytest
 from pydicom.uid import (CTImageStorage, EnhancedMRImageStorage, JPEG2000Lossless,
@@ -264,6 +266,56 @@ def test_attributes_of_another_form_are_refused(keyword, value):
     images, _ = small()
     setattr(images[2], keyword, value)
     refused(keyword if keyword != "PixelData" else "cannot be read", images)
+
+
+def damaged(data, draw):
+    """One to four changes behind the preamble: a byte, some cut out or put in, or the end lost."""
+    data = bytearray(data)
+    for _ in range(draw.randrange(1, 5)):
+        at, kind = draw.randrange(132, len(data)), draw.randrange(12)
+        if kind < 6:
+            data[at] = draw.randrange(256)
+        elif kind < 9:
+            del data[at:at + draw.randrange(1, 5)]
+        elif kind < 11:
+            data[at:at] = bytes(draw.randrange(1, 4))
+        else:
+            del data[max(at, 140):]
+            break
+    return bytes(data)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["series", "enhanced", "seg"])
+def test_a_damaged_file_is_read_or_refused_in_one_line(tmp_path, kind):
+    images, voxels = small()
+    files = sorted(dicom_maker.write(images, tmp_path / "s").iterdir())
+    series, draw, refusals = dicom.read_series(tmp_path / "s"), random.Random(kind), 0
+    path = files[2] if kind == "series" else tmp_path / "x.dcm"
+    if kind != "series":
+        (dicom_maker.enhanced(images) if kind == "enhanced" else dicom_maker.segmentation(
+            images, (voxels > 150).astype(np.uint8))).save_as(path, enforce_file_format=True)
+    whole = path.read_bytes()
+    for _ in range(150):
+        path.write_bytes(damaged(whole, draw))
+        try:
+            if kind == "seg":
+                dicom.read_segmentation(path, series)
+            else:
+                dicom.read_series(tmp_path / "s" if kind == "series" else path)
+        except DicomError as error:
+            assert "\n" not in str(error)
+            refusals += 1
+    assert refusals > 50
+
+
+def test_a_folder_of_folders_is_told(tmp_path):
+    (tmp_path / "series").mkdir()
+    refused("holds no files itself, wanted a series' own folder", tmp_path)
+
+
+def test_a_rescale_slope_of_0_is_refused():
+    refused("RescaleSlope is 0, wanted another number", small(RescaleSlope="0")[0])
 
 
 def test_a_dicomdir_by_its_path_is_refused(tmp_path):

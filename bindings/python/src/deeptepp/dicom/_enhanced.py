@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pydicom
 from pydicom.uid import EnhancedMRImageStorage, MRImageStorage
 
-from ._files import DicomError, Instance
+from ._files import DicomError, Instance, one_line
 
 # A slice's attribute: the functional group and the attribute in it that say the same of a frame.
 OF_FRAME = {
@@ -75,20 +75,27 @@ def slices_of(instance: Instance) -> list[Instance]:
     if instance.kind() != EnhancedMRImageStorage:
         return [instance]
     items = list(instance.value("PerFrameFunctionalGroupsSequence"))
-    shared = (instance.header.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()])[0]
+    shared = (instance.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()])[0]
     stack = Stack(instance, len(items))
-    return [Frame(f"{instance.name}: frame {i + 1}", _flat(instance.header, shared, item), None, stack, i)
-            for i, item in enumerate(items)]
+    return [Frame(name, _flat(instance, Instance(name, shared), Instance(name, item)), None, stack, i)
+            for i, item in enumerate(items) for name in (f"{instance.name}: frame {i + 1}",)]
 
 
-def _flat(header: pydicom.Dataset, shared: pydicom.Dataset, own: pydicom.Dataset) -> pydicom.Dataset:
+def _flat(whole: Instance, shared: Instance, own: Instance) -> pydicom.Dataset:
     flat = pydicom.Dataset()
     flat.SOPClassUID = MRImageStorage
     for keyword in OF_FILE:
-        if keyword in header:
-            flat[keyword] = header[keyword]
+        if whole.get(keyword) is not None:
+            flat[keyword] = whole.header[keyword]
     for keyword, (group, attribute) in OF_FRAME.items():
         for item in (own.get(group) or shared.get(group) or ())[:1]:
-            if attribute in item:
-                setattr(flat, keyword, item[attribute].value)
+            _set(flat, keyword, Instance(own.name, item).get(attribute), own.name)
     return flat
+
+
+def _set(flat: pydicom.Dataset, keyword: str, value: Any, name: str) -> None:
+    try:
+        if value is not None:
+            setattr(flat, keyword, value)
+    except Exception as error:  # whatever pydicom says of a value of another kind
+        raise DicomError(f"{name}: {keyword} is {value!r}, which is none ({one_line(error)})") from error

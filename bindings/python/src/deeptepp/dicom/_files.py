@@ -39,12 +39,16 @@ class Instance:
         """The header of its file."""
         return self.header
 
+    def get(self, keyword: str) -> Any:
+        """An attribute; None where it is missing."""
+        try:
+            return self.header.get(keyword)
+        except Exception as error:  # whatever pydicom says of raw bytes that are no value of its kind
+            raise DicomError(f"{self.name}: {keyword} cannot be read: {one_line(error)}") from error
+
     def value(self, keyword: str) -> Any:
         """An attribute that must be there and say something."""
-        try:
-            found = self.header.get(keyword)
-        except (TypeError, ValueError, OverflowError) as error:  # raw bytes that are no value of its kind
-            raise DicomError(f"{self.name}: {keyword} cannot be read: {_line(error)}") from error
+        found = self.get(keyword)
         if found is None or (isinstance(found, str) and not found):
             raise DicomError(f"{self.name}: {keyword} is missing, and is needed")
         return found
@@ -71,17 +75,19 @@ class Instance:
     def pixels(self) -> npt.NDArray[Any]:
         """As stored. Its transfer syntax must have a decoder here."""
         self._refuse_undecodable()
-        whole = self.header if self.path is None else pydicom.dcmread(self.path)
         try:
+            whole = self.header if self.path is None else pydicom.dcmread(self.path)
             return np.asarray(whole.pixel_array)
         except Exception as error:  # whatever a decoder says of a broken stream
-            raise DicomError(f"{self.name}: its pixels cannot be read: {_line(error)}") from error
+            raise DicomError(f"{self.name}: its pixels cannot be read: {one_line(error)}") from error
 
     def _refuse_undecodable(self) -> None:
         meta = getattr(self.header, "file_meta", None)
-        syntax = None if meta is None else meta.get("TransferSyntaxUID")
+        syntax = None if meta is None else Instance(self.name, meta).get("TransferSyntaxUID")
         if syntax is None:
             raise DicomError(f"{self.name}: TransferSyntaxUID is missing from file_meta, and is needed")
+        if not UID(syntax).is_transfer_syntax:
+            raise DicomError(f"{self.name}: TransferSyntaxUID is {syntax}, wanted one of DICOM's")
         if UID(syntax).is_encapsulated and not _decodes(syntax):
             raise DicomError(f"{self.name}: TransferSyntaxUID is {UID(syntax).name}, for which no decoder is "
                              "installed: pip install pylibjpeg[all], or decompress the file")
@@ -94,7 +100,7 @@ def _decodes(syntax: str) -> bool:
         return False
 
 
-def _line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -108,8 +114,10 @@ def instances(source: Source) -> list[Instance]:
     else:
         found = [Instance(f"dataset {i} of the list", each) if isinstance(each, pydicom.Dataset) else _read(Path(each))
                  for i, each in enumerate(source)]
+    if not found and isinstance(source, (str, os.PathLike)):
+        raise DicomError(f"{source} holds no files itself, wanted a series' own folder (those in it are not entered)")
     if not found:
-        raise DicomError(f"{source if isinstance(source, (str, os.PathLike)) else 'the list'} holds no files")
+        raise DicomError("the list holds no files")
     return found
 
 
@@ -124,8 +132,11 @@ def _read(path: Path) -> Instance:
     except pydicom.errors.InvalidDicomError as error:
         raise DicomError(f"{path}: not a DICOM file (no DICM after 128 bytes): take it "
                          "out of the folder or list") from error
-    except (EOFError, ValueError, NotImplementedError) as error:
-        raise DicomError(f"{path}: cannot be read as DICOM: {_line(error)}") from error
-    if header.file_meta.get("MediaStorageSOPClassUID") == pydicom.uid.MediaStorageDirectoryStorage:
+    except Exception as error:  # whatever pydicom says of broken bytes
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
+        raise DicomError(f"{path}: cannot be read as DICOM: {one_line(error)}") from error
+    if Instance(str(path), header.file_meta).get("MediaStorageSOPClassUID") == \
+            pydicom.uid.MediaStorageDirectoryStorage:
         raise DicomError(f"{path}: a DICOMDIR, which only lists files: give the folder of the series")
     return Instance(str(path), header, path)

@@ -86,10 +86,11 @@ def _refuse_kinds(seg: Instance) -> None:
 def _refuse_strangers(seg: Instance, series: Series) -> None:
     image = series.headers[0]
     for keyword in ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID"):
-        if (seg.header.get(keyword) or "") != (image.get(keyword) or ""):
-            raise DicomError(f"{seg.name}: {keyword} is {seg.header.get(keyword)}, wanted {image.get(keyword)} as in "
+        if (seg.get(keyword) or "") != (image.get(keyword) or ""):
+            raise DicomError(f"{seg.name}: {keyword} is {seg.get(keyword)}, wanted {image.get(keyword)} as in "
                              "the series")
-    named = [str(item.get("SeriesInstanceUID")) for item in seg.header.get("ReferencedSeriesSequence", ())]
+    named = [str(Instance(seg.name, item).get("SeriesInstanceUID"))
+             for item in seg.get("ReferencedSeriesSequence") or ()]
     if named and series.uid not in named:
         raise DicomError(f"{seg.name}: is of series {', '.join(named)}, wanted {series.uid}")
 
@@ -99,7 +100,7 @@ def _refuse_strangers(seg: Instance, series: Series) -> None:
 
 def _segments(seg: Instance) -> list[Segment]:
     items = [Instance(f"{seg.name}: a segment", item) for item in seg.value("SegmentSequence")]
-    found = [Segment(item.whole("SegmentNumber"), str(item.header.get("SegmentLabel", ""))) for item in items]
+    found = [Segment(item.whole("SegmentNumber"), str(item.get("SegmentLabel") or "")) for item in items]
     return [each for each in found if each.number > 0]  # 0 is a label map's background
 
 
@@ -166,12 +167,13 @@ def _segment_of(seg: Instance, index: int) -> int:
 
 def _group(seg: Instance, index: int, keyword: str) -> Instance:
     """A functional group of a frame: its own, or the one that all frames share."""
-    shared = (seg.header.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()])[0]
-    own = seg.header.PerFrameFunctionalGroupsSequence[index]
+    name = f"{seg.name}: frame {index + 1}"
+    shared = Instance(name, (seg.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()])[0])
+    own = Instance(name, seg.header.PerFrameFunctionalGroupsSequence[index])
     found: Sequence[pydicom.Dataset] | None = own.get(keyword) or shared.get(keyword)
     if not found:
-        raise DicomError(f"{seg.name}: frame {index + 1} has no {keyword}, and needs one")
-    return Instance(f"{seg.name}: frame {index + 1}", found[0])
+        raise DicomError(f"{name} has no {keyword}, and needs one")
+    return Instance(name, found[0])
 
 
 def _slice_of(seg: Instance, index: int, series: Series) -> int:

@@ -101,7 +101,7 @@ def read_series(source: Source, *, phases: Mapping[str, str | float] | None = No
 def _one_series(found: list[Instance], series_uid: str | None) -> list[Instance]:
     counts = Counter(str(each.value("SeriesInstanceUID")) for each in found)
     if series_uid is not None:
-        chosen = [each for each in found if each.header.SeriesInstanceUID == series_uid]
+        chosen = [each for each in found if each.get("SeriesInstanceUID") == series_uid]
         if not chosen:
             raise DicomError(f"series_uid is {series_uid}, and the series found are {_series(found, counts)}")
         return chosen
@@ -111,8 +111,8 @@ def _one_series(found: list[Instance], series_uid: str | None) -> list[Instance]
 
 
 def _series(found: list[Instance], counts: Counter[str]) -> str:
-    headers = {str(each.header.SeriesInstanceUID): each.header for each in found}
-    return "; ".join(f"{uid} ({headers[uid].get('Modality', '?')}, {headers[uid].get('SeriesDescription', '?')}, "
+    files = {str(each.value("SeriesInstanceUID")): each for each in found}
+    return "; ".join(f"{uid} ({files[uid].get('Modality') or '?'}, {files[uid].get('SeriesDescription') or '?'}, "
                      f"{count} files)" for uid, count in counts.items())
 
 
@@ -136,7 +136,7 @@ def _refuse_kinds(slices: list[Instance]) -> None:
 
 def _refuse_value(each: Instance, keyword: str, wanted: str | int) -> None:
     if each.value(keyword) != wanted:
-        raise DicomError(f"{each.name}: {keyword} is {each.header.get(keyword)}, wanted {wanted}")
+        raise DicomError(f"{each.name}: {keyword} is {each.get(keyword)}, wanted {wanted}")
 
 
 def _refuse_differences(slices: list[Instance]) -> None:
@@ -145,7 +145,7 @@ def _refuse_differences(slices: list[Instance]) -> None:
         for keyword, needed in SAME.items():
             if needed:
                 each.value(keyword)
-            if each.header.get(keyword) != first.header.get(keyword):
+            if each.get(keyword) != first.get(keyword):
                 raise _differ(keyword, first, each)
         for keyword, count in (("ImageOrientationPatient", 6), ("PixelSpacing", 2)):
             if np.abs(each.numbers(keyword, count) - first.numbers(keyword, count)).max() > SAME_WITHIN:
@@ -168,7 +168,7 @@ def _differ(keyword: str, first: Instance, other: Instance) -> DicomError:
 
 
 def _text(each: Instance, keyword: str) -> str:
-    found = each.header.get(keyword)
+    found = each.get(keyword)
     if found is None:
         return "missing"
     return "\\".join(map(str, found)) if isinstance(found, pydicom.multival.MultiValue) else str(found)
@@ -265,9 +265,16 @@ def _voxels(stack: list[Instance]) -> npt.NDArray[Any]:
             raise DicomError(f"{each.name}: its pixels have shape {pixels.shape}, wanted {shape}")
         planes.append(pixels)
     voxels: npt.NDArray[Any] = np.stack(planes)
-    slope, intercept = (float(stack[0].header.get(keyword, default) or default) for keyword, default in
+    slope, intercept = (_rescaling(stack[0], keyword, default) for keyword, default in
                         (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0)))
     if (slope, intercept) == (1.0, 0.0):
         return voxels
     rescaled: npt.NDArray[np.float64] = voxels * slope + intercept
     return rescaled.astype(np.float32)
+
+
+def _rescaling(slice_: Instance, keyword: str, default: float) -> float:
+    found = default if slice_.get(keyword) in (None, "") else float(slice_.numbers(keyword, 1)[0])
+    if keyword == "RescaleSlope" and found == 0:
+        raise DicomError(f"{slice_.name}: RescaleSlope is 0, wanted another number")
+    return found
