@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 
 import pytest
 
@@ -190,6 +191,15 @@ def test_a_command_that_is_wrong_gets_one_line(monkeypatch, capsys, words):
     printed = capsys.readouterr()
     assert (end.value.code, printed.out) == (2, "")
     assert printed.err.startswith("deeptepp: ") and printed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", deeptepp_command.COMMANDS)
+def test_ctrl_c_ends_a_command_with_130(monkeypatch, name):
+    def main(argv):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(deeptepp_command.importlib, "import_module", lambda module: types.SimpleNamespace(main=main))
+    monkeypatch.setattr(sys, "argv", ["deeptepp", name])
+    assert deeptepp_command.main() == 130
 
 
 # ---- Merging ----

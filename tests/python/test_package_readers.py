@@ -196,7 +196,7 @@ def test_the_command(tree, tmp_path):
     for wrong in (["--phase", "pre=0", "--phase", "1"], ["--phase", "pre=0", "--phase", "pre=1"], ["--phase", "=1"]):
         code, printed, said = command("mama-mia", tree, *wrong, "--out", tmp_path / "none.tsv")
         assert (code, printed, said.count("\n")) == (2, "", 1) and "wanted NAME=VALUE once a channel" in said
-    code, printed, said = command("mama-mia", tmp_path, "--out", out)
+    code, printed, said = command("mama-mia", tmp_path, "--out", tmp_path / "none.tsv")
     assert (code, printed, said.count("\n")) == (2, "", 1) and "images" in said
 
 
@@ -374,3 +374,15 @@ def test_what_is_not_said_of_a_bids_folder_is_refused(tmp_path):
     code, printed, said = command("bids", root, "--image", "acq-post_T1w", "--mask", "desc-tumour_mask",
                                   "--derivative", "derivatives/tumour", "--session", "a", "--out", root / "cohort.tsv")
     assert (code, said, printed.splitlines()[:2]) == (0, "", ["5 rows", "1 with images"])
+    (root / "dataset_description.json").write_text("{")
+    with pytest.raises(ValueError, match="dataset_description.json: no JSON"):
+        read_bids(root, session="a", **ASKED)
+
+
+def test_the_command_does_not_write_over_the_source(tmp_path):
+    root = layouts.bids(tmp_path, None, None)
+    before = (root / "participants.tsv").read_bytes()
+    code, printed, said = command("bids", root, "--image", "acq-post_T1w", "--mask", "desc-tumour_mask", "--derivative",
+                                  "derivatives/tumour", "--session", "a", "--out", root / "participants.tsv")
+    assert (code, printed, said.count("\n")) == (2, "", 1) and "participants.tsv exists" in said
+    assert (root / "participants.tsv").read_bytes() == before

@@ -22,7 +22,10 @@ def main() -> int:
     if name not in COMMANDS:
         print(f"deeptepp: command \"{name}\", wanted {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
-    return int(importlib.import_module(COMMANDS[name]).main(sys.argv[2:]))
+    try:
+        return int(importlib.import_module(COMMANDS[name]).main(sys.argv[2:]))
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

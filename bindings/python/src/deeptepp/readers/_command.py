@@ -1,6 +1,7 @@
 """python -m deeptepp table: a cohort table of a public layout, and who is left out."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -17,6 +18,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0, or 2 with one line on the standard error."""
     given = _parse(argv)
     try:
+        if os.path.exists(given.out):
+            raise FileExistsError(f"{given.out} exists: remove it, or give another name")
         table = given.read(given)
         table.write(given.out)
     except (OSError, ValueError, ImportError) as error:

@@ -129,7 +129,10 @@ def _session(path: Path, session: str) -> dict[str, str]:
 
 def _name(root: Path) -> str:
     path = root / "dataset_description.json"
-    described = json.loads(path.read_text(encoding="utf-8-sig")) if path.is_file() else {}
+    try:
+        described = json.loads(path.read_text(encoding="utf-8-sig")) if path.is_file() else {}
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: no JSON ({error}), wanted a description as BIDS has it") from None
     return str(described.get("Name", "")) if isinstance(described, dict) else ""
 
 
