@@ -5,7 +5,7 @@
 #'
 #' **Research use only. Not a medical device.** A score means what the model file's own training cohort makes it mean.
 #'
-#' Begin with [tepp_open()] and [tepp_score()].
+#' Begin with [tepp_open()] and [tepp_score()]; for what scores mean in a cohort with [tepp_analyse()].
 #'
 #' @keywords internal
 #' @useDynLib deeptepp, .registration = TRUE
