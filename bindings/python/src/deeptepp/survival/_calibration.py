@@ -101,18 +101,21 @@ def calibrate(table: Any, times: Sequence[float], *, unit: str, endpoint: str, d
     source        in place of the sentence that is made of all this
     model_sha256  of the model that is to be calibrated: scores of another are refused
 
-    Refused (ValueError): no column `partition`; rows of the partition training or out-of-fold; fewer than 50 events (a
-    hundred are better); a time at which nobody is followed any more; a score that does not rise with risk.
+    Refused (ValueError): no column `partition`; rows of the partition training or out-of-fold; a patient who comes
+    twice; fewer than 50 events (a hundred are better); a time at which nobody is followed any more; a score that does
+    not rise with risk.
     """
     whole = _rows.columns_of(table)
     whole.column("partition", "what each score is to the model: calibration or test for cases it was not trained on")
     _rows.partitions(whole, ("training", "out-of-fold"), WHY)
-    kept, left_out = _rows.usable(whole, [(duration_col, "the time"), (event_col, "the event"),
-                                          (score_col, "the score")], time=duration_col, event=event_col)
+    kept, left_out = outcomes(whole, duration_col, event_col, score_col)
     _rows.models(kept, model_sha256)
-    time, score = kept.numbers(duration_col, ""), kept.numbers(score_col, "")
-    event, at = kept.numbers(event_col, "") == 1, horizons(times)
+    _rows.refuse_repeats(kept)
+    time, event, score = (kept.numbers(name, "") for name in (duration_col, event_col, score_col))
+    at = horizons(times)
     _check(kept, time, event, at)
+    if score.min() == score.max():
+        raise ValueError(f"all scores in {kept.title} are {score[0]:g}, wanted scores that differ")
     fit = cox(time, event, score)
     slope, centre = _slope(fit), float(score.mean())
     base = np.exp(-breslow(time, event, slope * (score - centre), at))
@@ -120,14 +123,20 @@ def calibrate(table: Any, times: Sequence[float], *, unit: str, endpoint: str, d
                        tuple(map(float, at)), tuple(map(float, base)), slope, centre)
 
 
+def outcomes(whole: _rows.Columns, time: str, event: str, score: str) -> tuple[_rows.Columns, dict[str, int]]:
+    """The rows with an outcome and a score, and how many have none by reason."""
+    missing = _rows.missing_number(whole, score, "the score")
+    return _rows.usable(whole, [*_rows.outcome_reasons(whole, time, event), missing])
+
+
 def _check(kept: _rows.Columns, time: Any, event: Any, at: Any) -> None:
     if event.sum() < MIN_EVENTS:
-        raise ValueError(f"{kept.title} has {event.sum()} events among {kept.n} cases, wanted at least {MIN_EVENTS} "
+        raise ValueError(f"{kept.title} has {int(event.sum())} events among {kept.n} cases, wanted at least {MIN_EVENTS} "
                          "to calibrate on, better 100")
     if at[-1] > time.max():
         raise ValueError(f"times reach {at[-1]:g} and the longest follow-up in {kept.title} is {time.max():g}, wanted "
                          "times within it, in the table's unit")
-    if not (event & (time <= at[0])).any():
+    if not ((event == 1) & (time <= at[0])).any():
         raise ValueError(f"no event until the time {at[0]:g} in {kept.title}, wanted a later first time, in the "
                          "table's unit")
 

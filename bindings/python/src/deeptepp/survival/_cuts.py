@@ -151,7 +151,9 @@ def _scores(score: Any, cohort: str, sha256: str | None) -> tuple[Any, str, str 
     if is_row or isinstance(score, (list, tuple)) and not (score and hasattr(score[0], "keys")):
         values = numbers(score, "score")
         return values, f"{values.size} cases of {cohort or 'a cohort without a name'} (partition not stated)", sha256
-    kept, left_out = _rows.usable(_rows.columns_of(score), [("score", "the scores")])
+    whole = _rows.columns_of(score)
+    missing = _rows.missing_number(whole, "score", "the scores")
+    kept, left_out = _rows.usable(whole, [*_rows.scoring_reasons(whole), missing])
     _rows.partitions(kept, ("training",), "wanted out-of-fold scores or those of other cases: a model's scores of its "
                      "own training cases are no reference")
     made = _rows.models(kept, sha256)

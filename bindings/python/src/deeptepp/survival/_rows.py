@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,19 +15,21 @@ from .. import _table
 from .._table import Cohort
 
 PARTITIONS = ("training", "out-of-fold", "calibration", "test")
+IDS = ("patient_id", "participant_id", "case_id", "id")
 SCORING = ("ok", "error", "skipped")  # a score table's `status`
 
 
 @dataclass(frozen=True)
 class Columns:
     """cells: by name, None where missing; name: of the file, "" for a table in memory; kind: the module of its frame;
-    index: of rows that were chosen, where they stood."""
+    index: of rows that were chosen, where they stood; orders: the categories of columns that have them."""
 
     cells: dict[str, list[Any]]
     n: int
     name: str = ""
     kind: str = ""
     index: tuple[int, ...] = ()
+    orders: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def column(self, name: str, what: str) -> list[Any]:
         if name not in self.cells:
@@ -42,7 +44,7 @@ class Columns:
     def rows(self, keep: Sequence[bool]) -> Columns:
         cells = {name: [cell for cell, k in zip(column, keep) if k] for name, column in self.cells.items()}
         index = tuple(i for i, k in zip(self.index or range(self.n), keep) if k)
-        return Columns(cells, len(index), self.name, self.kind, index)
+        return replace(self, cells=cells, n=len(index), index=index)
 
     def row(self, i: int) -> int:
         """Its number in the whole table, from 1."""
@@ -69,19 +71,30 @@ def columns_of(table: Any) -> Columns:
     if isinstance(table, (str, bytes, os.PathLike)):
         path = os.fsdecode(table)
         return _of_rows(*_table.read_table(path), os.path.basename(path))
-    for module, values in (("pandas", "tolist"), ("polars", "to_list")):
+    for module in ("pandas", "polars"):
         library = sys.modules.get(module)
         if library is not None and isinstance(table, library.DataFrame):
-            names = list(map(str, table.columns))
-            _table.refuse_duplicates(names)
-            cells = {name: list(map(_cell, getattr(table[own], values)())) for name, own in zip(names, table.columns)}
-            return Columns(cells, len(table), "", module)
+            return _of_frame(table, module)
     if isinstance(table, Cohort):
         return _of_rows(table.columns, table.rows, "")
     if isinstance(table, (list, tuple)) and table and all(isinstance(row, Mapping) for row in table):
         return _of_rows(tuple(table[0]), table, "")
     raise TypeError(f"the table is of type {type(table).__name__}, wanted a path, what read_cohort gives, a frame of "
                     "pandas or polars, or a list of dicts")
+
+
+def _of_frame(table: Any, module: str) -> Columns:
+    names = list(map(str, table.columns))
+    _table.refuse_duplicates(names)
+    cells, orders = {}, {}
+    for name, own in zip(names, table.columns):
+        column = table[own]
+        cells[name] = list(map(_cell, column.tolist() if module == "pandas" else column.to_list()))
+        if hasattr(column, "cat") and module == "pandas":
+            orders[name] = [str(label) for label in column.cat.categories]
+        elif module == "polars" and str(column.dtype).startswith("Enum"):
+            orders[name] = column.cat.get_categories().to_list()
+    return Columns(cells, len(table), "", module, orders=orders)
 
 
 def _of_rows(names: Sequence[str], rows: Sequence[Mapping[str, Any]], title: str) -> Columns:
@@ -94,47 +107,50 @@ def _cell(value: Any) -> Any:
 
 # ---- Which rows ----
 
-
-def usable(columns: Columns, numbers: Sequence[tuple[str, str]], texts: Sequence[tuple[str, str]] = (), *,
-           time: str = "", event: str = "") -> tuple[Columns, dict[str, int]]:
-    """(the rows that were scored, have a cell in each column and a time above 0; how many others there are by reason).
-
-    numbers, texts  (name, what it is) of the columns that must be there
-    time, event     those of numbers that are the outcome
-    """
-    reasons = _scoring(columns, event)
-    for name, what in numbers:
-        values = columns.numbers(name, what)
-        _mark(reasons, f"{name} missing", lambda i: not np.isfinite(values[i]))
-        if name == time:
-            _mark(reasons, f"{name} 0 or less", lambda i: values[i] <= 0)
-        elif name == event:
-            refuse_other_events(columns, name, values)
-    for name, what in texts:
-        cells = columns.column(name, what)
-        _mark(reasons, f"{name} missing", lambda i: cells[i] is None)
-    left_out = Counter(reason for reason in reasons if reason)
-    if all(reasons):
-        raise ValueError(f"no row of {columns.title} can be used ({counted(left_out) or 'it has none'}), wanted rows "
-                         f"with {', '.join(name for name, _ in (*numbers, *texts))}")
-    return columns.rows([not reason for reason in reasons]), dict(left_out)
+# (why rows cannot be used, which), the first that applies to a row is its own
+Reasons = list[tuple[str, Any]]
 
 
-def _mark(reasons: list[str], reason: str, applies: Callable[[int], bool]) -> None:
-    for i, known in enumerate(reasons):
-        if not known and applies(i):
-            reasons[i] = reason
+def scoring_reasons(columns: Columns, event: str = "") -> Reasons:
+    """The column `status` is only read as what a run of scores wrote."""
+    status = np.array(columns.cells.get("status", []), dtype=object)
+    if event == "status" or not status.size or not all(cell in SCORING for cell in status):
+        return []
+    codes = np.array([cell or "" for cell in columns.cells.get("error_code", [""] * columns.n)], dtype=object)
+    failed = status == "error"
+    coded = [(f"scoring failed: {code}", failed & (codes == code)) for code in sorted(set(codes[failed]) - {""})]
+    return [*coded, ("scoring failed", failed), ("not scored: no image, no mask", status == "skipped")]
 
 
-def _scoring(columns: Columns, event: str) -> list[str]:
-    """Why a row has no score, "" where it has; the column `status` is only read as what a run of scores wrote."""
-    status = columns.cells.get("status", [])
-    if event == "status" or not status or not all(cell in SCORING for cell in status):
-        return [""] * columns.n
-    codes = columns.cells.get("error_code", [None] * columns.n)
-    failed = ["scoring failed" + (f": {code}" if code else "") for code in codes]
-    words = {"ok": "", "skipped": "not scored: no image, no mask"}
-    return [words.get(cell, why) for cell, why in zip(status, failed)]
+def outcome_reasons(columns: Columns, time: str, event: str) -> Reasons:
+    times, events = columns.numbers(time, "the time"), columns.numbers(event, "the event")
+    refuse_other_events(columns, event, events)
+    with np.errstate(invalid="ignore"):
+        return [*scoring_reasons(columns, event), (f"{time} missing", ~np.isfinite(times)),
+                (f"{time} 0 or less", np.isfinite(times) & (times <= 0)), (f"{event} missing", ~np.isfinite(events))]
+
+
+def missing_number(columns: Columns, name: str, what: str) -> tuple[str, Any]:
+    return f"{name} missing", ~np.isfinite(columns.numbers(name, what))
+
+
+def missing_text(columns: Columns, name: str, what: str) -> tuple[str, Any]:
+    return f"{name} missing", np.array([cell is None for cell in columns.column(name, what)])
+
+
+def usable(columns: Columns, reasons: Reasons) -> tuple[Columns, dict[str, int]]:
+    """(the rows that nothing speaks against, how many others there are by reason)."""
+    keep = np.ones(columns.n, dtype=bool)
+    left_out = {}
+    for reason, applies in reasons:
+        count = int((keep & applies).sum())
+        if count:
+            left_out[reason] = count
+        keep &= ~applies
+    if not keep.any():
+        raise ValueError(f"no row of {columns.title} can be used ({counted(left_out) or 'it has none'}), wanted scored "
+                         "cases with all that is asked for")
+    return columns.rows(keep.tolist()), left_out
 
 
 def refuse_other_events(columns: Columns, name: str, values: Any) -> None:
@@ -173,6 +189,30 @@ def models(columns: Columns, sha256: str | None) -> str | None:
     if found and sha256 is not None and found[0] != sha256:
         raise ValueError(f"{columns.title} has scores of the model {found[0][:12]}, wanted those of {sha256[:12]}")
     return found[0] if found else None
+
+
+def refuse_repeats(columns: Columns) -> None:
+    """A patient who comes twice is no two independent ones."""
+    for name in [name for name in IDS if name in columns.cells][:1]:
+        twice = [cell for cell, count in Counter(columns.cells[name]).items() if cell is not None and count > 1]
+        if twice:
+            raise ValueError(f"{name} \"{twice[0]}\" is in {columns.title} twice, wanted one row a patient")
+
+
+def refuse_seen(columns: Columns, training: Any) -> None:
+    """training: the table of the cases that the model has seen."""
+    if training is None:
+        return
+    seen = columns_of(training)
+    shared = [name for name in (*IDS, "image_sha256") if name in columns.cells and name in seen.cells]
+    if not shared:
+        raise ValueError("training has no column of ids or image_sha256 in common with the data, wanted one to compare")
+    for name in shared:
+        both = sorted({str(cell) for cell in columns.cells[name] if cell is not None} &
+                      {str(cell) for cell in seen.cells[name] if cell is not None})
+        if both:
+            raise ValueError(f"{len(both)} of the data's {name} are in training, the first \"{both[0]}\", wanted none: "
+                             "the model has seen these cases")
 
 
 def sentence(columns: Columns, cohort: str, left_out: Mapping[str, int]) -> str:
