@@ -46,6 +46,22 @@ def wheel(tmp_path_factory):
     return Path(done.stdout.strip())
 
 
+def test_the_interpreter_is_found_from_where_the_script_is_called(tmp_path):
+    """It is asked for by a relative name, and says how it is called."""
+    def build(name):
+        return subprocess.run([ROOT / "bindings" / "python" / "wheel", "--prefix", tmp_path, "out"], cwd=tmp_path,
+                              env={**os.environ, "PYTHON": name}, capture_output=True, text=True)
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "python"
+    program.write_text("#!/bin/sh\necho \"$0\" \"${PATH%%:*}\" >&2\nexit 9\n")
+    program.chmod(0o755)
+    done = build("bin/python")
+    assert (done.returncode, done.stderr) == (9, f"{program} {program.parent}\n")
+    done = build("bin/python4")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "PYTHON is bin/python4, wanted an interpreter that is there\n"
+
+
 @pytest.fixture(scope="session")
 def unpacked(wheel, tmp_path_factory):
     folder = tmp_path_factory.mktemp("unpacked")
