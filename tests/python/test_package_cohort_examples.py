@@ -85,11 +85,12 @@ def test_snakemake_s_run(place, tmp_path):
 
 
 def test_slurm_s_tasks_and_their_merge(place, tmp_path):
+    """The third is sent alone."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    for k in (1, 2, 3):
-        slurm = {"SLURM_ARRAY_TASK_ID": str(k), "SLURM_ARRAY_TASK_COUNT": "3", "SLURM_CPUS_PER_TASK": "1"}
+    for k, count, alone in ((1, "3", []), (2, "3", []), (3, "1", ["3"])):
+        slurm = {"SLURM_ARRAY_TASK_ID": str(k), "SLURM_ARRAY_TASK_COUNT": count, "SLURM_CPUS_PER_TASK": "1"}
         subprocess.run([ROOT / "examples" / "cohort.sbatch", place / "model.safetensors", place / "cohort.tsv",
-                        tmp_path / "scores"], check=True, stdout=subprocess.DEVNULL,
+                        tmp_path / "scores", *alone], check=True, stdout=subprocess.DEVNULL,
                        env={**os.environ, **slurm, "PATH": path})
     deeptepp.merge_scores((tmp_path / "scores").glob("*.tsv"), place / "cohort.tsv", tmp_path / "scores.tsv")
     serial = (place / "serial.tsv").read_bytes()
