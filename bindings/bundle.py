@@ -3,8 +3,8 @@
     bundle.py wheel WHEEL ELF...      puts the licences into a wheel, which auditwheel then gives the libraries
     bundle.py prefix FOLDER ELF...    copies the libraries to FOLDER/lib, the licences to FOLDER/share/doc/deeptepp
 
-Every library that the ELF files need and that manylinux does not leave to the system counts. Their licences are those of
-the Debian packages that they come from, with the common texts that these refer to.
+Every library that the ELF files need and that manylinux does not leave to the system counts. Their licences are those
+of the Debian packages that they come from, with the common texts that these refer to.
 """
 
 import re
