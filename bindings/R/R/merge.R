@@ -52,8 +52,10 @@ merge_scores <- function(tables, cohort, out = NULL) {
 part_cells <- function(path, carried, id) {
   separator <- separator_of(path, "a table")
   table <- read_table(path)
-  if (!identical(names(table)[seq_along(carried)], names(carried))) {
-    refuse(path, " has other columns than the cohort, wanted \"", paste(names(carried), collapse = ", "), "\" first")
+  parts <- table_parts(table)
+  if (!identical(names(parts$carried), names(carried))) {
+    refuse(path, " has the columns \"", paste(names(parts$carried), collapse = ", "), "\" before the results', wanted ",
+           "the cohort's: \"", paste(names(carried), collapse = ", "), "\"")
   }
   ids <- table[[id]]
   at <- match(ids, carried[[id]])
@@ -66,7 +68,7 @@ part_cells <- function(path, carried, id) {
       refuse(path, ": the ", names(carried)[[i]], " of \"", ids[differs[1L]], "\" is not the cohort's")
     }
   }
-  cells <- table_parts(table)$cells
+  cells <- parts$cells
   cells[] <- unwritten(cells, separator)
   rownames(cells) <- ids
   cells

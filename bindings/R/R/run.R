@@ -24,8 +24,8 @@
 #' **Workers.** `apply` is called as `apply(X, FUN)` with a list of plain values, a row each, and one chunk after the
 #' other. Workers need this package installed; each opens the model once. Open the model with `threads = 1` where as
 #' many workers as processors run. The results of a chunk may come in any order. A worker that dies makes its rows
-#' `WORKER_LOST`; if `apply` itself fails, all rows of the chunk are, with a warning. A PSOCK cluster that lost a worker
-#' stays broken, so all later rows are lost too: start a new one and resume.
+#' `WORKER_LOST`; if `apply` itself fails, all rows of the chunk are, with a warning. A PSOCK cluster, future's
+#' `multisession` too, that lost a worker stays broken, so all later rows are lost too: start a new one and resume.
 #'
 #' @param model A [tepp_open()] model.
 #' @param cohort A data frame, what [read_cohort()] gives, or the path of a CSV or TSV file.

@@ -158,18 +158,19 @@ write_whole <- function(bytes, path) {
   temporary <- sprintf("%s.%d.tmp", path, Sys.getpid())
   on.exit(unlink(temporary))
   unlink(temporary)
-  journal <- open_journal(temporary)
-  append_journal(journal, bytes, temporary)
+  journal <- open_journal(temporary, path)
+  append_journal(journal, bytes, path)
   .Call(C_journal_close, journal)
   if (!file.rename(temporary, path)) {
     refuse(path, " cannot be written")
   }
 }
 
-open_journal <- function(path) {
+# called: what the caller knows the file as.
+open_journal <- function(path, called = path) {
   journal <- .Call(C_journal_open, path)
   if (is.character(journal)) {
-    refuse_as(21L, "DEEPTEPP_ERR_FILE_READ", path, ": ", journal)
+    refuse_as(21L, "DEEPTEPP_ERR_FILE_READ", called, " cannot be written (", journal, "), wanted a file that can")
   }
   journal
 }
@@ -177,6 +178,6 @@ open_journal <- function(path) {
 append_journal <- function(journal, bytes, path) {
   problem <- .Call(C_journal_append, journal, bytes)
   if (nzchar(problem)) {
-    refuse_as(21L, "DEEPTEPP_ERR_FILE_READ", path, ": ", problem)
+    refuse_as(21L, "DEEPTEPP_ERR_FILE_READ", path, " cannot be written (", problem, "), wanted room on its disk")
   }
 }

@@ -124,6 +124,7 @@ test_that("a table shows the columns that were asked for, and an empty one can b
   digest <- found$image_sha256[[1L]]
   expect_false(any(grepl(digest, capture.output(print(found)))))
   expect_output(print(found[c("id", "image_sha256")]), digest)
+  expect_error(write_scores(found, "/no-such-folder/scores.csv"), "^/no-such-folder/scores.csv cannot be written")
   out <- tempfile(c("run", "written"), fileext = ".tsv")
   write_scores(tepp_score_cohort(model, frame[0, ], out = out[1L]), out[2L])
   expect_identical(bytes_of(out[1L]), bytes_of(out[2L]))
@@ -165,6 +166,7 @@ test_that("a table of shards merges into the whole's bytes; overlaps, gaps and c
     changed$note[[1L]] <- "another"
     expect_error(merge_scores(out[1L], changed), "not the cohort's")
     expect_error(merge_scores(out[1L], changed[-1, ]), "not in the cohort")
+    expect_error(merge_scores(out[1L], changed[names(changed) != "note"]), "wanted the cohort's")
     expect_identical(file.exists(paste0(out, ".part")), rep(FALSE, 5))
   }
 })
