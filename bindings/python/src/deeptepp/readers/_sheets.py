@@ -4,8 +4,8 @@ import csv
 import datetime
 import io
 import os
-import zipfile
 from pathlib import Path
+from typing import Any
 
 from ._table import known
 
@@ -34,13 +34,22 @@ def _workbook(file: Path, name: str | None) -> list[list[str]]:
     with open(file, "rb") as stream:
         try:
             book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
-        except (zipfile.BadZipFile, KeyError):
-            raise ValueError(f"{file}: no workbook, wanted .xlsx as Excel saves it, without a password") from None
-        if name is not None and name not in book.sheetnames:
-            raise ValueError(f"{file}: sheets {', '.join(book.sheetnames)}, wanted \"{name}\"")
-        sheet = book[name] if name is not None else book.worksheets[0]
-        sheet.reset_dimensions()  # some writers state a size that cuts columns off
-        return [[cell_text(cell) for cell in row] for row in sheet.iter_rows(values_only=True)]
+            rows = _rows(book, name)
+        except Exception as error:  # whatever openpyxl, zipfile, zlib and the parser of XML say of a broken file
+            raise ValueError(f"{file}: no workbook ({' '.join(str(error).split())}), wanted .xlsx as Excel saves it, "
+                             "without a password") from None
+    if rows is None:
+        raise ValueError(f"{file}: sheets {', '.join(book.sheetnames)}, wanted \"{name}\"")
+    return rows
+
+
+def _rows(book: Any, name: str | None) -> list[list[str]] | None:
+    """None: there is no such sheet."""
+    if name is not None and name not in book.sheetnames:
+        return None
+    sheet = book[name] if name is not None else book.worksheets[0]
+    sheet.reset_dimensions()  # some writers state a size that cuts columns off
+    return [[cell_text(cell) for cell in row] for row in sheet.iter_rows(values_only=True)]
 
 
 def _separated(file: Path, suffix: str) -> list[list[str]]:
