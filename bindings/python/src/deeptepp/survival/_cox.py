@@ -51,7 +51,7 @@ def cox(time: Any, event: Any, design: Any, strata: Any = None, entry: Any = Non
         warnings.simplefilter("ignore")  # what does not converge is found below
         model = statsmodels("duration.hazard_regression").PHReg(
             np.asarray(time, dtype=np.float64), centred / scale, status=np.asarray(event, dtype=np.int64),
-            strata=strata, entry=entry, ties="efron")
+            strata=strata, entry=_after(entry), ties="efron")
         null, found = _newton(model, np.zeros(len(used)))
         spread = np.linalg.pinv(found.information) / np.outer(scale, scale)
     coef, covariance = np.full(x.shape[1], np.nan), np.full((x.shape[1],) * 2, np.nan)
@@ -59,6 +59,11 @@ def cox(time: Any, event: Any, design: Any, strata: Any = None, entry: Any = Non
     still = np.abs(found.step) < 1e-4 * np.maximum(np.abs(found.at), 1)
     return CoxFit(coef, covariance, found.loglik, null.loglik, len(used), float(null.gradient @ null.step),
                   bool(still.all()))
+
+
+def _after(entry: Any) -> Any:
+    """statsmodels has a case at risk at the time of its entry; it is only so afterwards."""
+    return None if entry is None else np.where(np.asarray(entry) > 0, np.nextafter(entry, np.inf), entry)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ._fits import ALL, Row
-from ._page_text import (digits_for, figures, fixed, interval, p_phrase, p_text, table_lines, with_unit, wrapped)
+from ._page_text import digits_for, figures, fixed, interval, p_phrase, p_text, table_lines, with_unit, wrapped
 
 if TYPE_CHECKING:
     from ._analysis import Analysis
@@ -85,7 +85,7 @@ def within(found: Analysis) -> list[Row]:
 def within_table(found: Analysis) -> Table:
     adjusts = any(not math.isnan(row["adjusted_hr"]) for row in found.contrasts)
     header = ["tier", "contrast", "n", "events", "hazard ratio", *(["adjusted"] if adjusts else []), "p",
-              found.settings.p_adjust]
+              f"{found.settings.p_adjust} p"]
     return header, [_within_row(row, adjusts) for row in within(found)]
 
 
@@ -139,8 +139,8 @@ def arm_table(found: Analysis) -> Table:
     digits = digits_for([row["rmst"] for row in found.arms])
     return (["tier", "treatment", "n", "events", "median", "survival", "se", "restricted mean", "se"],
             [[row["tier"], row["treatment"], str(row["n"]), str(row["events"]),
-              "-" if math.isnan(row["median"]) else with_unit(figures(row["median"]), ""), fixed(row["survival"], 3),
-              fixed(row["survival_se"], 3), fixed(row["rmst"], digits), fixed(row["rmst_se"], digits)]
+              fixed(row["median"], digits), fixed(row["survival"], 3), fixed(row["survival_se"], 3),
+              fixed(row["rmst"], digits), fixed(row["rmst_se"], digits)]
              for row in found.arms])
 
 
