@@ -4,7 +4,7 @@
 #'
 #' Counts, then the test whether the effect of treatment differs between tiers, then the effects within the tiers with
 #' raw and adjusted p-values, then what keeps them from being believed. All fits are those of the package survival.
-#' `print()` gives the page. **Research use only.**
+#' `print()` gives the page, `plot()` the figures, [tepp_report()] both as one HTML file. **Research use only.**
 #'
 #' **Columns.** Those of [tepp_score_cohort()]'s tables beside the outcome's. Rows that cannot be used are left out and
 #' counted by reason: scores that failed (`status`), missing values, times of 0 or less, treatments that are in no
@@ -46,7 +46,7 @@
 #' @return A `tepp_analysis`: a list whose parts are data frames: `cells` (n and events of tier and treatment),
 #'   `excluded`, `interaction`, `contrasts`, `arms`, `proportional` (`survival::cox.zph()`), `notes`; and `fits`, the
 #'   `coxph` and `survfit` objects. The rows of tier `"All"` are of all tiers together: context, in no family of tests.
-#' @seealso [print.tepp_analysis()], [tepp_performance()].
+#' @seealso [print.tepp_analysis()], [plot.tepp_analysis()], [tepp_report()], [tepp_performance()].
 #' @examples
 #' trial <- survival::gbsg
 #' trial$score <- with(trial, size / 100 + log1p(nodes) + (grade == 3))

@@ -42,17 +42,18 @@ print.summary.tepp_analysis <- function(x, ...) {
 
 analysis_page <- function(x) {
   c(page_head(x), "", count_lines(x), "", interaction_lines(x), "", within_lines(x), "", difference_lines(x), "",
-    overall_lines(x), "", note_lines(x), "", foot_lines(x))
+    "All tiers together", paste0("  ", overall_lines(x)), "", note_lines(x), "", foot_lines(x))
 }
 
 page_head <- function(x) {
-  columns <- x$settings$columns
-  endpoint <- x$settings$endpoint %||% sprintf("%s, %s", columns$time, columns$status)
-  unit <- x$settings$unit
   left_out <- if (nrow(x$excluded) > 0L) sprintf("  left out: %s, %d", x$excluded$reason, x$excluded$n)
-  c(paste0("Treatment by tier: ", endpoint), RESEARCH, "",
-    sprintf("%d of %d rows, %d events; median follow-up %s", x$n, x$rows, as.integer(x$events),
-            unit_text(signif(x$follow_up, 4L), unit)), left_out)
+  c(paste0("Treatment by tier: ", endpoint_of(x)), RESEARCH, "",
+    count_words(x), left_out)
+}
+
+count_words <- function(x) {
+  follow_up <- if (is.na(x$follow_up)) "-" else unit_text(signif(x$follow_up, 4L), x$settings$unit)
+  sprintf("%d of %d rows, %d events; median follow-up %s", x$n, x$rows, as.integer(x$events), follow_up)
 }
 
 count_lines <- function(x) {
@@ -94,10 +95,15 @@ interaction_words <- function(interaction) {
 
 within_lines <- function(x) {
   within <- x$contrasts[x$contrasts$tier != "All", ]
-  test <- stats::na.omit(within$test)[1L]
   c("2. Within tiers", paste0("  ", table_lines(within_cells(within, x$settings))),
-    sprintf("  p: %s; %s p: adjusted over the tests of this table, of which there are %d.",
-            if (is.na(test)) "none" else test, x$settings$p_adjust, sum(!is.na(within$p))))
+    paste0("  ", within_words(x)))
+}
+
+within_words <- function(x) {
+  within <- x$contrasts[x$contrasts$tier != "All", ]
+  test <- stats::na.omit(within$test)[1L]
+  sprintf("p: %s; %s p: adjusted over the tests of this table, of which there are %d.",
+          if (is.na(test)) "none" else test, x$settings$p_adjust, sum(!is.na(within$p)))
 }
 
 within_cells <- function(within, settings) {
@@ -128,8 +134,7 @@ overall_lines <- function(x) {
   rows <- x$contrasts[x$contrasts$tier == "All", ]
   adjusted <- ifelse(is.na(rows$adjusted_hr), "",
                      paste0(", adjusted ", interval_text(rows$adjusted_hr, rows$adjusted_low, rows$adjusted_high)))
-  c("All tiers together", sprintf("  %s v %s: hazard ratio %s%s", rows$to, rows$from,
-                                  interval_text(rows$hr, rows$hr_low, rows$hr_high), adjusted))
+  sprintf("%s v %s: hazard ratio %s%s", rows$to, rows$from, interval_text(rows$hr, rows$hr_low, rows$hr_high), adjusted)
 }
 
 note_lines <- function(x) {
@@ -144,15 +149,16 @@ foot_lines <- function(x) {
 }
 
 arm_lines <- function(x) {
-  arms <- x$arms
-  unit <- x$settings$unit
+  c(sprintf("Arms; survival and restricted mean at %s", unit_text(x$settings$horizon, x$settings$unit)),
+    paste0("  ", table_lines(arm_cells(x$arms))))
+}
+
+arm_cells <- function(arms) {
   digits <- digits_for(arms$rmst)
-  cells <- cbind(tier = arms$tier, treatment = arms$treatment, n = arms$n, events = arms$events,
-                 median = fixed_text(arms$median, digits),
-                 survival = fixed_text(arms$survival, 3L), se = fixed_text(arms$survival_se, 3L),
-                 "restricted mean" = fixed_text(arms$rmst, digits), se = fixed_text(arms$rmst_se, digits))
-  c(sprintf("Arms; survival and restricted mean at %s", unit_text(x$settings$horizon, unit)),
-    paste0("  ", table_lines(cells)))
+  cbind(tier = arms$tier, treatment = arms$treatment, n = arms$n, events = arms$events,
+        median = fixed_text(arms$median, digits), survival = fixed_text(arms$survival, 3L),
+        se = fixed_text(arms$survival_se, 3L), "restricted mean" = fixed_text(arms$rmst, digits),
+        se = fixed_text(arms$rmst_se, digits))
 }
 
 proportional_lines <- function(proportional) {

@@ -1,7 +1,7 @@
 # From a score to a risk: a Cox model of a cohort that the model has not seen.
 
 MOST_TIMES <- 32L
-LEAST_EVENTS <- 10L
+LEAST_EVENTS <- 50L
 
 #' A calibration: from scores to risks
 #'
@@ -10,9 +10,9 @@ LEAST_EVENTS <- 10L
 #' object that a model file holds. A score alone is no probability; what is made here is one for patients like those
 #' of the cohort. **Research use only.**
 #'
-#' Refused: rows whose `partition` is `training` or `out-of-fold`, since a model fits the cases that it was made with
-#' too well; fewer than 10 events; times after the last event or the last follow-up. Rows that cannot be used are
-#' left out and counted.
+#' Refused: a table without the column `partition`, and rows where it is `training` or `out-of-fold`, since a model fits
+#' the cases that it was made with too well; fewer than 50 events (a hundred are better); times before the first event
+#' or beyond the follow-up; a score that does not rise with risk. Rows that cannot be used are left out and counted.
 #'
 #' @inheritParams tepp_analyse
 #' @param times 1 to 32 times above 0, rising.
@@ -24,8 +24,7 @@ LEAST_EVENTS <- 10L
 #'   `tepp_write_calibration()`: `file`, invisibly.
 #' @seealso [tepp_performance()], whose `risk` may be a calibration.
 #' @examples
-#' trial <- survival::gbsg
-#' trial$score <- log1p(trial$nodes)
+#' trial <- transform(survival::gbsg, score = log1p(nodes), partition = "calibration")
 #' calibration <- tepp_calibrate(trial, "rfstime", "status", times = c(730, 1826), unit = "days",
 #'                               endpoint = "recurrence-free survival", source = "GBSG, as an example")
 #' calibration
@@ -38,6 +37,7 @@ tepp_calibrate <- function(data, time = "rfs_time", status = "rfs_event", score 
   texts <- list(endpoint = stated(if (!missing(endpoint)) endpoint, "endpoint"),
                 unit = stated(if (!missing(unit)) unit, "unit"), source = text_or_null(source, "source"))
   taken <- score_frame(data, list(time = time, status = status, score = score))
+  named_column(data, partition, "partition")
   states <- partitions_of(data, partition, taken$keep, c("training", "out-of-fold"), "a calibration")
   warn_of_mixture(states)
   refuse_repeats(data, taken$keep)
@@ -83,12 +83,16 @@ score_frame <- function(data, columns) {
 refuse_few_events <- function(frame, times, status) {
   events <- sum(frame$.event)
   if (events < LEAST_EVENTS) {
-    refuse("the cohort has ", events, " events in ", status, ", wanted ", LEAST_EVENTS, " at least for a calibration")
+    refuse("the cohort has ", events, " events in ", status, ", wanted ", LEAST_EVENTS,
+           " at least to calibrate on, better 100")
   }
   last <- times[length(times)]
   if (last > max(frame$.time)) {
     refuse("times end at ", shortest_text(last), ", the follow-up at ", shortest_text(max(frame$.time)),
            ", wanted times within it")
+  }
+  if (!any(frame$.event == 1 & frame$.time <= times[1L])) {
+    refuse("no event until the time ", shortest_text(times[1L]), ", wanted a later first time, in the data's unit")
   }
   if (min(frame$.score) == max(frame$.score)) {
     refuse("all scores are ", shortest_text(frame$.score[1L]), ", wanted scores that differ")
@@ -101,7 +105,8 @@ fit_calibration <- function(frame, times) {
   curve <- survival::survfit(fit, newdata = data.frame(.score = centre), stype = 2, ctype = 1)
   slope <- unname(stats::coef(fit))
   if (slope <= 0) {
-    warning("the slope is ", signif(slope, 3L), ": in this cohort a higher score has no higher risk", call. = FALSE)
+    refuse("the score's coefficient is ", signif(slope, 3L), ", wanted above 0: in these cases a higher score is no ",
+           "higher risk, and there is nothing to calibrate")
   }
   survival <- as.numeric(summary(curve, times = times, extend = TRUE)$surv)
   list(baseline_survival = survival, slope = slope, centre = centre,

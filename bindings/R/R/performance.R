@@ -20,7 +20,7 @@
 #' @return A `tepp_performance`: a list of data frames `concordance`, `auc`, and with risks `brier`, `calibration`,
 #'   `groups` (observed and expected risk in tenths of the risk, or fewer where events are few), `curve` (the smooth
 #'   calibration curve), `decision`; `NULL` where there is no risk.
-#' @seealso [print.tepp_performance()].
+#' @seealso [print.tepp_performance()], [plot.tepp_performance()].
 #' @examples
 #' trial <- survival::gbsg
 #' trial$score <- log1p(trial$nodes)

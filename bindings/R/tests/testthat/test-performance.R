@@ -31,7 +31,8 @@ test_that("without risks there is no calibration, with them there is", {
   expect_null(found$calibration)
   expect_null(found$decision)
   expect_output(print(found), "A score is no[ \n]+probability")
-  half <- seq_len(75)
+  data <- ranked(300)
+  half <- seq_len(150)
   calibration <- tepp_calibrate(data[half, ], times = c(2, 4), endpoint = "RFS", unit = "years")
   by_object <- tepp_performance(data[-half, ], times = 2, risk = calibration)
   risk <- predict(calibration, data$score[-half])[, 1]
@@ -97,10 +98,12 @@ test_that("a calibration is refused from scores that the model was made with, an
   for (state in c("training", "out-of-fold")) {
     expect_error(calibrate(transform(data, partition = state)), "the model has seen", class = "deeptepp_argument")
   }
-  few <- transform(data, rfs_event = as.integer(cumsum(rfs_event) <= 9 & rfs_event == 1))
-  expect_error(calibrate(few), "has 9 events in rfs_event, wanted 10", class = "deeptepp_argument")
+  few <- transform(data, rfs_event = as.integer(cumsum(rfs_event) <= 49 & rfs_event == 1))
+  expect_error(calibrate(few), "has 49 events in rfs_event, wanted 50", class = "deeptepp_argument")
   expect_error(calibrate(data, c(2, 100)), "wanted times within it", class = "deeptepp_argument")
   expect_error(calibrate(transform(data, score = 1)), "wanted scores that differ", class = "deeptepp_argument")
   expect_error(tepp_calibrate(data, times = 2, unit = "years"), "endpoint is NULL", class = "deeptepp_argument")
-  expect_warning(calibrate(transform(data, score = -score)), "no higher risk")
+  expect_error(calibrate(data, 0.001), "wanted a later first time", class = "deeptepp_argument")
+  expect_error(calibrate(data[names(data) != "partition"]), "no column \"partition\"", class = "deeptepp_argument")
+  expect_error(calibrate(transform(data, score = -score)), "wanted above 0", class = "deeptepp_argument")
 })
