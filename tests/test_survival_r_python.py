@@ -1,4 +1,5 @@
-"""Analyses of R and of Python: the same numbers to 1e-6, the same rows left out for the same reasons, the same files."""
+"""Analyses of R and of Python: the same numbers to 1e-6, the same rows left out for the same reasons, the same
+files."""
 
 import csv
 import json
@@ -191,8 +192,9 @@ def test_the_same_page(pair):
     """As it is shown; lines are broken elsewhere."""
     name, folder, found = pair
     pages = [" ".join(text.split()) for text in ((folder / f"{name}-page.out").read_text(), found.summary())]
-    parts = [re.sub(r"likelihood ratio [0-9.]+" if name == "no_events" else "$^", "", page.split(" Before believing it ")[0])
-             for page in pages]
+    parts = [page.split(" Before believing it ")[0] for page in pages]
+    if name == "no_events":
+        parts = [re.sub(r"likelihood ratio [0-9.]+", "", part) for part in parts]
     assert_reads_alike(*parts)
     arms = [re.search(r" Arms; .*?(?= Proportional hazards|$)", page)[0] for page in pages]
     assert_reads_alike(*arms)
@@ -212,13 +214,15 @@ folder <- commandArgs(TRUE)[1]
 tepp_write_cuts(tepp_read_cuts(file.path(folder, "python.json")), file.path(folder, "back.json"))
 score <- scan(file.path(folder, "score.txt"), quiet = TRUE)
 tepp_write_cuts(tepp_cutpoints(score), file.path(folder, "r.json"))
-tepp_write_cuts(tepp_cutpoints(given = 0.5, labels = c("below", "above"), source = "One"), file.path(folder, "one.json"))
+one <- tepp_cutpoints(given = 0.5, labels = c("below", "above"), source = "One")
+tepp_write_cuts(one, file.path(folder, "one.json"))
 """, tmp_path)
     assert Cuts.read(tmp_path / "back.json") == made
     of_r = Cuts.read(tmp_path / "r.json")
     assert of_r.cutpoints == pytest.approx(made.cutpoints, abs=1e-15)
     assert (of_r.names, of_r.probs, of_r.n, of_r.method) == (made.names, made.probs, made.n, made.method)
-    assert list(json.loads((tmp_path / "r.json").read_text())) == list(json.loads((tmp_path / "python.json").read_text()))
+    keys = [list(json.loads((tmp_path / f"{name}.json").read_text())) for name in ("r", "python")]
+    assert keys[0] == keys[1]
     one = Cuts.read(tmp_path / "one.json")
     assert (one.cutpoints, one.names, one.source) == ((0.5,), ("below", "above"), "One")
 
@@ -257,7 +261,8 @@ for (k in seq_len(nrow(found$decision))) numbers(found$decision[k, ])
     of_r = Calibration.read(tmp_path / "r.json")
     assert_near([made.slope, made.centre, *made.baseline_survival],
                 [of_r.slope, of_r.centre, *of_r.baseline_survival], "calibration")
-    first, decision = ([list(map(float, line.split())) for line in part.strip().splitlines()] for part in said.split("-\n"))
+    first, decision = ([list(map(float, line.split())) for line in part.strip().splitlines()]
+                       for part in said.split("-\n"))
     c = found.concordance
     mine = [[c.c, c.se, c.low, c.high], *(list(row.values()) for row in found.calibration),
             *(list(row.values()) for row in found.groups)]

@@ -212,7 +212,8 @@ def test_the_page_of_gbsg_leads_with_the_interaction(gbsg):
     place = {name: next(i for i, line in enumerate(page) if re.search(pattern, line)) for name, pattern in {
         "counts": r"^Patients \(events\)", "interaction": r"^  tier x treatment .* p = 0\.72$",
         "low": r"^  Low .*yes v no .* 0\.010 +0\.031$", "moderate": r"^  Moderate .*yes v no .* 0\.22 +0\.44$",
-        "high": r"^  High .*yes v no .* 0\.48 +0\.48$", "confounding": "confounding", "score": "no probability"}.items()}
+        "high": r"^  High .*yes v no .* 0\.48 +0\.48$", "confounding": "confounding",
+        "score": "no probability"}.items()}
     assert list(place) == sorted(place, key=place.get) and "Research use only" in page[1]
     assert "is no such evidence." in " ".join(" ".join(page).split())
 

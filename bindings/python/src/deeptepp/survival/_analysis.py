@@ -84,8 +84,8 @@ class Analysis:
         return _plots.figure(self, kind)
 
     def to_html(self, path: Path, *, model: Path | None = None, performance: Any = None) -> None:
-        """The page with its figures as one HTML file, whole or not at all, and the items of TRIPOD+AI, CLAIM and METRICS
-        that are known filled, the others marked "author".
+        """The page with its figures as one HTML file, whole or not at all, and the items of TRIPOD+AI, CLAIM and
+        METRICS: those that are known filled, the others marked "author".
 
         model        the model file, for what it says of itself
         performance  what performance() gave for the same scores
@@ -131,7 +131,8 @@ def analyse(df: Any, *, horizon: float, duration_col: str = "rfs_time", event_co
     unit, endpoint what is shown for them
     training       a table of the cases that the model has seen: shared ids and images are refused
     start_col      when treatment started, 0 for none; times above 0 are refused without a landmark or counting
-    landmark       only those followed up longer, by the treatment they have by then; times, and the horizon, from then on
+    landmark       only those followed up longer, by the treatment they have by then; times, and the horizon, count from
+                   then on
     counting       time before the start of treatment counts for the reference arm
 
     Rows that cannot be used are left out and counted. ValueError: an event that is neither 0 nor 1, a patient who comes
@@ -203,8 +204,8 @@ def contrasts_of(given: Sequence[Pair] | None, treatment: Sequence[Any]) -> tupl
     there = [pair for pair in pairs if arms.issuperset(pair)]
     if not there or (given is not None and len(there) < len(pairs)):
         absent = next(pair for pair in pairs if pair not in there)
-        raise ValueError(f"contrasts name {', '.join(absent)}, the data have the arms {', '.join(sorted(arms))}, wanted "
-                         "pairs of these")
+        raise ValueError(f"contrasts name {', '.join(absent)}, the data have the arms {', '.join(sorted(arms))}, "
+                         "wanted pairs of these")
     return tuple((pair[0], pair[1]) for pair in there)
 
 
@@ -219,11 +220,11 @@ def _source(kept: _rows.Columns, cuts: Cuts | None, training: Any) -> tuple[dict
     _rows.refuse_seen(kept, training)
     model = _rows.models(kept, None)
     if cuts is not None and model and cuts.model_sha256 not in (None, model):
-        raise ValueError(f"the cut-points are of model {str(cuts.model_sha256)[:12]}, the scores of model {model[:12]}, "
-                         "wanted those of one model")
+        raise ValueError(f"the cut-points are of model {str(cuts.model_sha256)[:12]}, the scores of model "
+                         f"{model[:12]}, wanted those of one model")
     if cuts is not None and cuts.method == "maxstat":
-        warnings.warn("the cut-point was searched in outcomes: in the patients it was searched in, every p-value is too "
-                      "small", stacklevel=3)
+        warnings.warn("the cut-point was searched in outcomes: in the patients it was searched in, every p-value is "
+                      "too small", stacklevel=3)
     return partition, model
 
 
@@ -241,8 +242,8 @@ def _call(asked: Settings) -> str:
              "strata": list(asked.strata), "contrasts": list(asked.contrasts), "horizon": asked.horizon,
              "p_adjust": asked.p_adjust, "start_col": asked.start_col, "landmark": asked.landmark,
              "counting": asked.counting}
-    usual: dict[str, Any] = {"duration_col": "rfs_time", "event_col": "rfs_event", "treatment_col": "treatment", "tier_col": "tier",
-             "score_col": "score", "adjust": [], "strata": [], "p_adjust": "holm", "start_col": None, "landmark": None,
+    usual: dict[str, Any] = {"duration_col": "rfs_time", "event_col": "rfs_event", "treatment_col": "treatment",
+                             "tier_col": "tier", "score_col": "score", "adjust": [], "strata": [], "p_adjust": "holm", "start_col": None, "landmark": None,
              "counting": False}
     shown = [f"{name}={value!r}" for name, value in given.items() if name not in usual or usual[name] != value]
     return f"analyse(df, {', '.join(shown)})"

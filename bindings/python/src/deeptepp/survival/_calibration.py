@@ -131,8 +131,8 @@ def outcomes(whole: _rows.Columns, time: str, event: str, score: str) -> tuple[_
 
 def _check(kept: _rows.Columns, time: Any, event: Any, at: Any) -> None:
     if event.sum() < MIN_EVENTS:
-        raise ValueError(f"{kept.title} has {int(event.sum())} events among {kept.n} cases, wanted at least {MIN_EVENTS} "
-                         "to calibrate on, better 100")
+        raise ValueError(f"{kept.title} has {int(event.sum())} events among {kept.n} cases, wanted at least "
+                         f"{MIN_EVENTS} to calibrate on, better 100")
     if at[-1] > time.max():
         raise ValueError(f"times reach {at[-1]:g} and the longest follow-up in {kept.title} is {time.max():g}, wanted "
                          "times within it, in the table's unit")

@@ -39,7 +39,8 @@ CLAIM: tuple[Item, ...] = (
     ("16", "Source of annotations", ""), ("17", "Annotation of the test set", ""), ("18", "Rater variability", ""),
     ("19", "Assignment to partitions", "partition"), ("20", "Level at which partitions are disjoint", "disjoint"),
     ("21", "Intended sample size", ""), ("22", "Model, in detail", "network"), ("23", "Software", "software"),
-    ("24", "Initialisation of parameters", ""), ("25", "Training", "provenance"), ("26", "Choice of the final model", ""),
+    ("24", "Initialisation of parameters", ""), ("25", "Training", "provenance"),
+    ("26", "Choice of the final model", ""),
     ("27", "Ensembling", "members"), ("28", "Metrics of performance", "measures"),
     ("29", "Significance and uncertainty", "uncertainty"), ("30", "Robustness or sensitivity", ""),
     ("31", "Explainability", ""), ("32", "Internal evaluation", ""), ("33", "External testing", ""),
@@ -62,7 +63,8 @@ METRICS: tuple[Item, ...] = (
     ("19", "Confounding factors", "confounding"), ("20", "Metrics that suit the task", "measures"),
     ("21", "Uncertainty", "uncertainty"), ("22", "Calibration", "calibration"),
     ("23", "Single-parameter imaging", ""), ("24", "Comparison with a non-radiomic approach", ""),
-    ("25", "Comparison with simple statistical models", ""), ("26", "Internal testing", ""), ("27", "External testing", ""),
+    ("25", "Comparison with simple statistical models", ""), ("26", "Internal testing", ""),
+    ("27", "External testing", ""),
     ("28", "Data available", ""), ("29", "Code available", "software"), ("30", "Model available", "model"))
 
 CHECKLISTS = {"TRIPOD+AI": TRIPOD_AI, "CLAIM": CLAIM, "METRICS": METRICS}

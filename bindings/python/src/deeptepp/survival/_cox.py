@@ -88,8 +88,8 @@ def _point(model: Any, at: Any, loglik: float) -> Point:
 
 
 def _newton(model: Any, start: Any) -> tuple[Point, Point]:
-    """(the start, where the likelihood stands still). statsmodels' own fit waits for the coefficients, and one that runs
-    away never comes to rest."""
+    """(the start, where the likelihood stands still). statsmodels' own fit waits for the coefficients, and one that
+    runs away never comes to rest."""
     first = point = _point(model, start, float(model.loglike(start)))
     for _ in range(40):
         step = point.step

@@ -72,8 +72,9 @@ def kaplan_meier(time: Any, event: Any) -> Curve:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         found = statsmodels("duration.survfunc").SurvfuncRight(time, event)
+    ended = np.sort(np.asarray(time)[np.asarray(event) == 0])
     return Curve(np.asarray(found.surv_times), np.asarray(found.surv_prob), np.asarray(found.surv_prob_se),
-                 np.asarray(found.n_risk), np.asarray(found.n_events), np.sort(time), np.sort(np.asarray(time)[np.asarray(event) == 0]))
+                 np.asarray(found.n_risk), np.asarray(found.n_events), np.sort(time), ended)
 
 
 def log_rank(time: Any, event: Any, group: Any, strata: Any = None) -> float:

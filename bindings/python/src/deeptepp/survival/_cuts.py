@@ -94,7 +94,8 @@ class Cuts:
         if not (np.diff(points) > 0).all():
             raise ValueError(f"the quantiles of {values.size} scores are {_list(points)}, wanted rising strictly: the "
                              "scores have too many that are equal")
-        made = f"Quantiles {' and '.join(f'{share:g}' for share in shares)} (type 7) of the scores of {where}, {today()}"
+        words = " and ".join(f"{share:g}" for share in shares)
+        made = f"Quantiles {words} (type 7) of the scores of {where}, {today()}"
         return Cuts(tuple(map(float, points)), _names(names, points.size), "quantiles", source or made,
                     tuple(map(float, shares)), None, int(values.size), sha256)
 

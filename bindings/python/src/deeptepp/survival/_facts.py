@@ -87,7 +87,7 @@ def _of_model(found: Analysis, info: Mapping[str, str]) -> dict[str, Any]:
             (tiers_note(found.cuts, found.model_sha256) if found.cuts else ""),
             "network": f"{info.get('network.architecture', '')}, {info.get('parameters', '?')} parameters a member",
             "members": f"The mean of {members} networks and {info.get('views', '?')} views",
-            "prediction": f"{info.get('score.rule', '')} of class {info.get('score.class', '')}, the mean over views and "
-                          "members; the model file holds every step",
-            "model": f"{info.get('name', '')} {info.get('version', '')}, licence {info.get('licence', '')}, model file of "
-                     f"SHA-256 {info['sha256']}"}
+            "prediction": f"{info.get('score.rule', '')} of class {info.get('score.class', '')}, the mean over views "
+                          "and members; the model file holds every step",
+            "model": f"{info.get('name', '')} {info.get('version', '')}, licence {info.get('licence', '')}, model file "
+                     f"of SHA-256 {info['sha256']}"}

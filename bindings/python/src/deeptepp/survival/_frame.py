@@ -82,7 +82,8 @@ def frame_of(columns: Columns, settings: Settings, cuts: Cuts | None) -> tuple[C
                    kept.numbers(settings.event_col, "the event"), _codes(kept.cells[ARM], settings.arms),
                    _codes(kept.cells[TIER], tiers),
                    None if settings.score_col is None else kept.numbers(settings.score_col, "the score"),
-                   adjusting(kept, settings.adjust), strata_of(kept, settings.strata), start, None, settings.arms, tiers)
+                   adjusting(kept, settings.adjust), strata_of(kept, settings.strata), start, None, settings.arms,
+                   tiers)
     return kept, arrays, left_out
 
 
@@ -182,8 +183,8 @@ def starts_of(columns: Columns, settings: Settings) -> Any:
     start[[cell is not None and text(cell) == settings.arms[0] for cell in arm]] = 0
     late = int((start > 0).sum())
     if late and settings.landmark is None and not settings.counting:
-        raise ValueError(f"{settings.start_col} is after time zero in {late} rows, wanted 0: until then a patient of that "
-                         "arm cannot have had an event, which looks like a benefit. Give landmark= a time, or "
+        raise ValueError(f"{settings.start_col} is after time zero in {late} rows, wanted 0: until then a patient of "
+                         "that arm cannot have had an event, which looks like a benefit. Give landmark= a time, or "
                          "counting=True")
     return start
 

@@ -27,14 +27,15 @@ def _horizon(settings: Settings, arms: Sequence[Row]) -> list[str]:
     if settings.counting:
         return ["Survival at the horizon is not given for a counting process."]
     short = [f"{row['tier']} {row['treatment']}" for row in arms if is_nan(row["survival"]) and row["n"]]
-    return [f"No follow-up as far as {with_unit(settings.horizon, settings.unit)}: {', '.join(short)}."] if short else []
+    far = with_unit(settings.horizon, settings.unit)
+    return [f"No follow-up as far as {far}: {', '.join(short)}."] if short else []
 
 
 def _confounding(settings: Settings) -> str:
     adjusted = "Nothing was adjusted for" if not settings.adjust else \
         f"Adjusted for {', '.join(settings.adjust)}; what was not measured still differs"
-    return ("Unless treatment was randomised, arms differ by indication and era (confounding), and a hazard ratio is not "
-            f"an effect of treatment. {adjusted}.")
+    return ("Unless treatment was randomised, arms differ by indication and era (confounding), and a hazard ratio is "
+            f"not an effect of treatment. {adjusted}.")
 
 
 def _time_zero(settings: Settings) -> str:
@@ -53,7 +54,8 @@ def tiers_note(cuts: Cuts | None, model: str | None) -> str:
     if cuts is None:
         made = f", of model {model[:12]}" if model else ""
         return f"Tiers are the table's{made}; where their cut-points come from was not given (cuts=)."
-    warned = " In the patients it was searched in, every p-value above is too small." if cuts.method == "maxstat" else ""
+    searched = cuts.method == "maxstat"
+    warned = " In the patients it was searched in, every p-value above is too small." if searched else ""
     return f"Tiers: {cuts.source.removesuffix('.')}.{warned}"
 
 

@@ -68,8 +68,8 @@ def interaction_words(found: Analysis) -> str:
         return "The test could not be made."
     if p < 0.05:
         return "The data speak against one effect in all tiers (at 5 %), if tiers and test were fixed beforehand."
-    return ("No evidence (at 5 %) that the effect differs between tiers. A small p-value in one tier beside a large one "
-            "in another, below, is no such evidence.")
+    return ("No evidence (at 5 %) that the effect differs between tiers. A small p-value in one tier beside a large "
+            "one in another, below, is no such evidence.")
 
 
 def disagreement(found: Analysis) -> str:
@@ -125,7 +125,8 @@ def overall_lines(found: Analysis) -> list[str]:
         if row["tier"] == ALL:
             adjusted = "" if math.isnan(row["adjusted_hr"]) else \
                 f", adjusted {interval(row['adjusted_hr'], row['adjusted_low'], row['adjusted_high'])}"
-            lines.append(f"{contrast(row)}: hazard ratio {interval(row['hr'], row['hr_low'], row['hr_high'])}{adjusted}")
+            ratio = interval(row["hr"], row["hr_low"], row["hr_high"])
+            lines.append(f"{contrast(row)}: hazard ratio {ratio}{adjusted}")
     return lines
 
 
@@ -146,4 +147,5 @@ def arm_table(found: Analysis) -> Table:
 
 def arm_lines(found: Analysis) -> Sequence[str]:
     asked = found.settings
-    return [f"Arms; survival and restricted mean at {with_unit(asked.horizon, asked.unit)}", *indented(arm_table(found))]
+    head = f"Arms; survival and restricted mean at {with_unit(asked.horizon, asked.unit)}"
+    return [head, *indented(arm_table(found))]

@@ -24,8 +24,8 @@ from ._page_text import fixed, interval, with_unit, wrapped
 Risk = Calibration | Sequence[str] | Any
 
 THRESHOLDS = tuple(round(0.05 * k, 2) for k in range(1, 11))
-NO_RISK = ("None were given: no calibration, no decision curve. A score is no probability; risk= takes what calibrate() "
-           "made of another cohort.")
+NO_RISK = ("None were given: no calibration, no decision curve. A score is no probability; risk= takes what "
+           "calibrate() made of another cohort.")
 ELSEWHERE = ("Uno's C, AUC(t), Brier score and the smooth calibration measures (ICI, E50, E90) are not made here: R's "
              "tepp_performance() has them, scikit-survival the first three (to_sksurv).")
 
@@ -77,8 +77,8 @@ class Performance:
         return lines
 
     def tidy(self) -> Any:
-        """One row a measure: term, time, estimate, conf_low, conf_high. A frame of polars where the data were one, else of
-        pandas."""
+        """One row a measure: term, time, estimate, conf_low, conf_high. A frame of polars where the data were one, else
+        of pandas."""
         return importlib.import_module(self.kind or "pandas").DataFrame(self.measures())
 
     def measures(self) -> list[Row]:
@@ -109,8 +109,8 @@ def performance(df: Any, *, times: Sequence[float] = (), risk: Risk = None, dura
     df          as for analyse; rows are left out, counted and refused in the same way
     times       above 0, rising, within the follow-up, at which risks are judged
     risk        None; a Calibration of another cohort; names of columns, one a time, where "survival:T" is what
-                score_cohort calls so, the probability of no event; or an array of probabilities of an event, a row of df
-                and a column a time
+                score_cohort calls so, the probability of no event; or an array of probabilities of an event, a row a
+                row of df and a column a time
     thresholds  risks at which somebody would act, for the net benefit
 
     Raises ValueError; a UserWarning where partitions are mixed. Needs the extra survival. Any thread.
@@ -209,8 +209,9 @@ def _groups(time: Any, event: Any, at: float, risk: Any) -> list[Row]:
         curve = kaplan_meier(time[here], event[here])
         survival, se = curve.at(at)
         half = NORMAL_975 * se / survival if survival else math.nan
-        rows.append({"time": float(at), "n": int(here.sum()), "expected": float(risk[here].mean()), "observed":
-                     1 - survival, "low": 1 - min(1.0, survival * math.exp(half)), "high": 1 - survival * math.exp(-half)})
+        rows.append({"time": float(at), "n": int(here.sum()), "expected": float(risk[here].mean()),
+                     "observed": 1 - survival, "low": 1 - min(1.0, survival * math.exp(half)),
+                     "high": 1 - survival * math.exp(-half)})
     return rows
 
 
@@ -230,7 +231,8 @@ def _net_benefits(time: Any, event: Any, at: float, risk: Any, thresholds: Any) 
 
 
 def to_sksurv(df: Any, *, duration_col: str = "rfs_time", event_col: str = "rfs_event") -> Any:
-    """The outcomes as scikit-survival wants them: a structured array of (event: bool, time: float64), in the rows' order.
+    """The outcomes as scikit-survival wants them: a structured array of (event: bool, time: float64), in the rows'
+    order.
 
     Every row must have a time above 0 and an event of 0 or 1; scikit-survival itself is not needed.
     """

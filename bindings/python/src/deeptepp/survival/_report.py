@@ -99,7 +99,8 @@ def _interaction(found: Analysis) -> list[str]:
 
 def _within(found: Analysis) -> list[str]:
     overall = "".join(f"<li>{escape(line)}</li>" for line in _page.overall_lines(found))
-    return ["<h2>2. Within tiers</h2>", table(*_page.within_table(found)), f"<p>{escape(_page.within_words(found))}</p>",
+    return ["<h2>2. Within tiers</h2>", table(*_page.within_table(found)),
+            f"<p>{escape(_page.within_words(found))}</p>",
             picture(found.plot("forest"), "Hazard ratios with 95 % intervals, by tier and contrast; all tiers together "
                     "for context."),
             f"<p>All tiers together, for context:</p><ul>{overall}</ul>"]
@@ -137,8 +138,8 @@ def _model(info: Mapping[str, str]) -> list[str]:
 
 
 def _checklists(known: Mapping[str, str]) -> list[str]:
-    made = ["<h2>Reporting</h2>", "<p>Items in short; the guidelines' own wording counts. What a machine cannot know is "
-            'marked <span class="author">author</span>, and what it filled in wants an author\'s eye.</p>']
+    made = ["<h2>Reporting</h2>", "<p>Items in short; the guidelines' own wording counts. What a machine cannot know "
+            'is marked <span class="author">author</span>, and what it filled in wants an author\'s eye.</p>']
     for name, items in CHECKLISTS.items():
         rows = "".join(f"<tr><td>{number}</td><td>{escape(item)}</td>{_answer(known.get(fact, ''))}</tr>\n"
                        for number, item, fact in items)
