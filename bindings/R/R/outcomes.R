@@ -63,7 +63,8 @@ scoring_reasons <- function(data, event_name) {
   if (is.null(status) || !all(status %in% SCORING)) {
     return(list())
   }
-  code <- if ("error_code" %in% names(data)) text_column(data, "error_code", "error_code") else rep(NA_character_, length(status))
+  none <- rep(NA_character_, length(status))
+  code <- if ("error_code" %in% names(data)) text_column(data, "error_code", "error_code") else none
   code[status != "error"] <- NA
   coded <- lapply(setNames(nm = sort(unique(code))), function(one) code %in% one)
   names(coded) <- sprintf("scoring failed: %s", names(coded))

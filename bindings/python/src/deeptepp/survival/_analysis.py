@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import inspect
 import math
 import platform
 import warnings
@@ -237,13 +238,7 @@ def versions() -> dict[str, str]:
 
 def _call(asked: Settings) -> str:
     """What differs from the defaults."""
-    given = {"duration_col": asked.duration_col, "event_col": asked.event_col, "treatment_col": asked.treatment_col,
-             "tier_col": asked.tier_col, "score_col": asked.score_col, "adjust": list(asked.adjust),
-             "strata": list(asked.strata), "contrasts": list(asked.contrasts), "horizon": asked.horizon,
-             "p_adjust": asked.p_adjust, "start_col": asked.start_col, "landmark": asked.landmark,
-             "counting": asked.counting}
-    usual: dict[str, Any] = {"duration_col": "rfs_time", "event_col": "rfs_event", "treatment_col": "treatment",
-                             "tier_col": "tier", "score_col": "score", "adjust": [], "strata": [], "p_adjust": "holm", "start_col": None, "landmark": None,
-             "counting": False}
-    shown = [f"{name}={value!r}" for name, value in given.items() if name not in usual or usual[name] != value]
+    usual = {name: known.default for name, known in inspect.signature(analyse).parameters.items()}
+    shown = [f"{name}={list(value) if isinstance(value, tuple) else value!r}" for name in usual
+             for value in [getattr(asked, name, usual[name])] if value != usual[name]]
     return f"analyse(df, {', '.join(shown)})"
