@@ -2,6 +2,8 @@
 
 import csv
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -78,3 +80,26 @@ def test_refused(time, event, score, said):
 def test_wants_numbers():
     with pytest.raises(TypeError, match="score is of type list, wanted numbers"):
         concordance([1, 2], [1, 1], ["a", "b"])
+
+
+ALONE = """
+import sys
+for name in ("statsmodels", "pandas", "matplotlib", "scipy", "polars"):
+    sys.modules[name] = None  # importing it fails
+import deeptepp.freeze
+from deeptepp.survival import Cuts, analyse, concordance
+assert concordance([1, 2, 3], [1, 1, 0], [3, 2, 1]).c == 1
+assert Cuts.from_quantiles([1, 2, 3, 4]).names == ("Low", "Moderate", "High")
+rows = [{"rfs_time": i + 1, "rfs_event": i % 2, "score": i, "tier": "ab"[i % 2], "treatment": t}
+        for i, t in enumerate(["none", "single"] * 20)]
+try:
+    analyse(rows, horizon=5)
+except ImportError as error:
+    print(error)
+"""
+
+
+def test_numpy_is_enough_and_what_needs_more_says_so():
+    done = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("survival models need statsmodels: pip install 'deeptepp[survival]'")

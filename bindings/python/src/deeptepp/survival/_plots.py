@@ -38,10 +38,11 @@ def figure(found: Analysis, kind: str) -> Any:
     return survival(found) if kind == "survival" else forest(found)
 
 
-def _heading(figure: Any, found: Analysis) -> None:
+def _heading(figure: Any, found: Analysis, room: str = "") -> None:
+    """room: lines left free below it."""
     tests = ", ".join(f"{row['test']}: {p_phrase(row['p'])}" for row in found.interaction)
-    figure.suptitle(f"{title(found)}\n{f'Interaction, {tests}' if tests else 'Interaction not tested'}", fontsize=10,
-                    ha="left", x=0.01)
+    figure.suptitle(f"{title(found)}\n{f'Interaction, {tests}' if tests else 'Interaction not tested'}{room}",
+                    fontsize=10, ha="left", x=0.01)
     figure.supxlabel(NOTE, fontsize=7, color="#555555", x=0.99, ha="right")
 
 
@@ -73,8 +74,10 @@ def survival(found: Analysis) -> Any:
         panels[0, j].tick_params(labelleft=j == 0)
     panels[0, 0].set_ylabel("free of the event", fontsize=9)
     lines, labels = panels[0, 0].get_legend_handles_labels()
-    made.legend(lines, labels, fontsize=SMALL, frameon=False, loc="upper right", ncol=len(arms))  # beside the heading
-    _heading(made, found)
+    below = 0.98 - 0.36 / made.get_figheight()  # under two lines of 10 points
+    made.legend(lines, labels, fontsize=SMALL, frameon=False, loc="upper left", bbox_to_anchor=(0.01, below),
+                borderpad=0.2, borderaxespad=0, ncol=len(arms))
+    _heading(made, found, "\n ")
     return made
 
 
@@ -126,26 +129,29 @@ def forest(found: Analysis) -> Any:
     lines = _forest_lines(found)
     made = _new(8, 1.5 + 0.3 * len(lines))
     axes = made.subplots()
+    _forest_axes(axes, *_forest_range(found, name, bounds), len(lines))
     for place, (text, row) in enumerate(lines):
         axes.text(-0.02, place, text, transform=axes.get_yaxis_transform(), ha="right", va="center", fontsize=9,
                   fontweight="bold" if row is None else "normal")
         if row is not None:
             _forest_row(axes, place, row, name, bounds)
-    low, high = _forest_range(found, name, bounds)
+    axes.text(1.02, -0.95, f"{'adjusted ' if found.settings.adjust else ''}hazard ratio (95 %)   n (events)",
+              transform=axes.get_yaxis_transform(), fontsize=SMALL, color="#555555", va="center")
+    _heading(made, found)
+    return made
+
+
+def _forest_axes(axes: Any, low: float, high: float, count: int) -> None:
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     ticks = [tick for tick in (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if low <= tick <= high]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.axvline(1, color="#999999", linewidth=0.8, zorder=0)
-    axes.set_ylim(len(lines) - 0.5, -1.3)
-    axes.text(1.02, -0.95, f"{'adjusted ' if found.settings.adjust else ''}hazard ratio (95 %)   n (events)",
-              transform=axes.get_yaxis_transform(), fontsize=SMALL, color="#555555", va="center")
+    axes.set_ylim(count - 0.5, -1.3)
     axes.set_yticks([])
     axes.tick_params(labelsize=SMALL)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    _heading(made, found)
-    return made
 
 
 def _forest_lines(found: Analysis) -> list[tuple[str, Row | None]]:
