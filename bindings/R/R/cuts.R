@@ -12,7 +12,7 @@
 #' [tepp_analyse()] warns of them, whatever they are applied to. **Research use only.**
 #'
 #' @param score Scores, of which missing ones are left out; or a data frame with a column `score` (and `partition`,
-#'   `model_sha256`, `status` as [tepp_score_cohort()] writes it).
+#'   `model_sha256`, `status` as [tepp_score_cohort()] writes it), of which `training` rows are refused.
 #' @param probs Rising, within 0 and 1. The defaults are the shares that the paper reports: 439, 144 and 143 of 726.
 #' @param labels The tiers' names from the lowest score to the highest, one more than cut-points.
 #' @param given Cut-points, rising, instead of quantiles; then `score` may be left out.
@@ -58,7 +58,7 @@ reference_scores <- function(score) {
   if (sum(keep) < 2L) {
     refuse("score has ", sum(keep), " usable values, wanted the scores of a reference cohort")
   }
-  partition <- partitions_of(frame, "partition", keep, refused = character())
+  partition <- partitions_of(frame, "partition", keep, purpose = "a reference")
   model <- one_model(frame, keep)
   words <- sprintf("%d scores, partition %s, %s", sum(keep), counts_text(table(partition)), format(Sys.Date()))
   list(score = numbers[keep], words = words, model = if (!is.na(model)) model)

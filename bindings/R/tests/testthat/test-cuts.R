@@ -22,6 +22,8 @@ test_that("quantiles are of type 7, of the scores that are there", {
   expect_error(tepp_cutpoints(frame, labels = c("a", "b")), "wanted 3 distinct names", class = "deeptepp_argument")
   expect_error(tepp_cutpoints(frame, probs = c(0.8, 0.6)), "wanted numbers that rise", class = "deeptepp_argument")
   expect_error(tepp_cutpoints(), "wanted the scores", class = "deeptepp_argument")
+  seen <- transform(frame, partition = "training")
+  expect_error(tepp_cutpoints(seen, probs = c(0.3, 0.9)), "wanted none in a reference", class = "deeptepp_argument")
   other <- transform(frame, model_sha256 = strrep("d", 64))
   expect_error(tepp_stratify(other, cuts), "wanted those of one model", class = "deeptepp_argument")
 })
