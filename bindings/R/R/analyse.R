@@ -69,7 +69,18 @@ tepp_analyse <- function(data, time = "rfs_time", status = "rfs_event", treatmen
                    endpoint = text_or_null(endpoint, "endpoint"))
   taken <- analysis_frame(data, columns, contrasts, cuts, late)
   about <- analysis_source(taken, columns, cuts, training)
-  new_analysis(taken, settings, about, match.call())
+  new_analysis(taken, settings, about, short_call(match.call(), "tepp_analyse"))
+}
+
+# Of a call by do.call() neither the function nor the data themselves.
+short_call <- function(call, name) {
+  call[[1L]] <- as.name(name)
+  for (argument in names(call)[-1L]) {
+    if (!is.language(call[[argument]]) && length(unlist(call[[argument]])) > 20L) {
+      call[[argument]] <- as.name(argument)
+    }
+  }
+  call
 }
 
 landmark_of <- function(landmark) {

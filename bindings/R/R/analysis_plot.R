@@ -99,11 +99,15 @@ survival_panel <- function(x, tier, arms, end, first, legend) {
     graphics::mtext("free of the event", side = 2, line = 2.4, las = 0, cex = 0.8)
   }
   if (legend) {
-    drawn <- seq_along(arms)
-    graphics::legend("bottomleft", arms, title = x$settings$columns$treatment, col = COLOURS[drawn], lty = LINES[drawn],
-                     lwd = 2, bty = "n", seg.len = 2.6, title.adj = 0, inset = 0.03)
+    arms_legend(arms, x$settings$columns$treatment)
   }
   numbers_at_risk(curves, arms, ticks, first, left = -0.09 * end)
+}
+
+arms_legend <- function(arms, title) {
+  drawn <- seq_along(arms)
+  graphics::legend("bottomleft", arms, title = title, col = COLOURS[drawn], lty = LINES[drawn], lwd = 2, bty = "n",
+                   seg.len = 2.6, title.adj = 0, inset = 0.03)
 }
 
 numbers_at_risk <- function(curves, arms, ticks, first, left) {

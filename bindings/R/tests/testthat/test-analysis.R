@@ -172,6 +172,13 @@ test_that("treatment that starts late looks like a benefit, and is refused witho
   expect_identical(effect(of(start = "began"))$hr, effect(of())$hr)
 })
 
+test_that("the page names the call, not the data in it", {
+  found <- do.call(tepp_analyse, list(data = tepp_stratify(patients(), cuts), horizon = 4))
+  page <- capture_output_lines(print(found))
+  expect_match(page[length(page)], "data = data, horizon = 4", fixed = TRUE)
+  expect_lt(length(page), 80L)
+})
+
 test_that("the analysis comes as tables", {
   found <- analysed(patients(), adjust = "age")
   expect_identical(as.data.frame(found), found$contrasts)
