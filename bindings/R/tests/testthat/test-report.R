@@ -26,7 +26,6 @@ test_that("the curves carry the interaction and the numbers at risk", {
 })
 
 test_that("the forest has each hazard ratio, and pictures leave the caller's settings alone", {
-  before <- graphics::par("mar", "mfrow", "cex")
   texts <- drawn_texts(function() {
     inside <- graphics::par("mar", "mfrow", "cex")
     plot(gbsg, "forest")
@@ -35,7 +34,6 @@ test_that("the forest has each hazard ratio, and pictures leave the caller's set
   expect_true(all(c("0.63 (0.44 to 0.90)", "0.71 (0.41 to 1.23)", "0.85 (0.55 to 1.32)", "0.69 (0.54 to 0.89)", "0.010",
                     "holm p", "686 (299)") %in% texts))
   expect_error(plot(gbsg, "violin"), "wanted \"survival\" or \"forest\"", class = "deeptepp_argument")
-  grDevices::graphics.off()
 })
 
 test_that("calibration and decision curves need risks", {
