@@ -8,7 +8,7 @@ import pandas
 import polars
 import pytest
 
-from deeptepp.survival import Calibration, Cuts, analyse, performance, to_sksurv
+from deeptepp.survival import Calibration, Cuts, analyse, calibrate, performance, to_sksurv
 from deeptepp.survival._cox import cox
 from deeptepp.survival._curves import kaplan_meier
 from outcome_maker import N, cohort, frame
@@ -123,8 +123,11 @@ def test_cases_that_the_model_has_seen_are_refused():
 
 def test_warned_of():
     data = frame(partition=["test"] * 200 + ["calibration"] * 100)
-    with pytest.warns(UserWarning, match=r"partitions are mixed \(calibration 100, test 200\)"):
+    with pytest.warns(UserWarning, match=r"partitions are mixed \(calibration 100, test 200\)") as warned:
         assert "calibration 100, test 200 (mixed)" in str(analyse(data, horizon=4))
+        performance(data)
+        calibrate(data, [2], unit="years", endpoint="RFS")
+    assert [warning.filename for warning in warned] == [__file__] * 3
     searched = Cuts((0.2, 0.9), ("Low", "Moderate", "High"), "maxstat", "a search", p_value=0.03)
     with pytest.warns(UserWarning, match="every p-value is too small"):
         assert "every p-value above is too small" in " ".join(str(analyse(frame(), horizon=4, cuts=searched)).split())
@@ -269,6 +272,7 @@ def test_without_risks_nothing_is_calibrated():
 
 @pytest.mark.parametrize("arguments, said", [
     ({"times": [99], "risk": ["age"]}, "risk has values that are missing or outside 0 to 1"),
+    ({"times": [2], "risk": np.zeros(7)}, "risk has the shape (7,), wanted a row for each of the 300 rows"),
     ({"times": [2, 3], "risk": ["rfs_event"]}, "risk has 1 columns for 2 times"),
     ({"times": [99], "risk": ["rfs_event"]}, "times end at 99, the follow-up at"),
     ({"times": [3], "risk": Calibration("a", "b", "c", (2.0,), (0.9,), 1.0, 0.0)}, "times has 3, the calibration 2"),

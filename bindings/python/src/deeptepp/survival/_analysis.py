@@ -148,6 +148,7 @@ def analyse(df: Any, *, horizon: float, duration_col: str = "rfs_time", event_co
                      start_col, None if landmark is None else _above_0(landmark, "landmark"), counting)
     kept, frame, left_out = frame_of(columns, asked, cuts)
     partition, model = _source(kept, cuts, training)
+    _rows.warn_of_mixture(partition)
     return _found(asked, frame, columns, left_out, (partition, cuts, model, training is not None))
 
 
@@ -214,9 +215,6 @@ def _source(kept: _rows.Columns, cuts: Cuts | None, training: Any) -> tuple[dict
     """(partitions, the scores' model)."""
     partition = _rows.partitions(kept, ("training",), "wanted none in a test: the model has seen these cases. Leave "
                                  "them out, or score others")
-    if len(partition) > 1:
-        warnings.warn(f"partitions are mixed ({_rows.counted(partition)}): scores of one are no sample of another's",
-                      stacklevel=3)
     _rows.refuse_repeats(kept)
     _rows.refuse_seen(kept, training)
     model = _rows.models(kept, None)

@@ -103,12 +103,13 @@ def calibrate(table: Any, times: Sequence[float], *, unit: str, endpoint: str, d
 
     Refused (ValueError): no column `partition`; rows of the partition training or out-of-fold; a patient who comes
     twice; fewer than 50 events (a hundred are better); a time at which nobody is followed any more; a score that does
-    not rise with risk.
+    not rise with risk. A UserWarning where partitions are mixed.
     """
     whole = _rows.columns_of(table)
     whole.column("partition", "what each score is to the model: calibration or test for cases it was not trained on")
     _rows.partitions(whole, ("training", "out-of-fold"), WHY)
     kept, left_out = outcomes(whole, duration_col, event_col, score_col)
+    _rows.warn_of_mixture(_rows.partitions(kept))
     _rows.models(kept, model_sha256)
     _rows.refuse_repeats(kept)
     time, event, score = (kept.numbers(name, "") for name in (duration_col, event_col, score_col))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -119,9 +118,7 @@ def performance(df: Any, *, times: Sequence[float] = (), risk: Risk = None, dura
     kept, left_out = outcomes(whole, duration_col, event_col, score_col)
     partition = _rows.partitions(kept, ("training",), "wanted none in a test: the model has seen these cases. Leave "
                                  "them out, or score others")
-    if len(partition) > 1:
-        warnings.warn(f"partitions are mixed ({_rows.counted(partition)}): scores of one are no sample of another's",
-                      stacklevel=2)
+    _rows.warn_of_mixture(partition)
     _rows.refuse_repeats(kept)
     _rows.refuse_seen(kept, training)
     time, event, score = (kept.numbers(name, "") for name in (duration_col, event_col, score_col))
@@ -157,12 +154,23 @@ def risks_of(risk: Risk, whole: _rows.Columns, kept: _rows.Columns, score: Any, 
         columns = [(kept.numbers(name, "the risk"), name.startswith("survival:")) for name in risk]
         found = np.stack([1 - values if survives else values for values, survives in columns], axis=1)
     else:
-        found = np.asarray(risk, dtype=np.float64).reshape(whole.n, -1)[list(kept.index)]
+        found = _given(risk, whole.n)[list(kept.index)]
     if found.shape[1] != at.size:
         raise ValueError(f"risk has {found.shape[1]} columns for {at.size} times, wanted one a time")
     if not (np.isfinite(found).all() and found.min() >= 0 and found.max() <= 1):
         raise ValueError("risk has values that are missing or outside 0 to 1, wanted probabilities of an event")
     return found
+
+
+def _given(risk: Any, n: int) -> Any:
+    try:
+        found = np.asarray(risk, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"risk is of type {type(risk).__name__}, wanted a Calibration, names of columns, or numbers, a "
+                        "row of the data each") from None
+    if not found.ndim or len(found) != n:
+        raise ValueError(f"risk has the shape {found.shape}, wanted a row for each of the {n} rows of the data")
+    return found.reshape(n, -1)
 
 
 def _with_risks(time: Any, event: Any, risks: Any, times: Sequence[float],

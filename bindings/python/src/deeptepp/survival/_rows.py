@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -178,6 +179,13 @@ def partitions(columns: Columns, refused: Sequence[str] = (), why: str = "") -> 
         if name in refused:
             raise ValueError(f"partition is \"{name}\" in {found[name]} rows of {columns.title}, {why}")
     return {name: found[name] for name in (*PARTITIONS, "not stated") if found[name]}
+
+
+def warn_of_mixture(stated: Mapping[str, int]) -> None:
+    """For a function that the caller called."""
+    if len(stated) > 1:
+        warnings.warn(f"partitions are mixed ({counted(stated)}): scores of one are no sample of another's",
+                      stacklevel=3)
 
 
 def models(columns: Columns, sha256: str | None) -> str | None:
