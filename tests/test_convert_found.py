@@ -46,7 +46,8 @@ WRAPPED = {
                                        opcode=b"\x81"),
     "a class of dictionaries": lambda state: {"state": Call(Global("addict", "Dict"), (), None, state, opcode=b"\x81")},
     "deep": lambda state: {"a": {"b": {"c": {"d": state}}}},
-    "a pair": lambda state: (state, 3), "a whole one in a list": lambda state: {"nets": [whole(state)], "loss": [0.5, 0.4]},
+    "a pair": lambda state: (state, 3),
+    "a whole one in a list": lambda state: {"nets": [whole(state)], "loss": [0.5, 0.4]},
 }
 
 
