@@ -74,7 +74,7 @@ def folder(tmp_path_factory):
 def tables(request, folder):
     """Model, cohort and Python's table; a function from a name to a path."""
     def path(name):
-        return folder / f"{name}.{request.param}"
+        return folder / f"{name}-{request.param}.{request.param}"
 
     separator = "," if request.param == "csv" else "\t"
     with open(path("cohort"), "w", newline="", encoding="utf-8") as file:
