@@ -3,6 +3,7 @@
 #include "session_subject.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 
 /* Tells when the call is to end, and remembers when that was asked for. */
 typedef struct impatient {
