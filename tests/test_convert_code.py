@@ -277,13 +277,13 @@ NESTED = {
 @pytest.mark.parametrize("place", ["alone", "beside a network"])
 @pytest.mark.parametrize("code", NESTED.values(), ids=NESTED)
 def test_nesting_costs_neither_stack_nor_time(case, capsys, code, place):
-    begun = time.monotonic()
+    begun = time.process_time()
     if place == "alone":
         WRITERS["zip"](case.at(), None, code=b"\x80\x04" + code + b".")
         assert "checkpoint0.pt: " in case.refused(capsys)
     else:
         case.add({"x": Raw(code), "state_dict": weights()}).convert()
-    assert time.monotonic() - begun < 20
+    assert time.process_time() - begun < 20
 
 
 def test_modules_of_modules_of_the_same_end(case, capsys):

@@ -17,7 +17,8 @@ from ._folds import Fold
 from ._measures import Scored
 from ._settings import RESEARCH, Settings
 
-STYLE = """body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
+STYLE = """body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem;
+color: #222 }
 h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2rem }
 table { border-collapse: collapse; font-size: 0.9rem } td, th { text-align: left; padding: 0.2rem 1rem 0.2rem 0;
 border-bottom: 1px solid #ddd; vertical-align: top } img { max-width: 100% } pre { overflow-x: auto; font-size: 0.8rem }
@@ -90,8 +91,8 @@ def _rows(story: Story, by_fold: Sequence[Concordance | None], pooled: Concordan
 def _stopping(training: Any) -> str:
     if not training.validation:
         return f"All {training.epochs} epochs were run: there was no validation part."
-    return (f"At most {training.epochs} epochs; a fold ends {training.patience} epochs after its lowest validation loss, "
-            "and keeps the weights of that epoch. The validation part is the fold's own; out-of-fold cases decide "
+    return (f"At most {training.epochs} epochs; a fold ends {training.patience} epochs after its lowest validation "
+            "loss, and keeps the weights of that epoch. The validation part is the fold's own; out-of-fold cases decide "
             "nothing. The training loss is over batches, that of validation over the whole part at once"
             + (": the two Cox losses differ by the cases at risk, and only their courses compare."
                if training.loss == "cox" else "."))
