@@ -92,8 +92,8 @@ def _stopping(training: Any) -> str:
     if not training.validation:
         return f"All {training.epochs} epochs were run: there was no validation part."
     return (f"At most {training.epochs} epochs; a fold ends {training.patience} epochs after its lowest validation "
-            "loss, and keeps the weights of that epoch. The validation part is the fold's own; out-of-fold cases decide "
-            "nothing. The training loss is over batches, that of validation over the whole part at once"
+            "loss, and keeps the weights of that epoch. The validation part is the fold's own; out-of-fold cases "
+            "decide nothing. The training loss is over batches, that of validation over the whole part at once"
             + (": the two Cox losses differ by the cases at risk, and only their courses compare."
                if training.loss == "cox" else "."))
 
