@@ -1,11 +1,27 @@
 """Fixtures every Python test may use."""
 
 import ctypes
+import fcntl
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: measures milliseconds or memory; no other test runs meanwhile")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    """Tests run two at a time (tests/run): all share a lock, and one that measures has it for itself."""
+    with open(__file__, encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
+            fcntl.flock(lock, fcntl.LOCK_UN)  # also what a forked child holds of it
 
 
 @pytest.fixture(scope="session")

@@ -40,13 +40,18 @@ def run(command, **environment):
 COUNTING = ("worker", "allocations")
 
 
+def alone_where_measuring(names):
+    return [pytest.param(n, marks=pytest.mark.alone) if n.removeprefix("test_").startswith(MEASURING) else n
+            for n in names]
+
+
 def binary(variable, name):
     folder = os.environ.get(variable)
     assert folder, f"set {variable} to a Meson build folder (tests/run does)"
     return str(Path(folder) / "tests" / name)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", alone_where_measuring(NAMES))
 def test_plain(name):
     run([binary("DEEPTEPP_BUILD", name)])
 
@@ -67,7 +72,7 @@ def test_older_instructions(name, isa):
     run([binary("DEEPTEPP_BUILD", name)], ONEDNN_MAX_CPU_ISA=isa)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", alone_where_measuring(NAMES))
 def test_sanitized(name):
     run([binary("DEEPTEPP_SANITIZED", name)], DEEPTEPP_SANITIZED_RUN="1",
         ASAN_OPTIONS="detect_stack_use_after_return=1:allocator_may_return_null=1",

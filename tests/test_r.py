@@ -108,6 +108,7 @@ def slow_model(tmp_path_factory):
     return path
 
 
+@pytest.mark.alone
 def test_ctrl_c_ends_a_call_and_uncaught_the_script(slow_model, tiny_case):
     with subprocess.Popen(["Rscript", "--vanilla", "-e", INTERRUPTED, slow_model, *tiny_case[1:]], text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=r_program.environment(),

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A generated cohort whose truth is known: phantoms, treatments, outcomes. docs/demonstration.md says what is planted.
+"""A generated cohort whose truth is known: phantoms, treatments, outcomes.
 
     cohort.py FOLDER --n 726 --seed 3 [--null] [--untreated] [--site B] [--partition test] [--program deeptepp]
 

@@ -52,6 +52,7 @@ def seconds_to_return(delay, call):
     return time.monotonic() - later.at
 
 
+@pytest.mark.alone
 def test_control_c_while_scoring(slow_model, paths):
     with deeptepp.open_model(slow_model, threads=1) as model:
         whole = model.score(*paths).score
@@ -63,6 +64,7 @@ def test_control_c_while_scoring(slow_model, paths):
         assert model.score(*paths).score == whole
 
 
+@pytest.mark.alone
 def test_control_c_while_preprocessing_and_testing(slow_model, paths):
     with deeptepp.open_model(slow_model, threads=1) as model:
         model.preprocess(*paths)
@@ -72,6 +74,7 @@ def test_control_c_while_preprocessing_and_testing(slow_model, paths):
         assert seconds_to_return(took / 3, lambda: [model.preprocess(*paths) for _ in range(100)]) < 0.5
 
 
+@pytest.mark.alone
 def test_control_c_while_opening_and_reading(slow_model, paths):
     def often():
         for _ in range(1000):
@@ -98,6 +101,7 @@ def test_a_handler_s_own_exception(slow_model, paths):
         signal.signal(signal.SIGUSR1, before)
 
 
+@pytest.mark.alone
 def test_other_threads_are_left_alone(slow_model, paths):
     """A signal is the main thread's: a score on another goes on."""
     found = []
@@ -275,6 +279,7 @@ def test_many_threads_on_one_model(model, paths, expected):
     assert len(model._opened()._idle) <= 8
 
 
+@pytest.mark.alone
 def test_the_interpreter_goes_on_while_the_network_runs(slow_model, paths):
     """The longest pause of this thread, while another scores."""
     with deeptepp.open_model(slow_model, threads=1) as model:

@@ -50,6 +50,7 @@ STOPPED = RUN.replace("    deeptepp.score", "    try: deeptepp.score") + """\
 """
 
 
+@pytest.mark.alone
 def test_ctrl_c_ends_a_run_at_once_and_resume_goes_on(place, slow_model, tmp_path):
     """While a score of seconds is being computed, after a first row that failed at once."""
     out, part = tmp_path / "scores.tsv", tmp_path / "scores.tsv.part"

@@ -91,15 +91,16 @@ def test_faulty_images_can_be_left_out(images):
     bad = [{**row, "mask": "lost.nii"} if n == 5 else row for n, row in enumerate(rows)]
     bad[6] = {**bad[6], "image": "", "mask": ""}
     bad[7] = {**bad[7], "rfs_time": "", "rfs_event": ""}
+    bad[8] = {**bad[8], "mask": ""}
     table = write_table(folder / "left.tsv", bad)
     once = describe(folder / "left.json", training={"epochs": 1})
     result = train(table, folder / "left.safetensors", description=once, leave_out_faulty=True)
     header, *lines = (line.split("\t") for line in (folder / "left.out-of-fold.tsv").read_text().splitlines())
     found = [dict(zip(header, line)) for line in lines]
-    assert result.cases == 27
-    assert [(row["status"], row["error_code"], row["score"] == "n/a") for row in found[5:9]] == [
+    assert result.cases == 26
+    assert [(row["status"], row["error_code"], row["score"] == "n/a") for row in found[5:10]] == [
         ("error", "FILE_MISSING", True), ("skipped", "n/a", True), ("skipped", "ROW_OUTCOME_MISSING", True),
-        ("ok", "n/a", False)]
+        ("error", "ROW_MASK_MISSING", True), ("ok", "n/a", False)]
 
 
 # ---- Leakage ----

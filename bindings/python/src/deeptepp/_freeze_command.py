@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import Any
 
+from ._parser import Parser
 from .convert import ConversionError
 from .errors import DeepteppError
 from .freeze import freeze
@@ -16,15 +17,13 @@ RESEARCH = "Research use only. Not a medical device."
 
 
 def main(argv: list[str]) -> int:
-    """0; 2 where anything is refused, with one line on the standard error; 130 after Ctrl-C."""
+    """0; 2 where anything is refused, with one line on the standard error."""
     given = _parser().parse_args(_joined(argv))
     try:
         print(_run(given))
     except (ConversionError, DeepteppError, ImportError, OSError, TypeError, ValueError) as error:
         print(f"deeptepp freeze: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        return 130
     return 0
 
 
@@ -35,8 +34,8 @@ def _joined(argv: list[str]) -> list[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m deeptepp freeze", allow_abbrev=False, epilog=RESEARCH,
-                                     description="Writes a model file with cut-points and a calibration.")
+    parser = Parser(prog="python -m deeptepp freeze", epilog=RESEARCH,
+                    description="Writes a model file with cut-points and a calibration.")
     add = parser.add_argument
     add("model", metavar="MODEL")
     add("--out", required=True, metavar="FILE", help="the model file to write")

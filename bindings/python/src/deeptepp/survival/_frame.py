@@ -145,7 +145,7 @@ def tiers_of(columns: Columns, settings: Settings, cuts: Cuts | None) -> tuple[l
 
 def adjusting(columns: Columns, names: Sequence[str]) -> Any:
     """Numbers as they are, texts a column for each but the first in alphabetical order."""
-    made = [np.empty((columns.n, 0))]
+    made: list[Any] = [np.empty((columns.n, 0))]
     for name in names:
         cells = columns.column(name, "to adjust for")
         try:

@@ -34,8 +34,8 @@ def _changed(found: Input, augmentation: Augmentation, random: np.random.Generat
     view: Array = tensor[random.integers(len(tensor))]
     axes = tuple(AXES[name] for name in augmentation.flips if random.random() < 0.5)
     factor, shift = random.standard_normal(2) * augmentation.intensity
-    changed: Array = np.flip(view, axes) * np.float32(1 + factor) + np.float32(shift)
-    return changed
+    flipped: Array = np.flip(view, axes)
+    return (flipped * np.float32(1 + factor) + np.float32(shift)).astype(np.float32, copy=False)
 
 
 def views(found: Sequence[Input], own: int) -> Array:

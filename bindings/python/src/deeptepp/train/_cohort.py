@@ -57,11 +57,13 @@ def channels_of(table: Cohort) -> list[str]:
 
 
 class Reader:
-    """Of one table; faults are appended to a list that others append to as well."""
+    """Of one table; faults are appended to a list that others append to as well. outcomes: False for a table that is
+    only held out; leave_out: rows whose image or mask is missing are no faults."""
 
     def __init__(self, table: Cohort, channels: Sequence[str], training: Training, faults: list[str],
-                 outcomes: bool = True) -> None:
-        self.table, self.training, self.faults, self.outcomes = table, training, faults, outcomes
+                 outcomes: bool = True, leave_out: bool = False) -> None:
+        self.table, self.training, self.faults = table, training, faults
+        self.outcomes, self.leave_out = outcomes, leave_out
         self.id = self._tell(lambda: _plan.id_column(table.columns)) or ""
         self.images = self._tell(lambda: _plan._images(table.columns, channels)) or {}
         self.mask = next((name for name in ("mask", "Mask") if name in table.columns), "")
@@ -118,8 +120,8 @@ class Reader:
             roster.left_out[at] = skipped("ROW_OUTCOME_MISSING", "the outcome is missing or no outcome")
             return
         if fault is not None:
-            self.faults.append(f"{name}: {fault['error_message']}")
             roster.left_out[at] = fault
+            self.faults += [] if self.leave_out else [f"{name}: {fault['error_message']}"]
             return
         roster.cases.append(Case(at, name, self._patient(row, name), task, *outcome,
                                  row.get(self.training.site) or ""))

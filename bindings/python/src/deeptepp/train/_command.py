@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from .._cases import MASK_GRIDS
+from .._parser import Parser
 from ..convert import ConversionError
 from ..errors import DeepteppError
 from ._cohort import CohortError
@@ -34,8 +35,8 @@ def _refuse(*faults: object) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m deeptepp train",
-                                     description="Trains a model on a table of cases. Research use only.")
+    parser = Parser(prog="python -m deeptepp train",
+                    description="Trains a model on a table of cases. Research use only.")
     add = parser.add_argument
     add("cohort", metavar="COHORT", help="CSV or TSV")
     add("--out", required=True, metavar="FILE", help="the model file, NAME.safetensors; its tables come beside it")

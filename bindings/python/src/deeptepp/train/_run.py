@@ -65,7 +65,7 @@ class Run:
     def _data(self, folder: str, held_out: Sequence[str], leave_out_faulty: bool) -> Data:
         faults: list[str] = []
         channels, training = self.settings.description["input"]["channels"], self.settings.training
-        roster = Reader(self.table, channels, training, faults).read()
+        roster = Reader(self.table, channels, training, faults, leave_out=leave_out_faulty).read()
         with recipe_model(self.settings, folder) as model:
             inputs = self._inputs(folder, model, roster, self.table.folder, "the cohort")
             self._sort_out(roster, inputs, faults, leave_out_faulty)
