@@ -164,13 +164,13 @@ def digests(cells: list[str], folder: str, watch: Watch | None) -> tuple[str, st
     """SHA-256 of the images' files, joined by ;, and of the mask's; None where one cannot be read."""
     paths = [located(cell, folder)[0] for cell in cells]
     try:
-        found = {path: _digest(path, watch) for path in dict.fromkeys(paths)}
+        found = {path: file_digest(path, watch) for path in dict.fromkeys(paths)}
     except OSError:
         return None
     return ";".join(found[path] for path in paths[:-1]), found[paths[-1]]
 
 
-def _digest(path: str, watch: Watch | None) -> str:
+def file_digest(path: str, watch: Watch | None = None) -> str:
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 20):

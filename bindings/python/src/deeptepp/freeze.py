@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from .convert._model import refuse_own_input, write
+from .convert._model import header_bytes, refuse_own_input, write
 from .model import open_model
 from .survival import Calibration, Cuts
 
@@ -84,9 +84,7 @@ def read_header(path: str) -> tuple[dict[str, Any], int]:
 
 
 def _pieces(path: str, header: dict[str, Any], start: int) -> Iterator[bytes]:
-    encoded = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-    encoded += b" " * (-len(encoded) % 8)
-    yield len(encoded).to_bytes(8, "little") + encoded
+    yield header_bytes(header)
     with open(path, "rb") as file:
         file.seek(start)
         while piece := file.read(CHUNK):

@@ -141,6 +141,13 @@ def model_of(paths: Sequence[str], described_at: str, wishes: Wishes,
 # ---- Writing ----
 
 
+def header_bytes(header: Mapping[str, Any]) -> bytes:
+    """The beginning of a safetensors file: the header's length, and the header."""
+    encoded = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    encoded += b" " * (-len(encoded) % 8)
+    return len(encoded).to_bytes(8, "little") + encoded
+
+
 def container(tensors: Mapping[str, Tensor], text: str) -> Iterator[bytes]:
     """safetensors."""
     header: dict[str, Any] = {"__metadata__": {"deeptepp": text}}
@@ -149,9 +156,7 @@ def container(tensors: Mapping[str, Tensor], text: str) -> Iterator[bytes]:
         size = tensor.raw().nbytes
         header[name] = {"dtype": WEIGHTS[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [at, at + size]}
         at += size
-    encoded = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-    encoded += b" " * (-len(encoded) % 8)
-    yield len(encoded).to_bytes(8, "little") + encoded
+    yield header_bytes(header)
     for tensor in tensors.values():
         yield np.ascontiguousarray(tensor.raw()).tobytes()
 

@@ -121,8 +121,7 @@ def _write(path: str, tensor: npt.NDArray[np.float32]) -> None:
 def _digest(path: str) -> str | None:
     """None: it cannot be read; the library says why."""
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return _rows.file_digest(path)
     except OSError:
         return None
 
