@@ -167,6 +167,10 @@ def test_who_is_left_out(pair):
 OWN = {"start =": "start_col=", "cuts =": "cuts=", "tepp_calibrate()": "calibrate()"}
 
 
+R_ALONE = ("Hazards are not proportional", "Proportional hazards:", "Tiers")  # and what fits say, each its own way
+FITS = re.compile(r"(All|Low|Moderate|High|tier x treatment|score x treatment|.* v .*)(, adjusted)?: ")
+
+
 def test_the_same_words(pair):
     name, folder, found = pair
     follow_up, *notes = (folder / f"{name}-notes.out").read_text().splitlines()
@@ -174,7 +178,7 @@ def test_the_same_words(pair):
     for one, other in OWN.items():
         notes = [note.replace(one, other) for note in notes]
     said = [text for topic, text in found.notes if topic not in ("hazards", "fit", "tiers")]
-    assert said == [note for note in notes if note in said]
+    assert said == [note for note in notes if not (note.startswith(R_ALONE) or FITS.match(note))]
     tiers = dict(found.notes)["tiers"]
     assert name in ("gbsg",) or tiers in notes
 

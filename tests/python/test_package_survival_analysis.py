@@ -88,12 +88,16 @@ def test_adjusting_and_stratifying():
 # ---- What is refused ----
 
 
+# When treatment started, of all but the arm "none".
+LATE = [0.5 * (arm != "none") for arm in frame().treatment]
+
+
 @pytest.mark.parametrize("change, arguments, said", [
     ({"partition": ["training"] * N}, {}, 'partition is "training" in 300 rows of the table'),
     ({"rfs_event": [2] * N}, {}, "rfs_event is 2 in row 1 of the table, wanted 1 for an event, 0 for none"),
     ({"participant_id": ["a"] * N}, {}, 'participant_id "a" is in the table twice'),
     ({"model_sha256": ["ab" * 32] * 9 + ["cd" * 32] * (N - 9)}, {}, "has scores of 2 models"),
-    ({"model_sha256": ["ab" * 32] * N}, {"cuts": Cuts.given([1.0], model_sha256="cd" * 32)},
+    ({"model_sha256": ["ab" * 32] * N}, {"cuts": Cuts.given([0.2, 0.9], model_sha256="cd" * 32)},
      "the cut-points are of model cdcdcdcdcdcd, the scores of model abababababab"),
     ({}, {"horizon": 0}, "horizon is 0, wanted a time above 0"),
     ({}, {"p_adjust": "Holm"}, 'p_adjust is "Holm", wanted holm'),
@@ -103,7 +107,15 @@ def test_adjusting_and_stratifying():
     ({"treatment": ["other"] * N}, {}, "contrasts name none, single, the data have the arms other"),
     ({"rfs_time": ["soon"] * N}, {}, 'rfs_time is "soon" in row 1 of the table, wanted a number'),
     ({"score": [None] * N}, {}, "no row of the table can be used (score missing 300)"),
-    ({"start": [0.5] * N}, {"start_col": "start"}, "start is after time zero in 200 rows"),
+    ({"start": LATE}, {"start_col": "start"}, f"start is after time zero in {sum(map(bool, LATE))} rows"),
+    ({"start": [0.5] * N}, {"start_col": "start", "landmark": 1}, f'start is above 0 in {N - sum(map(bool, LATE))} rows of "none", the first'),
+    ({"start": LATE}, {"start_col": "start", "counting": True, "landmark": 1},
+     "landmark is 1 and counting is True"),
+    ({"tier": ["All"] * N}, {}, 'tier has a tier "All"'),
+    ({}, {"cuts": Cuts.given([-5, 5])}, "where cuts make"),
+    ({}, {"adjust": ["treatment"]}, "adjust or strata has treatment"),
+    ({}, {"tier_col": "tiers", "cuts": Cuts.given([-5, 5])}, 'has no column "tiers"'),
+    ({}, {"training": [{"participant_id": None}]}, "training has no ids and no image_sha256"),
     ({}, {"counting": True}, "counting is True without start_col")])
 def test_refused(change, arguments, said):
     with pytest.raises(ValueError) as caught:
@@ -118,7 +130,35 @@ def test_cases_that_the_model_has_seen_are_refused():
     with pytest.raises(ValueError, match="1 of the data's image_sha256 are in training"):
         analyse(frame(image_sha256=images), horizon=4, training=[{"participant_id": "q1", "image_sha256": images[4]}])
     found = analyse(frame(), horizon=4, training=[{"participant_id": "q1"}])
-    assert "No id or image is among the training cases." in str(found)
+    assert " No participant_id is among the training cases." in str(found)
+
+
+@pytest.mark.parametrize("change, arguments, said", [
+    ({"partition": ["training"] * N}, {}, 'partition is "training" in 300 rows'),
+    ({}, {"training": [{"participant_id": "p7"}]}, "1 of the data's participant_id are in training"),
+    ({"participant_id": ["p1"] * N}, {}, 'participant_id "p1" is in the table twice'),
+    ({"model_sha256": ["a", "b"] * (N // 2)}, {}, "has scores of 2 models"),
+    ({}, {"times": [2], "risk": [[0.5]] * 3}, "wanted a row for each of the 300 rows")])
+def test_a_performance_is_refused(change, arguments, said):
+    with pytest.raises(ValueError) as caught:
+        performance(frame(**change), **arguments)
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_report_takes_no_other_performance(tmp_path):
+    found = analyse(frame(model_sha256=["a" * 64] * N), horizon=4)
+    with pytest.raises(ValueError, match="performance is of model none stated, the analysis of model aaaaaaaaaaaa"):
+        found.to_html(tmp_path / "page.html", performance=performance(frame()))
+    with pytest.raises(TypeError, match="performance is of type int"):
+        found.to_html(tmp_path / "page.html", performance=3)
+    assert not list(tmp_path.iterdir())
+
+
+def test_two_arms_without_an_event_have_no_interval():
+    data = frame()
+    data.loc[data.tier == "Low", "rfs_event"] = 0
+    row = next(row for row in analyse(data, horizon=2).contrasts if row["tier"] == "Low")
+    assert row["d_survival"] == 0 and np.isnan([row["d_survival_low"], row["d_rmst_high"]]).all()
 
 
 def test_warned_of():

@@ -64,6 +64,22 @@ def test_calibration_has_a_panel_a_time(ranked):
     assert "observed to expected" in axes[1].get_title(loc="left")
 
 
+def test_the_calibration_s_points_are_its_groups(ranked):
+    for axes, time in zip(ranked.plot().axes, (2, 4)):
+        rows = [row for row in ranked.groups if row["time"] == time]
+        points = axes.containers[0].lines[0]
+        assert points.get_xdata().tolist() == [row["expected"] for row in rows]
+        assert points.get_ydata().tolist() == [row["observed"] for row in rows]
+        assert axes.get_xlabel() == "expected risk"
+
+
+def test_the_forest_of_an_adjusted_analysis_is_the_adjusted_one():
+    found = analyse(frame(), horizon=4, adjust=["age"])
+    drawn = [line.get_xdata()[0] for line in found.plot("forest").axes[0].lines if line.get_marker() in ("s", "D")]
+    assert sorted(drawn) == sorted(row["adjusted_hr"] for row in found.contrasts)
+    assert "adjust=['age']" in found.call and "horizon=4" in found.call
+
+
 def test_every_figure_leads_with_the_interaction_and_says_research_use(found, ranked):
     for kind in ("survival", "forest"):
         figure = found.plot(kind)

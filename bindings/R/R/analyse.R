@@ -67,6 +67,7 @@ tepp_analyse <- function(data, time = "rfs_time", status = "rfs_event", treatmen
   settings <- list(horizon = horizon_of(if (missing(horizon)) NULL else horizon), p_adjust = p_adjust_of(p_adjust),
                    contrasts = contrasts, unit = text_or_null(unit, "unit"), columns = columns, late = late,
                    endpoint = text_or_null(endpoint, "endpoint"))
+  if (!is.null(cuts)) check_cuts(cuts)
   taken <- analysis_frame(data, columns, contrasts, cuts, late)
   about <- analysis_source(taken, columns, cuts, training)
   new_analysis(taken, settings, about, short_call(match.call(), "tepp_analyse"))
@@ -126,23 +127,21 @@ contrasts_of <- function(contrasts, treatment, default) {
 
 # Where the scores and the tiers come from.
 analysis_source <- function(taken, columns, cuts, training) {
-  if (!is.null(cuts) && !inherits(cuts, "tepp_cuts")) {
-    refuse("cuts is ", shown(cuts), ", wanted what tepp_cutpoints() or tepp_read_cuts() gave")
-  }
   partition <- partitions_of(taken$data, columns$partition, taken$keep)
   warn_of_mixture(partition)
   refuse_repeats(taken$data, taken$keep)
-  refuse_seen(taken$data, taken$keep, training)
+  compared <- refuse_seen(taken$data, taken$keep, training)
   model <- one_model(taken$data, taken$keep)
   cuts <- cuts %||% attr(taken$frame$.tier, "cuts")
   if (!is.null(cuts)) {
     refuse_other_model(taken$data, taken$keep, cuts)
+    refuse_other_cuts(taken, cuts, columns)
   }
   if (identical(cuts$method, "maxstat")) {
     warning("the cut-point was searched in outcomes: in the patients it was searched in, every p-value is too small",
             call. = FALSE)
   }
-  list(partition = table(partition), model = model, cuts = cuts, compared = !is.null(training))
+  list(partition = table(partition), model = model, cuts = cuts, compared = compared)
 }
 
 new_analysis <- function(taken, settings, about, call) {

@@ -151,11 +151,16 @@ arm_fits <- function(part, columns, said, what) {
        adjusted = if (adjusts) fit_cox(".treatment", part, columns, said, paste0(what, ", adjusted")))
 }
 
+# Of a counting process a patient may have two rows.
+patients_in <- function(part) {
+  if (is.null(part$.patient)) nrow(part) else length(unique(part$.patient))
+}
+
 contrast_row <- function(part, tier, pair, settings, fits, said) {
   part <- part[part$.treatment %in% pair, , drop = FALSE]
   part$.treatment <- factor(part$.treatment, levels = pair)
   events <- tapply(part$.event, part$.treatment, sum, default = 0)
-  row <- data.frame(tier = tier, from = pair[1L], to = pair[2L], n = nrow(part), events = as.integer(sum(events)))
+  row <- data.frame(tier = tier, from = pair[1L], to = pair[2L], n = patients_in(part), events = as.integer(sum(events)))
   lacks <- if (any(table(part$.treatment) == 0L)) "an arm has no patient" else if (sum(events) == 0) "no event"
   finite <- is.null(lacks) && all(events > 0)
   if (!finite) {
@@ -221,9 +226,10 @@ difference_columns <- function(arms, tier, pair) {
   one <- function(value, se) {
     difference <- at(pair[2L])[[value]] - at(pair[1L])[[value]]
     spread <- stats::qnorm(0.975) * sqrt(at(pair[1L])[[se]]^2 + at(pair[2L])[[se]]^2)
-    difference + c(0, -1, 1) * spread
+    # Of two arms without an event nothing is known of how sure their difference is.
+    if (spread %in% 0) c(difference, NA, NA) else difference + c(0, -1, 1) * spread
   }
-  values <- c(one("survival", "survival_se"), one("rmst", "rmst_se"))
+  values <- c(pmax(-1, pmin(1, one("survival", "survival_se"))), one("rmst", "rmst_se"))
   names <- c("survival", "survival_low", "survival_high", "rmst", "rmst_low", "rmst_high")
   setNames(as.data.frame(as.list(values)), paste0("d_", names))
 }

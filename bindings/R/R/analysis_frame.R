@@ -2,17 +2,17 @@
 # process), beside the table's own columns.
 
 analysis_frame <- function(data, columns, contrasts, cuts, late) {
-  data <- outcome_table(data)
   arms <- unique(unlist(contrasts))
   frame <- data
-  frame$.time <- number_column(data, columns$time, "time")
+  time <- number_column(data, columns$time, "time")
+  frame$.time <- time
   frame$.event <- event_column(data, columns$status)
   frame$.treatment <- text_column(data, columns$treatment, "treatment")
   frame$.score <- if (!is.null(columns$score)) number_column(data, columns$score, "score")
   frame$.tier <- tier_column(data, columns, frame$.score, cuts)
   frame <- read_adjustments(frame, columns)
   frame <- late_starts(frame, columns, late, arms[1L])
-  reasons <- c(outcome_reasons(data, number_column(data, columns$time, "time"), frame$.event, columns),
+  reasons <- c(outcome_reasons(data, time, frame$.event, columns),
                landmark_reasons(frame, late), analysis_reasons(frame, columns, arms))
   found <- first_reason(reasons, nrow(data))
   excluded <- counted_reasons(found, reasons)
@@ -32,6 +32,9 @@ analysis_reasons <- function(frame, columns, arms) {
   used <- c(all_variables(columns$adjust), columns$strata)
   absent <- lapply(setNames(nm = used), function(name) is.na(frame[[name]]))
   names(absent) <- paste(used, rep("missing", length(used)))
+  if (inherits(columns$adjust, "formula")) {
+    absent <- c(absent, list("adjust is no finite number" = no_numbers(columns$adjust, frame)))
+  }
   c(setNames(list(is.na(frame$.treatment)), paste(columns$treatment, "missing")), elsewhere, score,
     list("tier missing" = is.na(frame$.tier)), absent)
 }
@@ -45,12 +48,29 @@ tier_column <- function(data, columns, score, cuts) {
     return(tepp_stratify(score, cuts))
   }
   tier <- named_column(data, columns$tier, "tier")
+  if ("All" %in% tier) {
+    refuse(columns$tier, " has a tier \"All\", which is the name of all of them together, wanted another")
+  }
   if (is.factor(tier)) {
     return(tier)
   }
   text <- text_column(data, columns$tier, "tier")
   order <- if (is.null(score)) sort(unique(text)) else names(sort(tapply(score, text, min, na.rm = TRUE)))
   factor(text, levels = order, ordered = TRUE)
+}
+
+# Tiers that are there must be those that cuts makes, if it is to stand as their source.
+refuse_other_cuts <- function(taken, cuts, columns) {
+  if (is.null(taken$frame$.score)) {
+    return(invisible())
+  }
+  found <- as.character(taken$frame$.tier)
+  wanted <- as.character(tepp_stratify(taken$frame$.score, cuts))
+  wrong <- which(found != wanted)[1L]
+  if (!is.na(wrong)) {
+    refuse(columns$tier, " is \"", found[wrong], "\" in row ", which(taken$keep)[wrong], ", where cuts make \"",
+           wanted[wrong], "\" of the score, wanted the tiers of cuts")
+  }
 }
 
 droplevels_kept <- function(tier) {
@@ -60,14 +80,31 @@ droplevels_kept <- function(tier) {
   tier
 }
 
+# The rows in which a term of the formula is not finite, as a logarithm of 0 is.
+no_numbers <- function(adjust, frame) {
+  formula <- stats::reformulate(adjusting_terms(adjust))
+  environment(formula) <- fit_environment(frame, adjust)
+  made <- tryCatch(suppressWarnings(stats::model.frame(formula, frame, na.action = stats::na.pass)),
+                   error = function(e) refuse("adjust cannot be computed (", conditionMessage(e), "), wanted a formula of ",
+                                                "the data's columns"))
+  finite <- lapply(made, function(term) if (is.numeric(term)) is.finite(rowSums(as.matrix(term))) else !is.na(term))
+  !Reduce(`&`, finite, rep(TRUE, nrow(frame)))
+}
+
 all_variables <- function(adjust) {
   if (inherits(adjust, "formula")) all.vars(adjust) else adjust
 }
+
+ADJUSTED_NEVER <- c("time", "status", "treatment", "tier")
 
 # Columns that are text but hold numbers alone are numbers; other texts are factors.
 read_adjustments <- function(frame, columns) {
   if (!is.null(columns$adjust) && !inherits(columns$adjust, "formula") && !is.character(columns$adjust)) {
     refuse("adjust is ", shown(columns$adjust), ", wanted names of columns, or a formula such as ~ age + log1p(nodes)")
+  }
+  own <- intersect(c(all_variables(columns$adjust), columns$strata), unlist(columns[ADJUSTED_NEVER]))
+  if (length(own) > 0L) {
+    refuse("adjust or strata has ", own[1L], ", which the analysis is about, wanted other columns")
   }
   for (name in c(all_variables(columns$adjust), columns$strata)) {
     column <- named_column(frame, name, if (name %in% columns$strata) "strata" else "adjust")
@@ -83,9 +120,11 @@ read_adjustments <- function(frame, columns) {
 # ---- Treatment that starts after time zero ----
 
 late_starts <- function(frame, columns, late, reference) {
+  if (!is.null(late$landmark) && late$counting) {
+    refuse("landmark is ", shown(late$landmark), " and counting is TRUE, wanted one of them: each has its own clock")
+  }
   if (!is.null(columns$start)) {
-    frame$.start <- number_column(frame, columns$start, "start")
-    frame$.start[frame$.treatment %in% reference] <- 0
+    frame$.start <- reference_starts(number_column(frame, columns$start, "start"), frame$.treatment, reference, columns)
     refuse_late(frame$.start, columns$start, late)
   } else if (late$counting) {
     refuse("counting is TRUE without start, wanted the column of the time at which treatment started")
@@ -95,6 +134,18 @@ late_starts <- function(frame, columns, late, reference) {
     frame$.time <- frame$.time - late$landmark
   }
   frame
+}
+
+# Until a treatment starts its patients count for the reference, which for that must be no treatment that starts.
+reference_starts <- function(start, treatment, reference, columns) {
+  here <- treatment %in% reference
+  later <- sum(start[here] > 0, na.rm = TRUE)
+  if (later > 0L) {
+    refuse(columns$start, " is above 0 in ", later, " rows of \"", reference, "\", the first arm of contrasts, wanted 0 ",
+           "or missing there: that arm's treatment is taken to start at time zero")
+  }
+  start[here] <- 0
+  start
 }
 
 refuse_late <- function(start, name, late) {
@@ -113,6 +164,7 @@ landmark_reasons <- function(frame, late) {
 # A row's time before its start counts for the reference arm.
 counting_frame <- function(frame, reference) {
   frame$.entry <- 0
+  frame$.patient <- seq_len(nrow(frame))
   splits <- frame$.start > 0 & frame$.start < frame$.time
   before <- frame[frame$.start > 0, , drop = FALSE]
   before$.event[before$.start < before$.time] <- 0

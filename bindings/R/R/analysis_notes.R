@@ -44,9 +44,13 @@ start_note <- function(settings) {
     return("Treatment started after time zero for some: time before it counts for the reference arm.")
   }
   if (!is.null(settings$late$landmark)) {
-    return(sprintf(paste("Landmark at %s: those still followed up then, by the treatment they had by then; times",
-                         "count from then on."),
-                   unit_text(settings$late$landmark, settings$unit)))
+    arms <- if (is.null(settings$columns$start)) {
+      "the table's treatment, which may have begun later: when was not given (start =)"
+    } else {
+      "the treatment they had by then"
+    }
+    return(sprintf("Landmark at %s: those still followed up then, by %s; times count from then on.",
+                   unit_text(settings$late$landmark, settings$unit), arms))
   }
   if (!is.null(settings$columns$start)) {
     return("Treatment started at time zero in all rows.")
@@ -66,6 +70,11 @@ tiers_note <- function(about) {
   paste0("Tiers: ", sub("[.]$", "", about$cuts$source), ".", warned)
 }
 
+# compared: the columns of which no value is in the table of training cases.
+seen_words <- function(compared) {
+  if (length(compared) > 0L) sprintf(" No %s is among the training cases.", paste(compared, collapse = " and no "))
+}
+
 partition_note <- function(about) {
   stated <- names(about$partition)
   first <- if (identical(stated, "not stated")) {
@@ -73,5 +82,5 @@ partition_note <- function(about) {
   } else {
     paste0("Partition: ", counts_text(about$partition), if (length(stated) > 1L) " (mixed)", ".")
   }
-  paste0(first, if (about$compared) " No id or image is among the training cases.")
+  paste0(first, seen_words(about$compared))
 }

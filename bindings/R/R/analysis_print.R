@@ -41,7 +41,7 @@ print.summary.tepp_analysis <- function(x, ...) {
 }
 
 analysis_page <- function(x) {
-  c(page_head(x), "", count_lines(x), "", interaction_lines(x), "", within_lines(x), "", difference_lines(x), "",
+  c(page_head(x), "", count_lines(x), "", interaction_lines(x), "", within_lines(x), "", difference_lines(x),
     "All tiers together", paste0("  ", overall_lines(x)), "", note_lines(x), "", foot_lines(x))
 }
 
@@ -118,11 +118,14 @@ within_cells <- function(within, settings) {
 }
 
 difference_lines <- function(x) {
+  if (x$settings$late$counting) {
+    return(NULL)
+  }
   head <- sprintf("3. Differences at %s", unit_text(x$settings$horizon, x$settings$unit))
-  c(head, paste0("  ", table_lines(difference_cells(x$contrasts[x$contrasts$tier != "All", ], x$settings$unit))))
+  c(head, paste0("  ", table_lines(difference_cells(x$contrasts[x$contrasts$tier != "All", ]))), "")
 }
 
-difference_cells <- function(rows, unit) {
+difference_cells <- function(rows) {
   digits <- digits_for(rows$d_rmst)
   cbind(tier = rows$tier, contrast = paste(rows$to, "v", rows$from),
         "survival" = interval_text(rows$d_survival, rows$d_survival_low, rows$d_survival_high),

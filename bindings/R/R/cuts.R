@@ -9,7 +9,7 @@
 #' Cut-points from quantiles of the cohort that they are applied to are no validation. Those that were searched in
 #' outcomes make every p-value in the same patients too small: with no effect at all the best single cut was
 #' "significant" at 5 % in 44.8 % of samples of 240, the best pair of cuts in 33.3 %, the corrected p-value in 2.3 %.
-#' [tepp_analyse()] warns of them, whatever they are applied to. **Research use only.**
+#' [tepp_analyse()] warns of them, where it is given them or the tiers still hold them. **Research use only.**
 #'
 #' @param score Scores, of which missing ones are left out; or a data frame with a column `score` (and `partition`,
 #'   `model_sha256`, `status` as [tepp_score_cohort()] writes it), of which `training` rows are refused.
@@ -75,6 +75,9 @@ tepp_cutpoint_maxstat <- function(time, status, score, pmethod = "Lau94", labels
   needs_package("maxstat", "tepp_cutpoint_maxstat()")
   frame <- stats::na.omit(data.frame(time = time, status = status, score = score))
   event_column(frame, "status")
+  if (any(frame$time <= 0)) {
+    refuse("time is ", shown(frame$time[frame$time <= 0][1L]), ", wanted times above 0")
+  }
   if (!pmethod %in% c("Lau94", "Lau92", "condMC", "HL")) {
     refuse("pmethod is ", shown(pmethod), ", wanted \"Lau94\", \"Lau92\", \"condMC\" or \"HL\"")
   }
@@ -83,7 +86,7 @@ tepp_cutpoint_maxstat <- function(time, status, score, pmethod = "Lau94", labels
   }
   found <- maxstat::maxstat.test(surv_formula("score"), data = frame, smethod = "LogRank", pmethod = pmethod,
                                  minprop = minprop, maxprop = maxprop)
-  p <- unname(as.numeric(found$p.value))
+  p <- min(1, unname(as.numeric(found$p.value))) # the corrections are bounds, and may be above 1
   words <- sprintf("One cut searched in outcomes (log-rank, %d patients, %d events), p = %s corrected by %s, %s",
                    nrow(frame), as.integer(sum(frame$status)), p_text(p), pmethod, format(Sys.Date()))
   cuts <- new_cuts(unname(found$estimate), labels, "maxstat", p_value = p, source = source %||% words, n = nrow(frame))
@@ -147,9 +150,7 @@ print.tepp_cuts <- function(x, ...) {
 #' tepp_stratify(c(0.2, 0.5, 0.9, NA), tepp_cutpoints(given = c(0.5, 0.8)))
 #' @export
 tepp_stratify <- function(x, cuts) {
-  if (!inherits(cuts, "tepp_cuts")) {
-    refuse("cuts is ", shown(cuts), ", wanted what tepp_cutpoints() or tepp_read_cuts() gave")
-  }
+  check_cuts(cuts)
   if (is.data.frame(x)) {
     refuse_other_model(x, rep(TRUE, nrow(x)), cuts)
     x$tier <- tepp_stratify(number_column(x, "score", "score"), cuts)
@@ -161,6 +162,12 @@ tepp_stratify <- function(x, cuts) {
   place <- findInterval(x, cuts$cutpoints, left.open = TRUE) + 1L
   structure(factor(cuts$names[place], levels = cuts$names, ordered = TRUE), cuts = cuts,
             class = c("tepp_tiers", "ordered", "factor"))
+}
+
+check_cuts <- function(cuts) {
+  if (!inherits(cuts, "tepp_cuts")) {
+    refuse("cuts is ", shown(cuts), ", wanted what tepp_cutpoints() or tepp_read_cuts() gave")
+  }
 }
 
 refuse_other_model <- function(data, keep, cuts) {

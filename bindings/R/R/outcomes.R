@@ -160,15 +160,18 @@ refuse_repeats <- function(data, keep) {
   }
 }
 
-# training: the table of the cases that the model has seen.
+# training: the table of the cases that the model has seen. The columns that were compared.
 refuse_seen <- function(data, keep, training) {
   if (is.null(training)) {
-    return(invisible())
+    return(character())
   }
   training <- outcome_table(training, "training")
-  shared <- intersect(c(id_columns(data), "image_sha256"), names(training))
+  shared <- intersect(c(id_columns(data), intersect("image_sha256", names(data))), names(training))
+  shared <- Filter(function(name) {
+    !all(is.na(text_column(data, name, name)[keep])) && !all(is.na(text_column(training, name, name)))
+  }, shared)
   if (length(shared) == 0L) {
-    refuse("training has no column of ids or image_sha256 in common with the data, wanted one to compare")
+    refuse("training has no ids and no image_sha256 in a column that the data have too, wanted one to compare")
   }
   for (name in shared) {
     seen <- intersect(text_column(data, name, name)[keep], stats::na.omit(text_column(training, name, name)))
@@ -177,4 +180,5 @@ refuse_seen <- function(data, keep, training) {
              "\", wanted none: the model has seen these cases")
     }
   }
+  shared
 }

@@ -118,7 +118,7 @@ report_differences <- function(x) {
   tiers <- length(unique(within$tier))
   arms <- length(unique(x$cells$treatment))
   head <- sprintf("3. Differences at %s", unit_text(x$settings$horizon, x$settings$unit))
-  c(sprintf("<h2>%s</h2>", html_text(head)), html_table(difference_cells(within, x$settings$unit)),
+  c(sprintf("<h2>%s</h2>", html_text(head)), html_table(difference_cells(within)),
     html_picture(function() plot.tepp_analysis(x), max(5.5, 3.2 * tiers + 0.6), 4.2 + 0.2 * arms,
                  paste("Kaplan-Meier curves by tier and treatment, with the numbers at risk; the grey line is the",
                        "horizon.")),

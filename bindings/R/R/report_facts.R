@@ -12,22 +12,21 @@ analysis_facts <- function(x) {
   settings <- x$settings
   versions <- x$versions[names(x$versions) != "scored_by"]
   left_out <- if (nrow(x$excluded) > 0L) {
-    sprintf("Left out: %s; nothing was imputed", counts_text(setNames(x$excluded$n, x$excluded$reason)))
+    sprintf("Left out: %s; nothing was imputed here", counts_text(setNames(x$excluded$n, x$excluded$reason)))
   }
   c(
     outcome = sprintf("%s; horizon %s", endpoint_of(x), unit_text(settings$horizon, settings$unit)),
-    excluded = left_out %||% "No row was left out; nothing was imputed", flow = count_words(x),
+    excluded = left_out %||% "No row was left out; nothing was imputed here", flow = count_words(x),
     cells = paste(sprintf("%s, %s: %d (%d events)", x$cells$tier, x$cells$treatment, x$cells$n, x$cells$events),
                   collapse = "; "),
     partition = partition_note(x$about),
-    disjoint = if (x$about$compared) "Patients and images: no id or image of a table of training cases is here" else "",
+    disjoint = trimws(seen_words(x$about$compared) %||% ""),
     tiers = if (!is.null(x$about$cuts)) tiers_note(x$about) else "",
     confounding = x$notes$text[x$notes$topic == "confounding"],
     uncertainty = sprintf("95 %% intervals; likelihood ratio for the interaction; %s over the tests within tiers",
                           settings$p_adjust),
     measures = EFFECT_MEASURES, checklists = "The items of TRIPOD+AI and CLAIM are on this page",
     software = paste0("deeptepp, open source (Apache-2.0): ", paste(names(versions), versions, collapse = ", ")),
-    learned = "None are hand-crafted: the network learns its own",
     model = if (is.na(x$about$model)) "" else paste("Model file of SHA-256", x$about$model)
   )
 }
@@ -60,6 +59,7 @@ model_facts <- function(x, info) {
     paste(paste0(substring(names(info)[here], nchar(prefix) + 1L), between, info[here]), collapse = "; ")
   }
   facts <- c(
+    learned = "None are hand-crafted: the network learns its own",
     intended_use = said("intended_use"), training_cohort = said("training_cohort"), limitations = said("limitations"),
     input = if (any(startsWith(names(info), "input."))) group("input.", " ") else "",
     provenance = if (any(startsWith(names(info), "provenance."))) group("provenance.", ": ") else "",

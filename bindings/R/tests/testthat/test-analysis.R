@@ -109,11 +109,27 @@ test_that("what cannot be analysed is refused, with what is wanted", {
   refused(analysed(data, training = data[c(7, 9), "participant_id", drop = FALSE]), "2 of the data's participant_id")
   seen <- transform(data[7, ], participant_id = "another")
   refused(analysed(data, training = seen), "1 of the data's image_sha256")
-  refused(analysed(data, training = data["age"]), "no column of ids")
+  refused(analysed(data, training = data["age"]), "no ids and no image_sha256")
   other <- tepp_cutpoints(transform(patients(), model_sha256 = strrep("b", 64)))
   refused(analysed(data, cuts = other), "of model bbbbbbbbbbbb")
   refused(analysed(with("rfs_time", NA, 1:240)), "no row.*rfs_time missing: 240")
-  expect_match(analysed(data, training = transform(seen, image_sha256 = "x"))$notes$text, "No id or image", all = FALSE)
+  expect_match(analysed(data, training = transform(seen, image_sha256 = "x"))$notes$text,
+               " No participant_id and no image_sha256 is among", all = FALSE)
+  refused(analysed(data, training = data.frame(participant_id = NA)), "no ids and no image_sha256")
+  refused(analysed(with("tier", "All")), "a tier \"All\"")
+  refused(analysed(data, cuts = tepp_cutpoints(given = c(-9, 9))), "where cuts make \"Moderate\"")
+  refused(analysed(data, adjust = "treatment"), "adjust or strata has treatment")
+  refused(analysed(data, adjust = ~ log(rfs_time)), "adjust or strata has rfs_time")
+  refused(analysed(data, adjust = ~ nothing(age)), "adjust cannot be computed")
+})
+
+test_that("rows of which an adjusting formula makes no number are left out and counted", {
+  data <- tepp_stratify(patients(), cuts)
+  expect_silent(found <- analysed(data, adjust = ~ sqrt(age - 50)))
+  young <- sum(data$age < 50)
+  expect_true(young > 0)
+  expect_identical(found$excluded, data.frame(reason = "adjust is no finite number", n = young), ignore_attr = TRUE)
+  expect_identical(c(found$n, found$fits$tier$additive$n), c(240L - young, 240L - young))
 })
 
 test_that("mixed partitions and cut-points from outcomes are warned of", {
@@ -167,7 +183,14 @@ test_that("treatment that starts late looks like a benefit, and is refused witho
   expect_identical(landmark$n, sum(data$rfs_time > 1.5))
   treated <- data$rfs_time > 1.5 & data$began %in% data$began[data$began <= 1.5]
   expect_identical(landmark$cells$n[landmark$cells$treatment == "single"], sum(treated & !is.na(data$began)))
-  expect_identical(effect(of(start = "began", counting = TRUE))$test, "score test")
+  split <- of(start = "began", counting = TRUE)
+  expect_identical(effect(split)$test, "score test")
+  expect_identical(effect(split)$n, split$n)
+  expect_false(any(grepl("3. Differences", analysis_page(split), fixed = TRUE)))
+  refused(of(start = "began", landmark = 1.5, counting = TRUE), "landmark is 1.5 and counting is TRUE")
+  refused(analysed(data, score = NULL, contrasts = list(c("single", "none")), start = "began", counting = TRUE),
+          "of \"single\", the first arm")
+  expect_match(of(landmark = 1.5)$notes$text, "may have begun later", all = FALSE)
   data$began <- 0
   expect_identical(effect(of(start = "began"))$hr, effect(of())$hr)
 })
@@ -190,4 +213,18 @@ test_that("the analysis comes as tables", {
   expect_identical(generics::glance(found)$p.tier.interaction, found$interaction$p[1])
   expect_s3_class(found$fits$score$interaction, "coxph")
   expect_s3_class(found$fits$survival$High, "survfit")
+})
+
+test_that("proportional hazards are those of cox.zph of the interaction's fit, and told where they do not hold", {
+  data <- tepp_stratify(patients(), cuts)
+  crossing <- data$treatment == "single"
+  data$rfs_time[crossing] <- data$rfs_time[crossing]^3 / 20 + 0.001
+  for (table in list(tepp_stratify(patients(), cuts), data)) {
+    found <- analysed(table)
+    expected <- survival::cox.zph(found$fits$tier$interaction)$table
+    expect_equal(found$proportional$p, unname(expected[, "p"]))
+    global <- expected["GLOBAL", "p"]
+    expect_identical(any(grepl("Hazards are not proportional", found$notes$text)), global < 0.05)
+  }
+  expect_lt(global, 0.05)
 })

@@ -53,9 +53,11 @@ test_that("the naive best cut rejects far more often than it says, the corrected
     score <- stats::rnorm(100)
     time <- stats::rexp(100)
     cut <- tepp_cutpoint_maxstat(time, rep(1, 100), score)
+    expect_true(cut$p_value <= 1)
     naive <- survival::survdiff(survival::Surv(time, rep(1, 100)) ~ score > cut$cutpoints)$chisq
     c(naive > stats::qchisq(0.95, 1), cut$p_value < 0.05)
   }, c(TRUE, TRUE))
   expect_gt(mean(found[1, ]), 0.2)
   expect_lt(mean(found[2, ]), 0.12)
+  expect_error(tepp_cutpoint_maxstat(c(-1, 2:9), rep(1, 9), 1:9), "time is -1", class = "deeptepp_argument")
 })

@@ -107,3 +107,17 @@ test_that("a calibration is refused from scores that the model was made with, an
   expect_error(calibrate(data[names(data) != "partition"]), "no column \"partition\"", class = "deeptepp_argument")
   expect_error(calibrate(transform(data, score = -score)), "wanted above 0", class = "deeptepp_argument")
 })
+
+test_that("a performance is refused as an analysis is: of training rows, seen cases, a patient twice, another model", {
+  data <- ranked()
+  data$participant_id <- sprintf("sub-%03d", seq_len(nrow(data)))
+  refused <- function(data, said, ...) {
+    expect_error(tepp_performance(data, times = 2, ...), said, class = "deeptepp_argument")
+  }
+  refused(transform(data, partition = "training"), "the model has seen")
+  refused(data, "1 of the data's participant_id", training = data[3, ])
+  refused(data[c(1, seq_len(nrow(data))), ], "\"sub-001\" is in the data twice")
+  refused(transform(data, model_sha256 = rep(c("a", "b"), length.out = nrow(data))), "scores of 2 models")
+  expect_error(tepp_calibrate(data[c(1, seq_len(nrow(data))), ], times = 2, endpoint = "RFS", unit = "years"),
+               "\"sub-001\" is in the data twice", class = "deeptepp_argument")
+})

@@ -18,7 +18,7 @@ from . import _page, _rows
 from ._cuts import Cuts, Path
 from ._curves import Curve, kaplan_meier
 from ._fits import (ADJUSTMENTS, ALL, Row, arm_rows, contrast_rows, curves_of, interactions)
-from ._frame import Frame, Pair, Settings, counting_process, frame_of, text
+from ._frame import Frame, Pair, Settings, counting_process, frame_of, text, refuse_other_cuts
 from ._notes import notes_of
 
 CONTRASTS: tuple[Pair, ...] = (("none", "single"), ("single", "dual"))
@@ -143,13 +143,18 @@ def analyse(df: Any, *, horizon: float, duration_col: str = "rfs_time", event_co
     """
     columns = _rows.columns_of(df)
     pairs = contrasts_of(contrasts, columns.column(treatment_col, "the treatment"))
+    own = [name for name in (*adjust, *strata) if name in (duration_col, event_col, treatment_col, tier_col)]
+    if own:
+        raise ValueError(f"adjust or strata has {own[0]}, which the analysis is about, wanted other columns")
     asked = Settings(duration_col, event_col, treatment_col, tier_col, score_col, _names(adjust, "adjust"),
                      _names(strata, "strata"), pairs, _above_0(horizon, "horizon"), _method(p_adjust), unit, endpoint,
                      start_col, None if landmark is None else _above_0(landmark, "landmark"), counting)
     kept, frame, left_out = frame_of(columns, asked, cuts)
-    partition, model = _source(kept, cuts, training)
+    partition, model, compared = _source(kept, cuts, training)
+    if cuts is not None:
+        refuse_other_cuts(kept, asked, cuts)
     _rows.warn_of_mixture(partition)
-    return _found(asked, frame, columns, left_out, (partition, cuts, model, training is not None))
+    return _found(asked, frame, columns, left_out, (partition, cuts, model, compared))
 
 
 def _found(asked: Settings, frame: Frame, columns: _rows.Columns, left_out: dict[str, int], about: Any) -> Analysis:
@@ -211,12 +216,13 @@ def contrasts_of(given: Sequence[Pair] | None, treatment: Sequence[Any]) -> tupl
     return tuple((pair[0], pair[1]) for pair in there)
 
 
-def _source(kept: _rows.Columns, cuts: Cuts | None, training: Any) -> tuple[dict[str, int], str | None]:
-    """(partitions, the scores' model)."""
+def _source(kept: _rows.Columns, cuts: Cuts | None,
+            training: Any) -> tuple[dict[str, int], str | None, tuple[str, ...]]:
+    """(partitions, the scores' model, what was compared with the training cases)."""
     partition = _rows.partitions(kept, ("training",), "wanted none in a test: the model has seen these cases. Leave "
                                  "them out, or score others")
     _rows.refuse_repeats(kept)
-    _rows.refuse_seen(kept, training)
+    compared = _rows.refuse_seen(kept, training)
     model = _rows.models(kept, None)
     if cuts is not None and model and cuts.model_sha256 not in (None, model):
         raise ValueError(f"the cut-points are of model {str(cuts.model_sha256)[:12]}, the scores of model "
@@ -224,7 +230,7 @@ def _source(kept: _rows.Columns, cuts: Cuts | None, training: Any) -> tuple[dict
     if cuts is not None and cuts.method == "maxstat":
         warnings.warn("the cut-point was searched in outcomes: in the patients it was searched in, every p-value is "
                       "too small", stacklevel=3)
-    return partition, model
+    return partition, model, compared
 
 
 def versions() -> dict[str, str]:

@@ -14,16 +14,15 @@ import numpy as np
 class CoxFit:
     """coef, covariance: of the columns; a column that the others determine has NaN.
 
-    loglik, null_loglik  with them, and with all 0
-    df                   coefficients that were fitted
-    score                the score test's chi-squared
-    finite               no coefficient runs away, as it does where a group has no event
+    loglik  with them
+    df      coefficients that were fitted
+    score   the score test's chi-squared
+    finite  no coefficient runs away, as it does where a group has no event
     """
 
     coef: Any
     covariance: Any
     loglik: float
-    null_loglik: float
     df: int
     score: float
     finite: bool
@@ -57,7 +56,7 @@ def cox(time: Any, event: Any, design: Any, strata: Any = None, entry: Any = Non
     coef, covariance = np.full(x.shape[1], np.nan), np.full((x.shape[1],) * 2, np.nan)
     coef[used], covariance[np.ix_(used, used)] = found.at / scale, spread
     still = np.abs(found.step) < 1e-4 * np.maximum(np.abs(found.at), 1)
-    return CoxFit(coef, covariance, found.loglik, null.loglik, len(used), float(null.gradient @ null.step),
+    return CoxFit(coef, covariance, found.loglik, len(used), float(null.gradient @ null.step),
                   bool(still.all()))
 
 

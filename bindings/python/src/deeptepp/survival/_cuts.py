@@ -56,6 +56,8 @@ class Cuts:
                              "tier's first")
         if self.method not in METHODS:
             raise ValueError(f"method is \"{self.method}\", wanted {', '.join(METHODS)}")
+        if self.p_value is not None and not (isinstance(self.p_value, (int, float)) and 0 <= self.p_value <= 1):
+            raise ValueError(f"p_value is {self.p_value!r}, wanted a number from 0 to 1, or none")
         if not (isinstance(self.source, str) and self.source.strip()):
             raise ValueError("source is empty, wanted one sentence: cohort, n, partition, date")
 
@@ -122,19 +124,22 @@ class Cuts:
         """As a model file's description has it."""
         return {"names": list(self.names), "cutpoints": list(self.cutpoints), "source": self.source}
 
+    def names_of(self, score: Any) -> list[str | None]:
+        """The tier of each score, of a float64 array; None for NaN."""
+        places = np.searchsorted(self.cutpoints, score, side="left")
+        return [None if np.isnan(s) else self.names[p] for s, p in zip(score, places)]
+
     def assign(self, score: Any) -> Any:
         """The tier of each score: an ordered pandas.Categorical, of a polars.Series one of an Enum. Missing scores have
         none."""
         polars = sys.modules.get("polars")
         series = polars is not None and isinstance(score, polars.Series)
         values = np.array([np.nan if value is None else value for value in score], dtype=np.float64)
-        codes = np.where(np.isnan(values), -1, np.searchsorted(self.cutpoints, values, side="left"))
         if series and polars is not None:
-            return polars.Series("tier", [None if code < 0 else self.names[code] for code in codes],
-                                 dtype=polars.Enum(list(self.names)))
+            return polars.Series("tier", self.names_of(values), dtype=polars.Enum(list(self.names)))
         import pandas
 
-        return pandas.Categorical.from_codes(codes, categories=list(self.names), ordered=True)
+        return pandas.Categorical(self.names_of(values), categories=list(self.names), ordered=True)
 
     def __str__(self) -> str:
         return f"{' | '.join(self.names)} at {_list(self.cutpoints)}: {self.source}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..model import open_model
 from . import _page
 from ._cuts import Path
-from ._notes import partition_note, tiers_note
+from ._notes import tiers_note
 from ._page_text import interval, with_unit
 from ._rows import counted
 
@@ -38,17 +38,17 @@ def facts_of(found: Analysis, performance: Performance | None, info: Mapping[str
 
 def _of_analysis(found: Analysis) -> dict[str, str]:
     asked, software = found.settings, ", ".join(f"{name} {version}" for name, version in found.versions.items())
-    compared = any("among the training cases" in text for _, text in found.notes)
+    partition = next(text for topic, text in found.notes if topic == "partition")
     return {
         "outcome": f"{asked.endpoint or f'{asked.duration_col}, {asked.event_col}'}; horizon "
                    f"{with_unit(asked.horizon, asked.unit)}",
-        "excluded": f"Left out: {counted(found.excluded)}; nothing was imputed" if found.excluded else
-                    "No row was left out; nothing was imputed",
+        "excluded": f"Left out: {counted(found.excluded)}; nothing was imputed here" if found.excluded else
+                    "No row was left out; nothing was imputed here",
         "flow": f"{_page.counts(found)}",
         "cells": "; ".join(f"{cell['tier']}, {cell['treatment']}: {cell['n']} ({cell['events']} events)"
                            for cell in found.cells),
-        "partition": partition_note(found.partition, compared),
-        "disjoint": "Patients and images: no id or image of a table of training cases is here" if compared else "",
+        "partition": partition,
+        "disjoint": "No " + partition.partition(" No ")[2] if " among the training cases" in partition else "",
         "tiers": tiers_note(found.cuts, found.model_sha256) if found.cuts else "",
         "confounding": next(text for topic, text in found.notes if topic == "confounding"),
         "uncertainty": "95 % intervals; likelihood ratio for the interaction; "
@@ -56,7 +56,6 @@ def _of_analysis(found: Analysis) -> dict[str, str]:
         "measures": "Hazard ratios, differences in survival and in restricted mean time at the horizon",
         "software": f"deeptepp, open source (Apache-2.0): {software}",
         "checklists": "The items of TRIPOD+AI and CLAIM are on this page",
-        "learned": "None are hand-crafted: the network learns its own",
     }
 
 
@@ -82,7 +81,7 @@ def _of_model(found: Analysis, info: Mapping[str, str]) -> dict[str, Any]:
     training = "; ".join(f"{key.removeprefix('provenance.')}: {value}" for key, value in info.items()
                          if key.startswith("provenance."))
     members = int(info.get("members", "1")) if info.get("members", "1").isdecimal() else math.nan
-    return {**named, "input": recipe, "provenance": training,
+    return {**named, "learned": "None are hand-crafted: the network learns its own", "input": recipe, "provenance": training,
             "tiers": f"Tiers: {info['tiers.source']}" if "tiers.source" in info else
             (tiers_note(found.cuts, found.model_sha256) if found.cuts else ""),
             "network": f"{info.get('network.architecture', '')}, {info.get('parameters', '?')} parameters a member",

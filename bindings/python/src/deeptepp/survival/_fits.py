@@ -11,7 +11,7 @@ import numpy as np
 from ._concordance import NORMAL_975
 from ._cox import CoxFit, cox, statsmodels
 from ._curves import Curve, kaplan_meier, log_rank
-from ._frame import Frame, Pair, Settings
+from ._frame import ALL, Frame, Pair, Settings
 
 Row = dict[str, Any]
 NAN = float("nan")
@@ -19,7 +19,6 @@ NAN = float("nan")
 # R's names of p.adjust's methods, and statsmodels'
 ADJUSTMENTS = {"holm": "holm", "hochberg": "simes-hochberg", "hommel": "hommel", "bonferroni": "bonferroni",
                "BH": "fdr_bh", "fdr": "fdr_bh", "BY": "fdr_by", "none": ""}
-ALL = "All"
 
 
 def p_of(chisq: float, df: float) -> float:
@@ -149,7 +148,7 @@ def _contrast_row(part: Frame, tier: str, pair: Pair, settings: Settings, fits: 
     codes = [part.arms.index(arm) for arm in pair]
     part = part.where(np.isin(part.treatment, codes))
     events = [int(part.event[part.treatment == code].sum()) for code in codes]
-    row: Row = {"tier": tier, "from": pair[0], "to": pair[1], "n": len(part), "events": sum(events)}
+    row: Row = {"tier": tier, "from": pair[0], "to": pair[1], "n": len(np.unique(part.patient)), "events": sum(events)}
     row |= {name: NAN for name in ("hr", "hr_low", "hr_high", "adjusted_hr", "adjusted_low", "adjusted_high")}
     row |= {"test": None, "statistic": NAN, "p": NAN, "p_adjusted": NAN}
     lacks = "an arm has no patient" if len(set(part.treatment.tolist())) < 2 else "" if sum(events) else "no event"
@@ -198,5 +197,8 @@ def _differences(arms: Sequence[Row], tier: str, pair: Pair) -> Row:
     for name in ("survival", "rmst"):
         middle = other[name] - one[name]
         half = NORMAL_975 * float(np.hypot(one[f"{name}_se"], other[f"{name}_se"]))
-        row |= {f"d_{name}": middle, f"d_{name}_low": middle - half, f"d_{name}_high": middle + half}
+        half = half if half else NAN  # of two arms without an event nothing is known of how sure it is
+        most = 1.0 if name == "survival" else np.inf
+        row |= {f"d_{name}": middle, f"d_{name}_low": float(max(-most, middle - half)) if half == half else NAN,
+                f"d_{name}_high": float(min(most, middle + half)) if half == half else NAN}
     return row

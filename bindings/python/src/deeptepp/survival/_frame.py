@@ -14,7 +14,9 @@ from ._rows import Columns, Reasons
 
 Pair = tuple[str, str]
 
-ARRAYS = ("time", "event", "treatment", "tier", "score", "adjust", "strata", "start")
+TIERS = "tier"
+ALL = "All"  # the tiers together
+ARRAYS = ("time", "event", "treatment", "tier", "score", "adjust", "strata", "start", "patient")
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Settings:
 @dataclass(frozen=True)
 class Frame:
     """Cases as arrays of one length. treatment, tier: codes into arms and tiers; adjust: (n, k), a column a term;
-    strata: codes or None; start: of treatment, or None; entry: of a counting process, or None."""
+    strata: codes or None; start: of treatment, or None;
+    patient: its number, twice where a counting process splits its time; entry: of a counting process, or None."""
 
     time: Any
     event: Any
@@ -55,6 +58,7 @@ class Frame:
     adjust: Any
     strata: Any
     start: Any
+    patient: Any
     entry: Any
     arms: tuple[str, ...]
     tiers: tuple[str, ...]
@@ -82,7 +86,7 @@ def frame_of(columns: Columns, settings: Settings, cuts: Cuts | None) -> tuple[C
                    kept.numbers(settings.event_col, "the event"), _codes(kept.cells[ARM], settings.arms),
                    _codes(kept.cells[TIER], tiers),
                    None if settings.score_col is None else kept.numbers(settings.score_col, "the score"),
-                   adjusting(kept, settings.adjust), strata_of(kept, settings.strata), start, None, settings.arms,
+                   adjusting(kept, settings.adjust), strata_of(kept, settings.strata), start, np.arange(kept.n), None, settings.arms,
                    tiers)
     return kept, arrays, left_out
 
@@ -123,12 +127,13 @@ def _reasons(columns: Columns, settings: Settings, start: Any) -> Reasons:
 
 def tiers_of(columns: Columns, settings: Settings, cuts: Cuts | None) -> tuple[list[str | None], list[str]]:
     """(each row's tier, their order: a frame's own, else that of the cut-points, else that of the lowest score)."""
-    if settings.tier_col not in columns.cells and cuts is not None and settings.score_col is not None:
-        score = columns.numbers(settings.score_col, "the score")
-        places = np.searchsorted(cuts.cutpoints, score, side="left")
-        return [None if np.isnan(s) else cuts.names[p] for s, p in zip(score, places)], list(cuts.names)
+    if settings.tier_col == TIERS and TIERS not in columns.cells and cuts is not None and settings.score_col is not None:
+        return cuts.names_of(columns.numbers(settings.score_col, "the score")), list(cuts.names)
     cells = [None if cell is None else text(cell) for cell in columns.column(settings.tier_col, "the tier")]
     found = {cell for cell in cells if cell is not None}
+    if ALL in found:
+        raise ValueError(f"{settings.tier_col} has a tier \"{ALL}\", which is the name of all of them together, wanted "
+                         "another")
     for order in (columns.orders.get(settings.tier_col, ()), cuts.names if cuts else ()):
         if order and found <= set(order):
             return cells, list(order)
@@ -138,6 +143,17 @@ def tiers_of(columns: Columns, settings: Settings, cuts: Cuts | None) -> tuple[l
     least = {name: min((s for s, cell in zip(score, cells) if cell == name and s == s), default=np.inf)
              for name in sorted(found)}
     return cells, sorted(found, key=lambda name: (least[name], name))
+
+
+def refuse_other_cuts(kept: Columns, settings: Settings, cuts: Cuts) -> None:
+    """Tiers that are there must be those that cuts makes, if it is to stand as their source. kept: frame_of's."""
+    if settings.score_col is None:
+        return
+    wanted = cuts.names_of(kept.numbers(settings.score_col, "the score"))
+    for i, (cell, name) in enumerate(zip(kept.cells[TIER], wanted)):
+        if cell != name:
+            raise ValueError(f"{settings.tier_col} is \"{cell}\" in row {kept.row(i)}, where cuts make \"{name}\" "
+                             "of the score, wanted the tiers of cuts")
 
 
 # ---- What Cox models get beside treatment ----
@@ -173,6 +189,9 @@ def _label_codes(labels: Sequence[Any]) -> Any:
 
 def starts_of(columns: Columns, settings: Settings) -> Any:
     """Of each row, 0 in the reference arm; None without a column of it."""
+    if settings.landmark is not None and settings.counting:
+        raise ValueError(f"landmark is {settings.landmark:g} and counting is True, wanted one of them: each has its "
+                         "own clock")
     if settings.start_col is None:
         if settings.counting:
             raise ValueError("counting is True without start_col, wanted the column of the time at which treatment "
@@ -180,13 +199,22 @@ def starts_of(columns: Columns, settings: Settings) -> Any:
         return None
     start = columns.numbers(settings.start_col, "when treatment started")
     arm = columns.column(settings.treatment_col, "the treatment")
-    start[[cell is not None and text(cell) == settings.arms[0] for cell in arm]] = 0
+    _take_reference(start, np.array([cell is not None and text(cell) == settings.arms[0] for cell in arm]), settings)
     late = int((start > 0).sum())
     if late and settings.landmark is None and not settings.counting:
         raise ValueError(f"{settings.start_col} is after time zero in {late} rows, wanted 0: until then a patient of "
                          "that arm cannot have had an event, which looks like a benefit. Give landmark= a time, or "
                          "counting=True")
     return start
+
+
+def _take_reference(start: Any, here: Any, settings: Settings) -> None:
+    """Until a treatment starts its patients count for the reference, which must be no treatment that starts later."""
+    later = int((start[here] > 0).sum())
+    if later:
+        raise ValueError(f"{settings.start_col} is above 0 in {later} rows of \"{settings.arms[0]}\", the first arm of "
+                         "contrasts, wanted 0 or missing there: that arm's treatment is taken to start at time zero")
+    start[here] = 0
 
 
 def arms_of(columns: Columns, settings: Settings, start: Any) -> list[str | None]:

@@ -12,7 +12,7 @@ from ._rows import counted
 
 
 def notes_of(settings: Settings, arms: Sequence[Row], said: Sequence[str], cuts: Cuts | None, model: str | None,
-             partition: Mapping[str, int], compared: bool) -> list[tuple[str, str]]:
+             partition: Mapping[str, int], compared: Sequence[str]) -> list[tuple[str, str]]:
     """(topic, text)."""
     found = [("fit", text) for text in dict.fromkeys(said)]
     found += [("horizon", text) for text in _horizon(settings, arms)]
@@ -42,8 +42,10 @@ def _time_zero(settings: Settings) -> str:
     if settings.counting:
         return "Treatment started after time zero for some: time before it counts for the reference arm."
     if settings.landmark is not None:
-        return (f"Landmark at {with_unit(settings.landmark, settings.unit)}: those still followed up then, by the "
-                "treatment they had by then; times count from then on.")
+        arms = "the treatment they had by then" if settings.start_col is not None else \
+            "the table's treatment, which may have begun later: when was not given (start_col=)"
+        return (f"Landmark at {with_unit(settings.landmark, settings.unit)}: those still followed up then, by {arms}; "
+                "times count from then on.")
     if settings.start_col is not None:
         return "Treatment started at time zero in all rows."
     return ("Time zero must be the same event in all arms: treatment that starts later looks like a benefit. When it "
@@ -59,9 +61,14 @@ def tiers_note(cuts: Cuts | None, model: str | None) -> str:
     return f"Tiers: {cuts.source.removesuffix('.')}.{warned}"
 
 
-def partition_note(partition: Mapping[str, int], compared: bool) -> str:
+def seen_words(compared: Sequence[str]) -> str:
+    """compared: the columns of which no value is in the table of training cases."""
+    return f" No {' and no '.join(compared)} is among the training cases." if compared else ""
+
+
+def partition_note(partition: Mapping[str, int], compared: Sequence[str]) -> str:
     if set(partition) == {"not stated"}:
         first = "Partition not stated: of cases that the model has seen nothing here would hold."
     else:
         first = f"Partition: {counted(partition)}{' (mixed)' if len(partition) > 1 else ''}."
-    return first + (" No id or image is among the training cases." if compared else "")
+    return first + seen_words(compared)

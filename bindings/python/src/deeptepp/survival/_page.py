@@ -20,7 +20,7 @@ def page(found: Analysis) -> list[str]:
     parts = (head(found), ["Patients (events)", *indented(count_table(found))],
              ["1. Does the effect of treatment differ between tiers?", *interaction_lines(found)],
              ["2. Within tiers", *indented(within_table(found)), f"  {within_words(found)}"],
-             [horizon_words(found), *indented(difference_table(found))],
+             *([] if found.settings.counting else [[horizon_words(found), *indented(difference_table(found))]]),
              ["All tiers together", *(f"  {line}" for line in overall_lines(found))],
              ["Before believing it", *(line for _, text in found.notes for line in wrapped(text))], foot(found))
     lines = [line for part in parts for line in ("", *part)]

@@ -54,7 +54,7 @@ class Performance:
     calibration: list[Row]
     groups: list[Row]
     decision: list[Row]
-    compared: bool = False
+    compared: tuple[str, ...] = ()
     kind: str = ""
 
     def __str__(self) -> str:
@@ -120,13 +120,13 @@ def performance(df: Any, *, times: Sequence[float] = (), risk: Risk = None, dura
                                  "them out, or score others")
     _rows.warn_of_mixture(partition)
     _rows.refuse_repeats(kept)
-    _rows.refuse_seen(kept, training)
+    compared = _rows.refuse_seen(kept, training)
     time, event, score = (kept.numbers(name, "") for name in (duration_col, event_col, score_col))
     calibration, groups, decision = _with_risks(time, event, risks_of(risk, whole, kept, score, times), times,
                                                 _thresholds(thresholds))
     return Performance(endpoint or f"{duration_col}, {event_col}", unit, whole.n, kept.n, int(event.sum()), left_out,
                        partition, _rows.models(kept, None), concordance(time, event, score), calibration, groups,
-                       decision, training is not None, whole.kind)
+                       decision, compared, whole.kind)
 
 
 def _thresholds(given: Sequence[float]) -> Any:

@@ -15,6 +15,7 @@ from ._checklists import CHECKLISTS
 from ._cuts import Path
 from ._facts import facts_of, model_facts
 from ._page_text import fixed, interval, p_text
+from ._performance import Performance
 
 if TYPE_CHECKING:
     from ._analysis import Analysis
@@ -42,8 +43,19 @@ summary { cursor: pointer; font-weight: 600; margin: .8rem 0; } .wide { overflow
 
 
 def write(found: Analysis, path: Path, model: Path | None, performance: Any) -> None:
+    _refuse_other(found, performance)
     info = model_facts(model, found.model_sha256)
     write_whole(page(found, performance, info).encode(), os.fspath(path))
+
+
+def _refuse_other(found: Analysis, performance: Any) -> None:
+    if performance is None:
+        return
+    if not isinstance(performance, Performance):
+        raise TypeError(f"performance is of type {type(performance).__name__}, wanted what performance() gave, or None")
+    if performance.model_sha256 != found.model_sha256:
+        one, other = ((model or "none stated")[:12] for model in (performance.model_sha256, found.model_sha256))
+        raise ValueError(f"performance is of model {one}, the analysis of model {other}, wanted that of the same scores")
 
 
 def page(found: Analysis, performance: Any, info: Mapping[str, str]) -> str:

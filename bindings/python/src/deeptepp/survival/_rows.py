@@ -207,20 +207,23 @@ def refuse_repeats(columns: Columns) -> None:
             raise ValueError(f"{name} \"{twice[0]}\" is in {columns.title} twice, wanted one row a patient")
 
 
-def refuse_seen(columns: Columns, training: Any) -> None:
-    """training: the table of the cases that the model has seen."""
+def refuse_seen(columns: Columns, training: Any) -> tuple[str, ...]:
+    """training: the table of the cases that the model has seen. The columns that were compared."""
     if training is None:
-        return
+        return ()
     seen = columns_of(training)
-    shared = [name for name in (*IDS, "image_sha256") if name in columns.cells and name in seen.cells]
+    shared = [name for name in (*IDS, "image_sha256")
+              if all(any(cell is not None for cell in table.cells.get(name, ())) for table in (columns, seen))]
     if not shared:
-        raise ValueError("training has no column of ids or image_sha256 in common with the data, wanted one to compare")
+        raise ValueError("training has no ids and no image_sha256 in a column that the data have too, wanted one to "
+                         "compare")
     for name in shared:
         both = sorted({str(cell) for cell in columns.cells[name] if cell is not None} &
                       {str(cell) for cell in seen.cells[name] if cell is not None})
         if both:
             raise ValueError(f"{len(both)} of the data's {name} are in training, the first \"{both[0]}\", wanted none: "
                              "the model has seen these cases")
+    return tuple(shared)
 
 
 def sentence(columns: Columns, cohort: str, left_out: Mapping[str, int]) -> str:
