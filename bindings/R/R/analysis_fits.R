@@ -160,7 +160,8 @@ contrast_row <- function(part, tier, pair, settings, fits, said) {
   part <- part[part$.treatment %in% pair, , drop = FALSE]
   part$.treatment <- factor(part$.treatment, levels = pair)
   events <- tapply(part$.event, part$.treatment, sum, default = 0)
-  row <- data.frame(tier = tier, from = pair[1L], to = pair[2L], n = patients_in(part), events = as.integer(sum(events)))
+  row <- data.frame(tier = tier, from = pair[1L], to = pair[2L], n = patients_in(part),
+                    events = as.integer(sum(events)))
   lacks <- if (any(table(part$.treatment) == 0L)) "an arm has no patient" else if (sum(events) == 0) "no event"
   finite <- is.null(lacks) && all(events > 0)
   if (!finite) {

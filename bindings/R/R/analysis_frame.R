@@ -84,9 +84,10 @@ droplevels_kept <- function(tier) {
 no_numbers <- function(adjust, frame) {
   formula <- stats::reformulate(adjusting_terms(adjust))
   environment(formula) <- fit_environment(frame, adjust)
-  made <- tryCatch(suppressWarnings(stats::model.frame(formula, frame, na.action = stats::na.pass)),
-                   error = function(e) refuse("adjust cannot be computed (", conditionMessage(e), "), wanted a formula of ",
-                                                "the data's columns"))
+  unusable <- function(e) {
+    refuse("adjust cannot be computed (", conditionMessage(e), "), wanted a formula of the data's columns")
+  }
+  made <- tryCatch(suppressWarnings(stats::model.frame(formula, frame, na.action = stats::na.pass)), error = unusable)
   finite <- lapply(made, function(term) if (is.numeric(term)) is.finite(rowSums(as.matrix(term))) else !is.na(term))
   !Reduce(`&`, finite, rep(TRUE, nrow(frame)))
 }
@@ -141,8 +142,8 @@ reference_starts <- function(start, treatment, reference, columns) {
   here <- treatment %in% reference
   later <- sum(start[here] > 0, na.rm = TRUE)
   if (later > 0L) {
-    refuse(columns$start, " is above 0 in ", later, " rows of \"", reference, "\", the first arm of contrasts, wanted 0 ",
-           "or missing there: that arm's treatment is taken to start at time zero")
+    refuse(columns$start, " is above 0 in ", later, " rows of \"", reference, "\", the first arm of contrasts, wanted ",
+           "0 or missing there: that arm's treatment is taken to start at time zero")
   }
   start[here] <- 0
   start

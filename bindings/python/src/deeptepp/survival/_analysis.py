@@ -17,8 +17,8 @@ import numpy as np
 from . import _page, _rows
 from ._cuts import Cuts, Path
 from ._curves import Curve, kaplan_meier
-from ._fits import (ADJUSTMENTS, ALL, Row, arm_rows, contrast_rows, curves_of, interactions)
-from ._frame import Frame, Pair, Settings, counting_process, frame_of, text, refuse_other_cuts
+from ._fits import ADJUSTMENTS, Row, arm_rows, contrast_rows, curves_of, interactions
+from ._frame import Frame, Pair, Settings, counting_process, frame_of, refuse_other_cuts, text
 from ._notes import notes_of
 
 CONTRASTS: tuple[Pair, ...] = (("none", "single"), ("single", "dual"))

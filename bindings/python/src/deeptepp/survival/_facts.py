@@ -81,7 +81,8 @@ def _of_model(found: Analysis, info: Mapping[str, str]) -> dict[str, Any]:
     training = "; ".join(f"{key.removeprefix('provenance.')}: {value}" for key, value in info.items()
                          if key.startswith("provenance."))
     members = int(info.get("members", "1")) if info.get("members", "1").isdecimal() else math.nan
-    return {**named, "learned": "None are hand-crafted: the network learns its own", "input": recipe, "provenance": training,
+    return {**named, "learned": "None are hand-crafted: the network learns its own", "input": recipe,
+            "provenance": training,
             "tiers": f"Tiers: {info['tiers.source']}" if "tiers.source" in info else
             (tiers_note(found.cuts, found.model_sha256) if found.cuts else ""),
             "network": f"{info.get('network.architecture', '')}, {info.get('parameters', '?')} parameters a member",

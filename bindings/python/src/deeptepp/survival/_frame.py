@@ -86,8 +86,8 @@ def frame_of(columns: Columns, settings: Settings, cuts: Cuts | None) -> tuple[C
                    kept.numbers(settings.event_col, "the event"), _codes(kept.cells[ARM], settings.arms),
                    _codes(kept.cells[TIER], tiers),
                    None if settings.score_col is None else kept.numbers(settings.score_col, "the score"),
-                   adjusting(kept, settings.adjust), strata_of(kept, settings.strata), start, np.arange(kept.n), None, settings.arms,
-                   tiers)
+                   adjusting(kept, settings.adjust), strata_of(kept, settings.strata), start, np.arange(kept.n), None,
+                   settings.arms, tiers)
     return kept, arrays, left_out
 
 
@@ -127,7 +127,8 @@ def _reasons(columns: Columns, settings: Settings, start: Any) -> Reasons:
 
 def tiers_of(columns: Columns, settings: Settings, cuts: Cuts | None) -> tuple[list[str | None], list[str]]:
     """(each row's tier, their order: a frame's own, else that of the cut-points, else that of the lowest score)."""
-    if settings.tier_col == TIERS and TIERS not in columns.cells and cuts is not None and settings.score_col is not None:
+    absent = settings.tier_col == TIERS and TIERS not in columns.cells
+    if absent and cuts is not None and settings.score_col is not None:
         return cuts.names_of(columns.numbers(settings.score_col, "the score")), list(cuts.names)
     cells = [None if cell is None else text(cell) for cell in columns.column(settings.tier_col, "the tier")]
     found = {cell for cell in cells if cell is not None}

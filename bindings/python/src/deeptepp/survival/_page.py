@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ._fits import ALL, Row
+from ._fits import Row
+from ._frame import ALL
 from ._page_text import digits_for, figures, fixed, interval, p_phrase, p_text, table_lines, with_unit, wrapped
 
 if TYPE_CHECKING:

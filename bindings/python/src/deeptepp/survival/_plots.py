@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._fits import ALL, Row
+from ._fits import Row
+from ._frame import ALL
 from ._page import contrast, title
 from ._page_text import interval, p_phrase, with_unit
 

@@ -55,7 +55,8 @@ def _refuse_other(found: Analysis, performance: Any) -> None:
         raise TypeError(f"performance is of type {type(performance).__name__}, wanted what performance() gave, or None")
     if performance.model_sha256 != found.model_sha256:
         one, other = ((model or "none stated")[:12] for model in (performance.model_sha256, found.model_sha256))
-        raise ValueError(f"performance is of model {one}, the analysis of model {other}, wanted that of the same scores")
+        raise ValueError(f"performance is of model {one}, the analysis of model {other}, wanted that of the same "
+                         "scores")
 
 
 def page(found: Analysis, performance: Any, info: Mapping[str, str]) -> str:
