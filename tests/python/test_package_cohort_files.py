@@ -132,8 +132,8 @@ def test_files_of_earlier_rows_are_looked_at_where_rows_are_scored(place, model,
         worker.start()
         worker.join()
         return seen[1:]
-    digest = _rows._digest
-    monkeypatch.setattr(_rows, "_digest", lambda *rest: at.append(threading.current_thread()) or digest(*rest))
+    digest = _rows.file_digest
+    monkeypatch.setattr(_rows, "file_digest", lambda *rest: at.append(threading.current_thread()) or digest(*rest))
     out.write_bytes(b"".join(whole.splitlines(True)[:3]))
     deeptepp.score_cohort(model, place / "cohort.tsv", out=out, resume=True, map=engine)
     assert seen[0] == [False] * 2 + [True] * (COUNT - 2) and [done.cells is None for done in seen[1:3]] == [True] * 2
