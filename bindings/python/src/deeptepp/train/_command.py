@@ -42,6 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", required=True, metavar="FILE", help="the model file, NAME.safetensors; its tables come beside it")
     add("--description", metavar="FILE", help="JSON or YAML: docs/training.md")
     add("--held-out", action="append", default=[], metavar="TABLE", help="cases that must not be trained on")
+    add("--warm-start", metavar="FILE", help="a checkpoint or model file whose weights the networks begin with")
+    add("--entry", metavar="NAME", help="which network of a warm start that holds several, such as fold0")
     add("--work", metavar="FOLDER", help="cached inputs and checkpoints; by default NAME.work")
     add("--leave-out-faulty", action="store_true", help="cases whose image or mask cannot be used are left out")
     add("--threads", type=int, metavar="N", help="of PyTorch")
@@ -57,7 +59,8 @@ def _run(given: argparse.Namespace) -> str:
     def log(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    result = train(given.cohort, given.out, description=given.description, held_out=given.held_out, work=given.work,
+    result = train(given.cohort, given.out, description=given.description, held_out=given.held_out,
+                   warm_start=given.warm_start, entry=given.entry, work=given.work,
                    leave_out_faulty=given.leave_out_faulty, largest_part=given.largest_part, mask_grid=given.mask_grid,
                    orientation=given.orientation, threads=given.threads, device=given.device,
                    log=None if given.quiet else log)

@@ -63,7 +63,9 @@ class Trainer:
         self.network = network(settings, int(seed[0]))
         if start is not None:
             self.network.load_state_dict(start, strict=False)
-        self.format = torch.channels_last if settings.network["architecture"] == "pmg2d" else torch.channels_last_3d
+        self.flat = settings.network["architecture"] == "pmg2d"
+        # A fifth faster. In 2-D PyTorch 2.13 writes past its memory in thin networks: 8 to 16 channels, 1x1, stride 2.
+        self.format = torch.contiguous_format if self.flat else torch.channels_last_3d
         self.network.to(device=device, memory_format=self.format)
         self.optimiser = self._optimiser()
         self.loss = LOSSES[self.training.loss]
@@ -102,7 +104,7 @@ class Trainer:
         total = 0.0
         for head, pieces, weight in self.network.steps:
             logits = self.network.head(self._tensor(_batches.shuffled(x, pieces, random)), head)
-            loss = weight * self.loss(logits, *self._outcomes(at))
+            loss = weight * self.loss(logits, *(values.to(logits.device) for values in self._outcomes(at)))
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             self.optimiser.step()
@@ -131,11 +133,8 @@ class Trainer:
         self.say(f"fold {self.number} epoch {len(history)}/{self.training.epochs}: loss {epoch.train:.4f}{told}")
 
     def _optimiser(self) -> Any:
-        last = {id(value) for layer in self.network.last() for value in layer.parameters()}
-        heads = getattr(self.network, "heads", None)
-        if heads is not None:
-            last = {id(value) for module in heads() for value in module.parameters()}
-        groups = [{"params": [v for v in self.network.parameters() if (id(v) in last) == own],
+        heads = {id(value) for module in self.network.heads() for value in module.parameters()}
+        groups = [{"params": [v for v in self.network.parameters() if (id(v) in heads) == own],
                    "lr": self.training.rate * share, "initial_lr": self.training.rate * share}
                   for own, share in ((True, 1.0), (False, self.training.backbone_rate))]
         if self.training.optimiser == "sgd":
@@ -175,7 +174,7 @@ class Trainer:
 
     def _tensor(self, x: npt.NDArray[np.float32]) -> Any:
         tensor = torch.from_numpy(x)
-        if self.format == torch.channels_last:
+        if self.flat:
             tensor = tensor[:, :, 0]
         return tensor.to(device=self.device, memory_format=self.format)
 

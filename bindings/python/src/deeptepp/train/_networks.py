@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ._pmg2d import Pmg2d
 from ._resnet3d import ResNet3d
 from ._settings import Settings
 
@@ -16,7 +17,8 @@ def network(settings: Settings, seed: int) -> Any:
     channels = len(settings.description["input"]["channels"])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        made = ResNet3d(settings.network, channels, settings.classes)
+        made = Pmg2d(settings.network, settings.classes) if settings.network["architecture"] == "pmg2d" else \
+            ResNet3d(settings.network, channels, settings.classes)
         for module in made.modules():
             if isinstance(module, (nn.Conv2d, nn.Conv3d)):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -16,6 +16,7 @@ from ._fold import Trained
 from ._folds import Fold
 from ._measures import Scored
 from ._settings import RESEARCH, Settings
+from ._warm import WarmStart
 
 STYLE = """body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem;
 color: #222 }
@@ -35,6 +36,7 @@ class Story:
     trained: Sequence[Trained]
     scored: Sequence[Scored]
     left_out: Sequence[tuple[str, Cells]]
+    start: WarmStart | None
 
 
 def page(story: Story) -> str:
@@ -58,6 +60,7 @@ def page(story: Story) -> str:
         f"<p>{_stopping(training)}</p>",
         "<h2>Cases left out</h2>",
         _left_out(story.left_out),
+        *_warm(story.start),
         "<h2>Settings</h2>",
         f"<pre>{_text(json.dumps(story.settings.plain(), indent=2))}</pre>",
     ]
@@ -96,6 +99,15 @@ def _stopping(training: Any) -> str:
             "decide nothing. The training loss is over batches, that of validation over the whole part at once"
             + (": the two Cox losses differ by the cases at risk, and only their courses compare."
                if training.loss == "cox" else "."))
+
+
+def _warm(start: WarmStart | None) -> list[str]:
+    if start is None:
+        return []
+    rows = [(word, len(names), ", ".join(names)) for word, names in
+            (("used", start.used), ("left out", start.left_out), ("newly made", start.made))]
+    return ["<h2>Warm start</h2>", f"<p>{_text(start.path)}, SHA-256 {start.sha256}</p>",
+            _table(("", "tensors", ""), rows)]
 
 
 def _left_out(found: Sequence[tuple[str, Cells]]) -> str:

@@ -106,3 +106,7 @@ class ResNet3d(nn.Module):
     def last(self) -> list[nn.Linear]:
         """The layers whose sum the logits are."""
         return [self.fc]
+
+    def heads(self) -> list[nn.Module]:
+        """What learns at the full rate."""
+        return [self.fc]

@@ -20,14 +20,16 @@ from .._calls import text
 from .._native import lib
 from .._rows import Cells
 from ..convert._description import plural
-from . import _files, _folds, _leaks, _measures, _page
+from . import _files, _folds, _leaks, _measures, _memory, _page, _warm
 from ._cohort import PARTITION, Case, CohortError, Reader, Roster, channels_of
 from ._fold import Trained, Trainer
 from ._folds import Fold
 from ._inputs import Cache, Input, plain
+from ._networks import network
 from ._recipe import recipe_model
 from ._settings import Settings, read
 from ._start import Result, TrainingError
+from ._warm import WarmStart
 
 
 class Data(NamedTuple):
@@ -49,7 +51,12 @@ class Run:
         self.named, self.out, self.options = named, out, options
         self.say: Callable[[str], object] = log or (lambda line: None)
         title = f"Trained on {os.path.basename(named) or 'a table in memory'}"
+        self.start: WarmStart | None = None
         self.settings = read(described_at, channels_of(self.table), title)
+
+    def warm(self, path: str, entry: str | None) -> None:
+        """Before run()."""
+        self.start = _warm.read(path, entry, network(self.settings, 0).state_dict())
 
     def run(self, held_out: Sequence[str], work: str | None, leave_out_faulty: bool, threads: int | None,
             device: str) -> Result:
@@ -108,8 +115,9 @@ class Run:
         self._tell(data, device)
         run = os.path.join(folder, "runs", self._identity(data, device)[:16])
         os.makedirs(run, exist_ok=True)
+        start = None if self.start is None else self.start.tensors
         return [Trainer(self.settings, data.cases, data.inputs, k, fold, device, os.path.join(run, f"fold{k}.pt"),
-                        self.say).run() for k, fold in enumerate(data.folds)]
+                        self.say, start).run() for k, fold in enumerate(data.folds)]
 
     def _tell(self, data: Data, device: Any) -> None:
         reasons = Counter(cells.get("error_code") or "no imaging" for cells in data.roster.left_out.values())
@@ -119,13 +127,16 @@ class Run:
             counts = (f"{name} {len(at)} ({sum(data.cases[i].event for i in at)})"
                       for name, at in zip(("training", "validation", "out of fold"), fold))
             self.say(f"fold {k}: cases (events): {', '.join(counts)}")
-        self.say(f"on {device}, {plural(torch.get_num_threads(), 'thread')}, PyTorch {torch.__version__}")
+        if self.start is not None:
+            self.say(str(self.start))
+        self.say(f"on {device}, {plural(torch.get_num_threads(), 'thread')}, PyTorch {torch.__version__}; memory about "
+                 f"{_memory.estimate(self.settings) / 1e9:.2f} GB beside PyTorch itself")
 
     def _identity(self, data: Data, device: Any) -> str:
         """Of everything that decides the weights: a checkpoint of another run is never gone on with."""
         cases = [(case.id, case.patient, case.time, case.event, case.site, plain(found))
                  for case, found in zip(data.cases, data.inputs)]
-        return hashlib.sha256(json.dumps([self.settings.plain(), cases, data.folds, torch.__version__, str(device.type),
+        return hashlib.sha256(json.dumps([self.settings.plain(), cases, data.folds, torch.__version__, str(device.type), self.start and self.start.sha256,
                                           torch.get_num_threads(), text(lib.deeptepp_version())]).encode()).hexdigest()
 
     # ---- After the last ----
@@ -141,7 +152,7 @@ class Run:
                     for at, cells in sorted(data.roster.left_out.items())]
         facts = [("model file", os.path.basename(self.out)), ("SHA-256", sha256), ("cohort", self._cohort(data)),
                  *self._facts(device)]
-        story = _page.Story(self.settings, facts, data.folds, trained, scored, left_out)
+        story = _page.Story(self.settings, facts, data.folds, trained, scored, left_out, self.start)
         _table.write_whole(_page.page(story).encode(), page)
         return Result(self.out, table, page, sha256, len(scored), sum(one.case.event for one in scored),
                       tuple(one.best for one in trained), _measures.concordance_of(scored))

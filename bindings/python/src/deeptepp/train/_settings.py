@@ -10,7 +10,7 @@ from typing import Any
 
 from ..convert import ConversionError, _description
 from ..convert._description import is_integer, is_integers, want, want_keys
-from ..convert._networks import DEPTHS
+from ..convert._networks import ARCHITECTURES, DEPTHS
 
 RESEARCH = "Research use only. Not a medical device."
 CLASSES = {"cox": 1, "recurrence": 2}
@@ -131,7 +131,7 @@ def _settings(given: Any, channels: Sequence[str], name: str, path: str) -> Sett
 def _network(given: Any) -> dict[str, Any]:
     want(isinstance(given, dict), "network", given, "an object")
     architecture = given.get("architecture", "resnet3d")
-    want(architecture == "resnet3d", "network.architecture", architecture, "resnet3d")
+    want(architecture in ARCHITECTURES, "network.architecture", architecture, " or ".join(ARCHITECTURES))
     defaults: Mapping[str, Any] = RESNET3D if architecture == "resnet3d" else PMG2D
     want_keys(given, "network", (), ("architecture", *defaults))
     network = {"architecture": architecture, **defaults, **given}

@@ -36,8 +36,8 @@ class Result:
 
 
 def train(cohort: Any, out: Path, *, description: Path | None = None, held_out: Sequence[Path] = (),
-          work: Path | None = None, leave_out_faulty: bool = False, largest_part: bool = False,
-          mask_grid: MaskGrid = "same", orientation: str | None = None, threads: int | None = None,
+          warm_start: Path | None = None, entry: str | None = None, work: Path | None = None,
+          leave_out_faulty: bool = False, largest_part: bool = False, mask_grid: MaskGrid = "same", orientation: str | None = None, threads: int | None = None,
           device: str = "auto", log: Callable[[str], object] | None = None) -> Result:
     """Trains a network a fold and writes one model file of them, a table of out-of-fold scores and a page.
 
@@ -45,6 +45,9 @@ def train(cohort: Any, out: Path, *, description: Path | None = None, held_out: 
                       columns of score_cohort, and an outcome: by default rfs_time (above 0) and rfs_event (0 or 1)
     out               the model file, NAME.safetensors; NAME.out-of-fold.tsv and the page NAME.html come beside it
     description       a .json, .yaml or .yml: docs/training.md; None: all defaults
+    warm_start        a checkpoint or model file whose weights the networks begin with: PyTorch's or safetensors, with
+                      the names of MONAI, MedicalNet, torchvision or docs/model-format.md; what does not fit begins anew
+    entry             which network of a warm start that holds several, such as "fold0"
     held_out          tables of cases that must not be among those trained on, by digest of image and of tensor
     work              folder of cached inputs and of checkpoints; None: NAME.work beside `out`. A run that was cut short
                       goes on when it is called again, with the same result
@@ -68,5 +71,7 @@ def train(cohort: Any, out: Path, *, description: Path | None = None, held_out: 
 
     given = {"largest_part": largest_part, "mask_grid": mask_grid, "orientation": orientation}
     run = Run(cohort, os.fsdecode(out), None if description is None else os.fsdecode(description), given, log)
+    if warm_start is not None:
+        run.warm(os.fsdecode(warm_start), entry)
     return run.run([os.fsdecode(path) for path in held_out], None if work is None else os.fsdecode(work),
                    leave_out_faulty, threads, device)
