@@ -1,8 +1,10 @@
 """deeptepp.train: what it writes is what was trained, by the library's own scores. Needs PyTorch (tests/run --live)."""
 
+import datetime
 import subprocess
 import sys
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -11,8 +13,9 @@ torch = pytest.importorskip("torch", reason="PyTorch is not here")
 import deeptepp  # noqa: E402
 import make_model  # noqa: E402
 import reference_resnet  # noqa: E402
+from deeptepp.survival import concordance  # noqa: E402
 from deeptepp.train import TrainingError, train  # noqa: E402
-from training_case import describe, make_images, phantom, write_table  # noqa: E402
+from training_case import describe, make_images, no_figures, phantom, write_table  # noqa: E402, F401
 
 
 class Trained:
@@ -152,3 +155,40 @@ def test_the_command_line(images):
     with deeptepp.open_model(folder / "shell.safetensors") as model:
         assert f"sha256 {model.sha256}" in done.stdout
     assert "fold 2: " in done.stderr
+
+
+# ---- What the model file says of itself ----
+
+
+def test_provenance_says_what_it_was_trained_on(trained):
+    found = trained.description["provenance"]
+    assert found["cohort"] == "30 cases of 30 patients, 19 events (rfs_event)" and found["left_out"] == "0"
+    good = [[float(row[name]) for row in trained.table.rows] for name in ("rfs_time", "rfs_event", "score")]
+    assert found["out_of_fold_c"] == str(trained.result.concordance) == str(concordance(*good))
+    assert found["pytorch"] == torch.__version__ and found["threads"] == "1" and found["seed"] == "1"
+    assert datetime.date.fromisoformat(found["trained"]) <= datetime.datetime.now(datetime.timezone.utc).date()
+
+
+def test_usual_ranges_are_the_cohort_s(trained, images, tmp_path):
+    """By nibabel; and the library warns of a larger and brighter tumour, and of no case of the cohort."""
+    folder, rows = images
+    volumes, means = [], []
+    for row in rows:
+        image, mask = (nibabel.load(folder / row[name]) for name in ("image", "mask"))
+        tumour = np.asarray(mask.dataobj) > 0
+        volumes.append(tumour.sum() * abs(np.linalg.det(mask.affine[:3, :3])) / 1000)
+        means.append(np.asarray(image.dataobj)[tumour].mean())
+    section = trained.description["input"]
+    assert section["usual"]["mask_ml"] == pytest.approx([min(volumes), max(volumes)], rel=2e-3)
+    assert section["usual"]["intensity"][0] == pytest.approx([min(means), max(means)], rel=2e-3)
+    assert section["spacing_mm"]["usual"] == pytest.approx([1.25, 2.5], rel=2e-3)
+    phantom(folder, "large", 7, 34)
+    bright = nibabel.load(folder / "large.nii")
+    nibabel.save(nibabel.Nifti1Image(np.asarray(bright.dataobj) * 4.0, bright.affine), tmp_path / "bright.nii")
+    unusual = {"DEEPTEPP_WARN_MASK_UNUSUAL", "DEEPTEPP_WARN_INTENSITY_UNUSUAL", "DEEPTEPP_WARN_SPACING"}
+    with deeptepp.open_model(trained.out, threads=1) as model:
+        for row in rows:
+            found = model.score(folder / row["image"], folder / row["mask"])
+            assert not unusual & {warning.name for warning in found.warnings}
+        found = model.score(tmp_path / "bright.nii", folder / "large-mask.nii")
+        assert {warning.name for warning in found.warnings} >= unusual - {"DEEPTEPP_WARN_SPACING"}

@@ -10,7 +10,7 @@ import make_model  # noqa: E402
 import reference_pmg  # noqa: E402
 from deeptepp.train import _batches, _fold, train  # noqa: E402
 from deeptepp.train._pmg2d import Pmg2d  # noqa: E402
-from training_case import make_images, write_table  # noqa: E402
+from training_case import make_images, no_figures, write_table  # noqa: E402, F401
 
 WIDTH = 2
 

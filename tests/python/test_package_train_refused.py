@@ -14,7 +14,7 @@ pytest.importorskip("torch", reason="PyTorch is not here")
 
 from deeptepp.convert import ConversionError  # noqa: E402
 from deeptepp.train import CohortError, train  # noqa: E402
-from training_case import describe, make_images, write_table  # noqa: E402
+from training_case import describe, make_images, no_figures, write_table  # noqa: E402, F401
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +158,18 @@ def test_wrong_descriptions_are_refused(images, sections, told):
     with pytest.raises(ConversionError) as error:
         train(write_table(folder / "wrong.tsv", rows), folder / "wrong.safetensors", description=path)
     assert told in str(error.value) and str(path) in str(error.value)
+
+
+def test_wrong_calls_are_refused(images):
+    folder, rows = images
+    table = write_table(folder / "call.tsv", rows)
+    for options, told in (({"out": folder / "m.pt"}, "wanted a name that ends in .safetensors"),
+                          ({"out": folder / "no" / "m.safetensors"}, "there is no folder"),
+                          ({"device": "tpu9"}, 'device is "tpu9", wanted auto'),
+                          ({"warm_start": folder / "no.pt"}, "no.pt")):
+        with pytest.raises((ValueError, OSError)) as error:
+            train(table, **{"out": folder / "call.safetensors", **options})
+        assert told in str(error.value)
 
 
 def test_the_command_line_tells_a_fault_a_line(images):

@@ -5,6 +5,7 @@ import os
 import subprocess
 
 import numpy as np
+import pytest
 
 DESCRIPTION = {
     "network": {"width": 4, "stem_kernel": [3, 3, 3]},
@@ -12,6 +13,14 @@ DESCRIPTION = {
     "training": {"folds": 3, "epochs": 3, "batch": 8, "validation": 0.25},
 }
 CASES = 30
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_figures():
+    """For modules that import it: drawing takes longer than training does here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("deeptepp.train._figures._png", lambda figure: b"")
+        yield
 
 
 def phantom(folder, name, seed, diameter=15.0):

@@ -21,6 +21,7 @@ from .._table import is_missing, write_whole
 from ..errors import DeepteppError
 from ..model import Model
 from ..volume import Volume
+from . import _usual
 from ._cohort import Case
 from ._recipe import recipe_of
 from ._settings import Settings
@@ -29,13 +30,15 @@ from ._settings import Settings
 @dataclass(frozen=True)
 class Input:
     """path: of the tensor (views, channels, depth, height, width), training's views last. tensor_sha256: of the
-    recipe's views. spacing: of the first channel's image, mm."""
+    recipe's views. spacing: of the first channel's image, mm. mask_ml, intensity: None where they are not known."""
 
     path: str
     image_sha256: str
     mask_sha256: str
     tensor_sha256: str
     spacing: tuple[float, ...]
+    mask_ml: float | None
+    intensity: list[float] | None
 
     def load(self) -> npt.NDArray[np.float32]:
         found: npt.NDArray[np.float32] = np.load(self.path, mmap_mode="r")
@@ -102,13 +105,21 @@ class Cache:
                                            largest_part=self.options.largest_part, mask_grid=self.options.mask_grid)
             facts = {"image_sha256": ";".join(volume.sha256 for volume in volumes[:-1]),
                      "mask_sha256": volumes[-1].sha256, "spacing": volumes[0].spacing,
-                     "tensor_sha256": hashlib.sha256(tensor[:self.own].tobytes()).hexdigest()}
+                     "tensor_sha256": hashlib.sha256(tensor[:self.own].tobytes()).hexdigest(),
+                     **self._measures(volumes, label)}
         finally:
             for volume in volumes:
                 volume.close()
         _write(path, tensor)
         write_whole(json.dumps(facts).encode(), f"{path}.json")
         return facts
+
+
+    def _measures(self, volumes: Sequence[Volume], label: int | None) -> dict[str, Any]:
+        """Of the mask as it is stored: not known where not all of it is scored."""
+        if self.options.largest_part or self.options.mask_grid != "same":
+            return {"mask_ml": None, "intensity": None}
+        return _usual.measures(volumes[:-1], volumes[-1], label)
 
 
 def _write(path: str, tensor: npt.NDArray[np.float32]) -> None:

@@ -20,11 +20,12 @@ from .._calls import text
 from .._native import lib
 from .._rows import Cells
 from ..convert._description import plural
-from . import _files, _folds, _leaks, _measures, _memory, _page, _warm
+from . import _files, _folds, _leaks, _measures, _memory, _page, _usual, _warm
 from ._cohort import PARTITION, Case, CohortError, Reader, Roster, channels_of
 from ._fold import Trained, Trainer
 from ._folds import Fold
 from ._inputs import Cache, Input, plain
+from ._measures import Scored
 from ._networks import network
 from ._recipe import recipe_model
 from ._settings import Settings, read
@@ -46,12 +47,15 @@ class Run:
                  log: Callable[[str], object] | None) -> None:
         if not out.endswith(".safetensors"):
             raise ValueError(f"out is \"{out}\", wanted a name that ends in .safetensors")
+        if not os.path.isdir(os.path.dirname(out) or "."):
+            raise FileNotFoundError(f"{out}: there is no folder {os.path.dirname(out)}")
         named = os.fsdecode(cohort) if isinstance(cohort, (str, bytes, os.PathLike)) else ""
         self.table, _ = _frames.taken(_table.read_cohort(named) if named else cohort, None)
         self.named, self.out, self.options = named, out, options
         self.say: Callable[[str], object] = log or (lambda line: None)
         title = f"Trained on {os.path.basename(named) or 'a table in memory'}"
         self.start: WarmStart | None = None
+        self.began = ""
         self.settings = read(described_at, channels_of(self.table), title)
 
     def warm(self, path: str, entry: str | None) -> None:
@@ -60,11 +64,11 @@ class Run:
 
     def run(self, held_out: Sequence[str], work: str | None, leave_out_faulty: bool, threads: int | None,
             device: str) -> Result:
+        at = _device(device)
         folder = work or _files.beside(self.out, ".work")
         os.makedirs(folder, exist_ok=True)
         with _locked(folder), _threads(threads):
             data = self._data(folder, held_out, leave_out_faulty)
-            at = torch.device(_device(device))
             return self._write(data, self._train(data, folder, at), at)
 
     # ---- Before the first epoch ----
@@ -83,7 +87,8 @@ class Run:
                 name = os.path.basename(path)
                 held += _leaks.seen(name, other.held, self._inputs(folder, model, other, other.table.folder, name))
         faults += _leaks.faults(seen, held)
-        folds = [] if faults else _folds.folds(roster.cases, training.folds, training.validation, training.seed)
+        told = len({case.event for case in roster.cases}) < 2  # of all, and not of each fold
+        folds = [] if told else _folds.folds(roster.cases, training.folds, training.validation, training.seed)
         faults += _folds.faults(roster.cases, folds)
         if faults:
             raise CohortError(faults)
@@ -115,6 +120,7 @@ class Run:
         self._tell(data, device)
         run = os.path.join(folder, "runs", self._identity(data, device)[:16])
         os.makedirs(run, exist_ok=True)
+        self.began = _began(os.path.join(run, "began"))
         start = None if self.start is None else self.start.tensors
         return [Trainer(self.settings, data.cases, data.inputs, k, fold, device, os.path.join(run, f"fold{k}.pt"),
                         self.say, start).run() for k, fold in enumerate(data.folds)]
@@ -136,38 +142,60 @@ class Run:
         """Of everything that decides the weights: a checkpoint of another run is never gone on with."""
         cases = [(case.id, case.patient, case.time, case.event, case.site, plain(found))
                  for case, found in zip(data.cases, data.inputs)]
-        return hashlib.sha256(json.dumps([self.settings.plain(), cases, data.folds, torch.__version__, str(device.type), self.start and self.start.sha256,
-                                          torch.get_num_threads(), text(lib.deeptepp_version())]).encode()).hexdigest()
+        parts = [self.settings.plain(), cases, data.folds, torch.__version__, str(device.type), torch.get_num_threads(),
+                 text(lib.deeptepp_version()), self.start and self.start.sha256]
+        return _digest(parts)
 
     # ---- After the last ----
 
     def _write(self, data: Data, trained: Sequence[Trained], device: Any) -> Result:
-        description = {"training_cohort": f"{self._cohort(data)}; {plural(len(data.folds), 'fold')} by patient",
-                       **self.settings.description}
-        sha256 = _files.write_model(self.out, self.settings, [one.weights for one in trained], description)
+        scored = _measures.scored(data.cases, data.folds, [one.scores for one in trained])
+        provenance = {**self._provenance(data, trained, scored, device),
+                      **self.settings.description.get("provenance", {})}
+        sha256 = _files.write_model(self.out, self.settings, [one.weights for one in trained],
+                                    self._description(data, provenance))
         table, page = (_files.beside(self.out, ending) for ending in (".out-of-fold.tsv", ".html"))
         _files.write_table(table, data.roster, self._results(data, trained, sha256))
-        scored = _measures.scored(data.cases, data.folds, [one.scores for one in trained])
         left_out = [(str(data.roster.table.rows[at].get(data.roster.id)), cells)
                     for at, cells in sorted(data.roster.left_out.items())]
-        facts = [("model file", os.path.basename(self.out)), ("SHA-256", sha256), ("cohort", self._cohort(data)),
-                 *self._facts(device)]
+        facts = [("model file", os.path.basename(self.out)), ("SHA-256", sha256), *provenance.items()]
         story = _page.Story(self.settings, facts, data.folds, trained, scored, left_out, self.start)
         _table.write_whole(_page.page(story).encode(), page)
         return Result(self.out, table, page, sha256, len(scored), sum(one.case.event for one in scored),
                       tuple(one.best for one in trained), _measures.concordance_of(scored))
 
-    def _facts(self, device: Any) -> list[tuple[str, str]]:
-        """Of the computing, in texts."""
-        return [("date", _day()), ("deeptepp", text(lib.deeptepp_version())), ("PyTorch", str(torch.__version__)),
-                ("device", str(device)), ("threads", str(torch.get_num_threads())),
-                ("seed", str(self.settings.training.seed))]
+    def _description(self, data: Data, provenance: dict[str, str]) -> dict[str, Any]:
+        given = self.settings.description
+        section = _usual.section(given["input"], [found.spacing for found in data.inputs],
+                                 [found.mask_ml for found in data.inputs], [found.intensity for found in data.inputs])
+        return {"training_cohort": f"{self._cohort(data)}; {plural(len(data.folds), 'fold')} by patient", **given,
+                "input": section, "provenance": provenance}
 
     def _cohort(self, data: Data) -> str:
         events = sum(case.event for case in data.cases)
         patients = len({case.patient for case in data.cases})
         return (f"{plural(len(data.cases), 'case')} of {plural(patients, 'patient')}, {plural(events, 'event')} "
                 f"({self.settings.training.event})")
+
+    def _provenance(self, data: Data, trained: Sequence[Trained], scored: Sequence[Scored],
+                    device: Any) -> dict[str, str]:
+        times, start = [case.time for case in data.cases], self.start
+        training = self.settings.training
+        return {
+            "trained": self.began, "cohort": self._cohort(data), "cohort_sha256": self._digest(),
+            "outcome": f"{training.event}; {training.time} {min(times):g} to {max(times):g}",
+            "left_out": str(len(data.roster.left_out)),
+            "out_of_fold_c": str(_measures.concordance_of(scored)),
+            "out_of_fold_c_by_fold": "; ".join(map(str, _measures.of_folds(scored, len(data.folds)))),
+            "epochs": ", ".join(str(one.best) for one in trained), "loss": training.loss,
+            "seed": str(training.seed), "settings_sha256": _digest(self.settings.plain()),
+            **({} if start is None else {"warm_start_sha256": start.sha256}), "deeptepp": text(lib.deeptepp_version()),
+            "pytorch": str(torch.__version__), "device": str(device), "threads": str(torch.get_num_threads()),
+        }
+
+    def _digest(self) -> str:
+        """Of the cohort's table as it would be written, wherever it came from."""
+        return hashlib.sha256(_table.table_bytes(self.table.columns, self.table.rows, "\t")).hexdigest()
 
     def _results(self, data: Data, trained: Sequence[Trained], sha256: str) -> dict[int, Cells]:
         results: dict[int, Cells] = {at: {"status": "error", **cells} for at, cells in data.roster.left_out.items()}
@@ -180,17 +208,29 @@ class Run:
         return results
 
 
-def _day() -> str:
-    """Today, or the day that SOURCE_DATE_EPOCH says."""
+def _digest(parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _began(path: str) -> str:
+    """The day on which this run began first, or the one that SOURCE_DATE_EPOCH says."""
     given = os.environ.get("SOURCE_DATE_EPOCH")
-    now = time.time() if given is None else int(given)
-    return datetime.datetime.fromtimestamp(now, datetime.timezone.utc).date().isoformat()
+    now = datetime.datetime.fromtimestamp(time.time() if given is None else int(given), datetime.timezone.utc)
+    if not os.path.exists(path):
+        _table.write_whole(now.date().isoformat().encode(), path)
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
-def _device(name: str) -> str:
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
+def _device(name: str) -> Any:
+    there = torch.cuda.is_available()
+    try:
+        found = torch.device(("cuda" if there else "cpu") if name == "auto" else name)
+    except RuntimeError:
+        raise ValueError(f"device is \"{name}\", wanted auto, cpu, cuda or cuda:1") from None
+    if found.type == "cuda" and not there:
+        raise TrainingError(f"device is \"{name}\", and PyTorch {torch.__version__} finds no GPU: cpu, or auto")
+    return found
 
 
 @contextmanager

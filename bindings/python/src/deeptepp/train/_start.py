@@ -37,8 +37,9 @@ class Result:
 
 def train(cohort: Any, out: Path, *, description: Path | None = None, held_out: Sequence[Path] = (),
           warm_start: Path | None = None, entry: str | None = None, work: Path | None = None,
-          leave_out_faulty: bool = False, largest_part: bool = False, mask_grid: MaskGrid = "same", orientation: str | None = None, threads: int | None = None,
-          device: str = "auto", log: Callable[[str], object] | None = None) -> Result:
+          leave_out_faulty: bool = False, largest_part: bool = False, mask_grid: MaskGrid = "same",
+          orientation: str | None = None, threads: int | None = None, device: str = "auto",
+          log: Callable[[str], object] | None = None) -> Result:
     """Trains a network a fold and writes one model file of them, a table of out-of-fold scores and a page.
 
     cohort            the path of a table, what read_cohort gives, a frame of pandas or polars, or a list of dicts; the
