@@ -1,6 +1,7 @@
 """python -m deeptepp freeze and what it is made of: quantiles against NumPy's definition, the calibration against R,
 and the library's own reading of the file."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -92,6 +93,38 @@ def test_the_tensors_are_the_same_bytes_and_the_rest_of_the_description_too(tmp_
     raw = [path.read_bytes() for path in (subject[0], tmp_path / "new.safetensors")]
     data = [part[8 + int.from_bytes(part[:8], "little"):] for part in raw]
     assert data[0] == data[1]
+
+
+def test_what_is_not_given_stays(tmp_path, subject, calibration):
+    """Tolerance and guidance of the tiers, with a calibration alone and with other cut-points; other metadata."""
+    tensors, description = make_model.read_safetensors(subject[0])
+    tiers = {"names": ["Low", "Moderate", "High"], "cutpoints": [0.1, 0.7], "source": "a pilot", "tolerance": 0.25,
+             "guidance": "deeptepp"}
+    make_model.write_safetensors(tmp_path / "full.safetensors", tensors, {**description, "tiers": tiers})
+    made = freeze(tmp_path / "full.safetensors", tmp_path / "one.safetensors", calibration=unmade(calibration[0]))
+    assert made["tiers"] == tiers
+    made = freeze(tmp_path / "full.safetensors", tmp_path / "two.safetensors", cuts=Cuts.given([0.3, 0.4]))
+    assert (made["tiers"]["tolerance"], made["tiers"]["guidance"]) == (0.25, "deeptepp")
+    made = freeze(tmp_path / "full.safetensors", tmp_path / "three.safetensors", cuts=Cuts.given([0.3]))
+    assert made["tiers"]["tolerance"] == 0.25 and "guidance" not in made["tiers"]
+
+
+def unmade(calibration):
+    """Of no known model."""
+    return dataclasses.replace(calibration, model_sha256=None)
+
+
+def test_a_calibration_of_another_model_is_refused(tmp_path, subject, calibration):
+    assert calibration[0].model_sha256 == subject[1]
+    with pytest.raises(ValueError, match="the calibration is of scores of the model abababababab, wanted those of"):
+        freeze(subject[0], tmp_path / "new.safetensors",
+               calibration=dataclasses.replace(calibration[0], model_sha256="ab" * 32))
+
+
+@pytest.mark.parametrize("tolerance", ["nan", "-1"])
+def test_a_tolerance_is_a_number_from_0(tmp_path, subject, tolerance):
+    said = refusal(subject[0], "--out", tmp_path / "new.safetensors", "--cutpoints", "1,2", f"--tolerance={tolerance}")
+    assert f"tolerance is {float(tolerance)}, wanted a number from 0" in said
 
 
 R_CALIBRATION = """
@@ -244,8 +277,8 @@ def test_a_model_that_fails_its_self_test_is_not_written(tmp_path, subject):
     tensors, description = make_model.read_safetensors(subject[0])
     description["self_test"]["score"] += 1
     make_model.write_safetensors(tmp_path / "wrong.safetensors", tensors, description)
-    assert "self-test" in refusal(tmp_path / "wrong.safetensors", "--out", tmp_path / "new.safetensors",
-                                  "--cutpoints", "1,2")
+    said = refusal(tmp_path / "wrong.safetensors", "--out", tmp_path / "new.safetensors", "--cutpoints", "1,2")
+    assert "new.safetensors: the library refuses the model: self-test: score" in said and ".part" not in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["wrong.safetensors"]
 
 

@@ -14,7 +14,7 @@ import deeptepp  # noqa: E402
 import make_model  # noqa: E402
 import reference_resnet  # noqa: E402
 from deeptepp.survival import concordance  # noqa: E402
-from deeptepp.train import TrainingError, train  # noqa: E402
+from deeptepp.train import TrainingError, _batches, _cohort, _folds, train  # noqa: E402
 from training_case import describe, make_images, no_figures, phantom, write_table  # noqa: E402, F401
 
 
@@ -75,18 +75,72 @@ def test_the_table_has_the_cohort_s_columns_and_a_score_for_each(trained):
     assert {row["status"] for row in trained.table.rows} == {"ok"}
 
 
-def test_a_fold_s_network_has_not_seen_what_it_scores(trained, images):
-    """Another image in one case's place: the network that scores it stays the same to the last bit, all others, which
-    have trained on it or stopped by it, do not."""
+@pytest.fixture(scope="module")
+def long(images):
+    """Epochs enough that validation decides where each fold ends."""
     folder, rows = images
+    described = describe(folder / "epochs.json", training={"epochs": 20, "patience": 3})
+    return Trained(folder, rows, "long", description=described), described
+
+
+def test_a_fold_s_network_has_not_seen_what_it_scores(long, images):
+    """Another image, and another outcome, in one case's place: the network that scores it stays the same to the last
+    bit, all others, which have trained on it or stopped by it, do not."""
+    folder, rows = images
+    trained, described = long
     phantom(folder, "other", 99, 24)
-    changed = Trained(folder, [{**rows[0], "image": "other.nii", "mask": "other-mask.nii"}, *rows[1:]], "changed")
+    swapped = {**rows[0], "image": "other.nii", "mask": "other-mask.nii", "rfs_time": "0.01"}
+    changed = Trained(folder, [swapped, *rows[1:]], "changed", description=described)
     own = int(trained.table.rows[0]["fold"])
     assert changed.table.rows[0]["fold"] == str(own)
     for k in range(3):
         one, other = trained.member(k), changed.member(k)
-        differs = any(not np.array_equal(one[name], other[name]) for name in one if not name.startswith("fc"))
-        assert differs == (k != own)
+        assert any(not np.array_equal(one[name], other[name]) for name in one) == (k != own)
+
+
+def test_each_fold_ends_where_its_validation_part_says(long):
+    """By the lines of progress: the best epoch is the first of lowest validation loss, and three worse ones end it."""
+    trained, _ = long
+    for k, best in enumerate(trained.result.best_epochs):
+        told = [float(line.split("validation ")[1].split()[0]) for line in trained.lines
+                if line.startswith(f"fold {k} epoch")]
+        assert len(told) == min(20, best + 3) and told[best - 1] == min(told)
+    assert min(trained.result.best_epochs) < 17
+
+
+def test_a_fold_s_scores_are_standard_over_its_own_training_part(trained):
+    """Of the whole file's member scores: not over the cases that it has not seen."""
+    with deeptepp.open_model(trained.out, threads=1) as model:
+        scores = np.array([model.score(trained.folder / row["image"], trained.folder / row["mask"]).member_scores
+                           for row in trained.table.rows])
+    fold = np.array([int(row["fold"]) for row in trained.table.rows])
+    for k in range(3):
+        own = scores[fold != k, k]
+        assert own.mean() == pytest.approx(0, abs=1e-4) and own.std() == pytest.approx(1, abs=1e-4)
+
+
+def test_other_partitions_are_not_trained_on(trained, images):
+    """Rows of the calibration partition leave the result as it is without them."""
+    folder, rows = images
+    phantom(folder, "spare", 123, 20)
+    spare = {**rows[0], "participant_id": "spare", "image": "spare.nii", "mask": "spare-mask.nii", "rfs_time": "0.1"}
+    whole = [*({**row, "partition": "training"} for row in rows), {**spare, "partition": "calibration"}]
+    found = Trained(folder, whole, "with-spare")
+    assert found.result.cases == len(rows)
+    assert all(np.array_equal(found.tensors[name], value) for name, value in trained.tensors.items())
+
+
+def test_no_rest_of_a_batch_is_a_single_case():
+    random = np.random.default_rng(1)
+    for cases, size in ((29, 2), (3, 2), (31, 8), (8, 8), (5, 8)):
+        sizes = [len(batch) for batch in _batches.batches([k % 2 for k in range(cases)], size, random)]
+        assert sum(sizes) == cases and min(sizes) >= 2 and max(sizes) - min(sizes) <= 1
+
+
+def test_each_batch_has_its_share_of_events():
+    events = [1] * 8 + [0] * 32
+    for batch in _batches.batches(events, 8, np.random.default_rng(2)):
+        assert sum(events[k] for k in batch) in (1, 2)
 
 
 def test_folds_share_out_events_and_sites(trained):
@@ -102,6 +156,14 @@ def test_rows_of_a_patient_are_in_one_fold(images):
     found = Trained(folder, named, "patients")
     for first, second in zip(found.table.rows[::2], found.table.rows[1::2]):
         assert first["fold"] == second["fold"]
+
+
+def test_a_patient_is_in_one_part_of_a_fold():
+    cases = [_cohort.Case(k, f"r{k}", f"p{k // 2}", None, 1.0 + k, k % 3 == 0, "AB"[k % 4 // 2]) for k in range(60)]
+    for fold in _folds.folds(cases, 3, 0.25, 1):
+        parts = [{cases[i].patient for i in part} for part in fold]
+        assert not (parts[0] & parts[1] or parts[0] & parts[2] or parts[1] & parts[2])
+        assert sorted(i for part in fold for i in part) == list(range(60)) and all(parts)
 
 
 def test_recurrence_trains_two_classes_that_are_opposites(images):
@@ -126,6 +188,16 @@ def test_inputs_are_made_once_and_again_for_another_recipe(images, monkeypatch):
     wider = describe(folder / "wider.json", input={"size": [24, 24, 24]})
     Trained(folder, rows, "third", description=wider, **options)
     assert len(made) == 2 * len(rows)
+    Trained(folder, rows, "fourth", largest_part=True, **options)
+    assert len(made) == 3 * len(rows)
+    Trained(folder, [{**row, "label": "1"} for row in rows], "fifth", **options)
+    assert len(made) == 4 * len(rows)
+    next((folder / "inputs-work" / "inputs").glob("*.npy")).write_bytes(b"")
+    Trained(folder, rows, "sixth", **options)
+    Trained(folder, rows, "sixth", description=wider, **options)
+    Trained(folder, rows, "sixth", largest_part=True, **options)
+    Trained(folder, [{**row, "label": "1"} for row in rows], "sixth", **options)
+    assert len(made) == 4 * len(rows) + 1
 
 
 def test_two_runs_give_the_same_bytes(trained, images):

@@ -14,7 +14,7 @@ pytest.importorskip("torch", reason="PyTorch is not here")
 
 from deeptepp.convert import ConversionError  # noqa: E402
 from deeptepp.train import CohortError, train  # noqa: E402
-from training_case import describe, make_images, no_figures, write_table  # noqa: E402, F401
+from training_case import describe, make_images, no_figures, phantom, write_table  # noqa: E402, F401
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,7 @@ def test_all_faults_of_cases_at_once(images, refused):
     bad[5]["mask"] = "lost.nii"
     bad[6]["mask"] = "away.nii"
     bad[7]["mask"] = ""
+    bad[8]["rfs_time"] = "1e400"
     faults = refused(bad)
     assert having(faults, 'participant_id "sub-00" stands 2 times')
     assert having(faults, 'sub-02: rfs_time is "0", wanted a number above 0')
@@ -66,7 +67,8 @@ def test_all_faults_of_cases_at_once(images, refused):
     assert having(faults, "sub-05: FILE_MISSING", "lost.nii")
     assert having(faults, "sub-06: GEOMETRY")
     assert having(faults, "sub-07: mask is missing")
-    assert len(faults) == 7
+    assert having(faults, 'sub-08: rfs_time is "1e400"')
+    assert len(faults) == 8
 
 
 def test_all_missing_columns_at_once(images, refused):
@@ -126,6 +128,51 @@ def test_rows_of_another_partition_are_held_out(images, refused):
     rows.append({**rows[0], "participant_id": "test-1", "partition": "test"})
     (told,) = refused(rows)
     assert told.startswith("sub-00 and test-1 of the rows not for training have the same image")
+
+
+def test_what_is_held_out_and_cannot_be_compared_is_told(images, refused):
+    folder, rows = images
+    held = [{**rows[0], "participant_id": "far-1", "image": "lost.nii"},
+            {**rows[1], "participant_id": "far-2", "mask": ""},
+            {**rows[2], "participant_id": "far-3", "label": "tumour"}]
+    columns = {name: "" for row in held for name in row}
+    path = write_table(folder / "held.tsv", [{**columns, **row} for row in held])
+    faults = refused(rows, held_out=[path])
+    assert having(faults, "far-1 of held.tsv: FILE_MISSING", "cannot be compared")
+    assert having(faults, "held.tsv: far-2: mask is missing", "cannot be compared")
+    assert having(faults, 'held.tsv: far-3: label is "tumour"', "cannot be compared") and len(faults) == 3
+    lost = [{**row, "partition": "test" if n == 29 else "training", "image": "lost.nii" if n == 29 else row["image"]}
+            for n, row in enumerate(rows)]
+    (told,) = refused(lost)
+    assert told.startswith("sub-29 of the rows not for training: FILE_MISSING")
+
+
+def test_a_patient_who_is_trained_on_is_not_held_out(images, refused):
+    """Whatever the image."""
+    folder, rows = images
+    named = [{**row, "patient_id": "p1" if n in (3, 29) else f"q{n}", "partition": "test" if n == 29 else ""}
+             for n, row in enumerate(rows)]
+    (told,) = refused(named)
+    assert told == "sub-29 of the rows not for training is a patient who is trained on: remove one"
+    phantom(folder, "fresh", 77)
+    path = write_table(folder / "same.tsv", [{**rows[0], "image": "fresh.nii", "mask": "fresh-mask.nii"}])
+    (told,) = refused(rows, held_out=[path])
+    assert told == "sub-00 of same.tsv is a patient who is trained on: remove one"
+
+
+def test_partitions_are_known_words(images, refused):
+    words = ["Test", "validation", "out-of-fold", "training"]
+    rows = [{**row, "partition": words[min(n, 3)]} for n, row in enumerate(images[1])]
+    faults = refused(rows)
+    assert [fault.partition(": ")[2] for fault in faults] == [
+        f'partition is "{word}", wanted training, calibration, test or none' for word in words[:3]]
+
+
+def test_a_held_out_table_is_named(images, refused):
+    folder, rows = images
+    path = write_table(folder / "lacks.tsv", [{"participant_id": "a", "image": "x.nii"}] * 2)
+    faults = refused(rows, held_out=[path])
+    assert having(faults, "lacks.tsv: ", 'no column "mask"') and having(faults, 'lacks.tsv: participant_id "a" stands')
 
 
 def test_one_image_under_two_names_is_refused_unless_it_is_one_patient(images, refused):

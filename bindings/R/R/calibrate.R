@@ -150,5 +150,6 @@ tepp_write_calibration <- function(calibration, file) {
   numbers <- calibration[c("slope", "centre")]
   write_json(c(vapply(calibration[c("endpoint", "unit", "source")], json_string, ""),
                vapply(calibration[c("times", "baseline_survival")], json_array, ""),
-               vapply(numbers, shortest_text, "")), file)
+               vapply(numbers, shortest_text, ""),
+               model_sha256 = json_or_null(if (!is.na(calibration$model)) calibration$model)), file)
 }

@@ -37,13 +37,13 @@ tepp_performance <- function(data, time = "rfs_time", status = "rfs_event", scor
   states <- partitions_of(data, partition, taken$keep)
   warn_of_mixture(states)
   refuse_repeats(data, taken$keep)
-  refuse_seen(data, taken$keep, training)
+  compared <- refuse_seen(data, taken$keep, training)
   refuse_beyond(taken$frame, times)
   risks <- risks_of(risk, data, taken, times)
   found <- list(call = short_call(match.call(), "tepp_performance"), columns = columns, times = times,
                 unit = text_or_null(unit, "unit"), endpoint = text_or_null(endpoint, "endpoint"), rows = nrow(data),
                 n = nrow(taken$frame), events = as.integer(sum(taken$frame$.event)), excluded = taken$excluded,
-                partition = table(states), model = one_model(data, taken$keep),
+                partition = table(states), compared = compared, model = one_model(data, taken$keep),
                 concordance = concordances(taken$frame, times), auc = auc_table(taken$frame, times))
   structure(c(found, with_risks(taken$frame, times, risks, thresholds)), class = "tepp_performance")
 }

@@ -20,7 +20,7 @@ print.tepp_performance <- function(x, ...) {
 performance_page <- function(x) {
   left_out <- if (nrow(x$excluded) > 0L) sprintf("  left out: %s, %d", x$excluded$reason, x$excluded$n)
   endpoint <- x$endpoint %||% sprintf("%s, %s", x$columns$time, x$columns$status)
-  partition <- partition_note(list(partition = x$partition, compared = FALSE))
+  partition <- partition_note(x)
   counts <- sprintf("%d of %d rows, %d events", x$n, x$rows, x$events)
   c(paste0("Performance: ", endpoint), RESEARCH, "", counts, left_out, "", rank_lines(x), "", risk_lines(x), "",
     strwrap(partition, width = 88L))

@@ -90,6 +90,9 @@ test_that("a calibration is Efron's slope and Breslow's baseline", {
   tepp_write_calibration(found, file)
   members <- c("endpoint", "unit", "source", "times", "baseline_survival", "slope", "centre")
   expect_identical(jsonlite::fromJSON(file)[members], unclass(found)[members])
+  made <- tepp_calibrate(transform(data, model_sha256 = strrep("a", 64)), times = 2, endpoint = "RFS", unit = "years")
+  tepp_write_calibration(made, file)
+  expect_identical(jsonlite::fromJSON(file)$model_sha256, strrep("a", 64))
 })
 
 test_that("a calibration is refused from scores that the model was made with, and from too few events", {
@@ -106,6 +109,17 @@ test_that("a calibration is refused from scores that the model was made with, an
   expect_error(calibrate(data, 0.001), "wanted a later first time", class = "deeptepp_argument")
   expect_error(calibrate(data[names(data) != "partition"]), "no column \"partition\"", class = "deeptepp_argument")
   expect_error(calibrate(transform(data, score = -score)), "wanted above 0", class = "deeptepp_argument")
+})
+
+test_that("a performance's page says whether cases were compared with those of training, and by what", {
+  data <- transform(ranked(60), participant_id = sprintf("p%03d", seq_len(60)), partition = "test")
+  page <- function(training) {
+    found <- tepp_performance(data, times = 2, training = training)
+    gsub(" +", " ", paste(capture.output(print(found)), collapse = " "))
+  }
+  expect_no_match(page(NULL), "among the training cases")
+  other <- data.frame(participant_id = "someone else")
+  expect_match(page(other), "Partition: test 60. No participant_id is among the training cases.", fixed = TRUE)
 })
 
 test_that("a performance is refused as an analysis is: of training rows, seen cases, a patient twice, another model", {

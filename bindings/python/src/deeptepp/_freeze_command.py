@@ -12,8 +12,7 @@ from .errors import DeepteppError
 from .freeze import freeze
 from .model import open_model
 from .survival import Calibration, Cuts, calibrate
-
-RESEARCH = "Research use only. Not a medical device."
+from .survival._page import RESEARCH
 
 
 def main(argv: list[str]) -> int:

@@ -16,7 +16,7 @@ from ._cox import CoxFit, breslow, cox
 from ._cuts import Path, read_object, today, write_object
 
 MIN_EVENTS = 50
-KEYS = ("endpoint", "unit", "source", "times", "baseline_survival", "slope", "centre")
+KEYS = ("endpoint", "unit", "source", "times", "baseline_survival", "slope", "centre")  # of a model file
 WHY = "wanted cases that the model was not trained on: its own make risks that are too good"
 
 
@@ -29,6 +29,7 @@ class Calibration:
     times              1 to 32, above 0, rising strictly
     baseline_survival  as many, above 0 to 1, not rising
     slope, centre      numbers
+    model_sha256       of the model file that made the scores; None where it is not known
     """
 
     endpoint: str
@@ -38,6 +39,7 @@ class Calibration:
     baseline_survival: tuple[float, ...]
     slope: float
     centre: float
+    model_sha256: str | None = None
 
     def __post_init__(self) -> None:
         times = horizons(self.times)
@@ -58,7 +60,7 @@ class Calibration:
     @staticmethod
     def read(path: Path) -> Calibration:
         """Of a JSON that write, or R's tepp_calibrate, made."""
-        found = read_object(path, KEYS, KEYS)
+        found = read_object(path, (*KEYS, "model_sha256"), KEYS)
         try:
             return Calibration(**{**found, "times": tuple(found["times"]),
                                   "baseline_survival": tuple(found["baseline_survival"])})
@@ -71,7 +73,8 @@ class Calibration:
 
     def section(self) -> dict[str, Any]:
         """As a model file's description has it."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
+                if key in KEYS}
 
     def __str__(self) -> str:
         base = ", ".join(f"{s:.3f} at {t:g}" for s, t in zip(self.baseline_survival, self.times))
@@ -110,7 +113,7 @@ def calibrate(table: Any, times: Sequence[float], *, unit: str, endpoint: str, d
     _rows.partitions(whole, ("training", "out-of-fold"), WHY)
     kept, left_out = outcomes(whole, duration_col, event_col, score_col)
     _rows.warn_of_mixture(_rows.partitions(kept))
-    _rows.models(kept, model_sha256)
+    made = _rows.models(kept, model_sha256) or model_sha256
     _rows.refuse_repeats(kept)
     time, event, score = (kept.numbers(name, "") for name in (duration_col, event_col, score_col))
     at = horizons(times)
@@ -121,7 +124,7 @@ def calibrate(table: Any, times: Sequence[float], *, unit: str, endpoint: str, d
     slope, centre = _slope(fit), float(score.mean())
     base = np.exp(-breslow(time, event, slope * (score - centre), at))
     return Calibration(endpoint, unit, source or _sentence(kept, cohort, left_out, fit, int(event.sum())),
-                       tuple(map(float, at)), tuple(map(float, base)), slope, centre)
+                       tuple(map(float, at)), tuple(map(float, base)), slope, centre, made)
 
 
 def outcomes(whole: _rows.Columns, time: str, event: str, score: str) -> tuple[_rows.Columns, dict[str, int]]:

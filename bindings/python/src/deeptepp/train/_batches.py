@@ -16,11 +16,11 @@ Array = npt.NDArray[np.float32]
 
 
 def batches(events: Sequence[int], size: int, random: np.random.Generator) -> list[npt.NDArray[np.int64]]:
-    """Positions, each once; as near to that size as equal batches go, each with its share of events: a Cox likelihood
+    """Positions, each once; that size or a little more, each with its share of events: a Cox likelihood
     without an event says nothing."""
     order = random.permutation(len(events))
     order = order[np.argsort(-np.asarray(events)[order], kind="stable")]
-    count = max(1, round(len(events) / size))
+    count = max(1, len(events) // size)
     return [order[k::count] for k in range(count)]
 
 

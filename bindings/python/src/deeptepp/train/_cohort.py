@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,8 @@ from ._settings import Training
 
 RESULTS = ("fold", "score", "image_sha256", "mask_sha256", "model_sha256", "status", "error_code", "error_message")
 PARTITION = "partition"
-NOT_FOR_TRAINING = ("calibration", "test")  # partitions
+FOR_TRAINING = "training"  # a partition; so is a cell that is missing
+NOT_FOR_TRAINING = ("calibration", "test")
 
 Found = TypeVar("Found")
 
@@ -57,24 +59,25 @@ def channels_of(table: Cohort) -> list[str]:
 
 
 class Reader:
-    """Of one table; faults are appended to a list that others append to as well. outcomes: False for a table that is
-    only held out; leave_out: rows whose image or mask is missing are no faults."""
+    """Of one table; faults are appended to a list that others append to as well. held_out: the name of a table that is
+    only held out, ""; leave_out: rows whose image or mask is missing are no faults."""
 
     def __init__(self, table: Cohort, channels: Sequence[str], training: Training, faults: list[str],
-                 outcomes: bool = True, leave_out: bool = False) -> None:
-        self.table, self.training, self.faults = table, training, faults
-        self.outcomes, self.leave_out = outcomes, leave_out
+                 held_out: str = "", leave_out: bool = False) -> None:
+        self.table, self.training, self.leave_out = table, training, leave_out
+        self.outcomes, self.title = not held_out, held_out or "the cohort"
+        self.all_faults, self.faults = faults, []
         self.id = self._tell(lambda: _plan.id_column(table.columns)) or ""
         self.images = self._tell(lambda: _plan._images(table.columns, channels)) or {}
-        self.mask = next((name for name in ("mask", "Mask") if name in table.columns), "")
-        if not self.mask:
-            faults.append("the cohort has no column \"mask\"")
-        wanted = (training.time, training.event) if outcomes else ()
+        self.mask = self._tell(lambda: _plan._one(table.columns, ("mask", "Mask"))) or ""
+        if not any(name in table.columns for name in ("mask", "Mask")):
+            self.faults.append("the cohort has no column \"mask\"")
+        wanted = (training.time, training.event) if self.outcomes else ()
         self.missing = [name for name in wanted if name not in table.columns]
-        faults += [f"the cohort has no column \"{name}\", wanted one of that name: the outcome"
+        self.faults += [f"the cohort has no column \"{name}\", wanted one of that name: the outcome"
                    for name in self.missing]
-        faults += [f"the cohort has a column \"{name}\", which is the name of a result: rename it"
-                   for name in table.columns if outcomes and name in RESULTS]
+        self.faults += [f"the cohort has a column \"{name}\", which is the name of a result: rename it"
+                   for name in table.columns if self.outcomes and name in RESULTS]
 
     def _tell(self, find: Callable[[], Found]) -> Found | None:
         try:
@@ -90,6 +93,8 @@ class Reader:
             self._take(roster, at, row)
         if self.outcomes and not self.missing:
             self._tell_outcomes(roster.cases)
+        mine = (fault.removeprefix("the cohort ") for fault in self.faults)
+        self.all_faults += self.faults if self.outcomes else [f"{self.title}: {fault}" for fault in mine]
         return roster
 
     def _tell_twice(self) -> None:
@@ -112,9 +117,12 @@ class Reader:
             return
         partition = row.get(PARTITION)
         if not self.outcomes or partition in NOT_FOR_TRAINING:
-            roster.held.append(Case(at, name, self._patient(row, name), task, 0.0, 0, ""))
             roster.left_out[at] = skipped("ROW_PARTITION", f"partition is {partition}: not for training")
+            self._hold(roster, Case(at, name, self._patient(row, name), task, 0.0, 0, ""), fault)
             return
+        if not (is_missing(partition) or partition == FOR_TRAINING):
+            self.faults.append(f"{name}: partition is \"{partition}\", wanted {FOR_TRAINING}, "
+                               f"{', '.join(NOT_FOR_TRAINING)} or none")
         outcome = self._outcome(name, row)
         if outcome is None:
             roster.left_out[at] = skipped("ROW_OUTCOME_MISSING", "the outcome is missing or no outcome")
@@ -125,6 +133,14 @@ class Reader:
             return
         roster.cases.append(Case(at, name, self._patient(row, name), task, *outcome,
                                  row.get(self.training.site) or ""))
+
+    def _hold(self, roster: Roster, case: Case, fault: Cells | None) -> None:
+        if fault is None:
+            roster.held.append(case)
+        elif not self.leave_out:
+            self.faults.append(f"{case.id}: {fault['error_message']}: it cannot be compared with what is trained on")
+        else:
+            roster.left_out[case.at] = fault
 
     def _name(self, at: int, row: Cells) -> str:
         cell = row.get(self.id)
@@ -140,11 +156,11 @@ class Reader:
         if self.missing or all(is_missing(cell) for cell in cells):
             return None
         time, event = (_number(cell) for cell in cells)
-        if time is None or not time > 0:
+        if time is None or not 0 < time < math.inf:
             self.faults.append(f"{name}: {self.training.time} is \"{cells[0]}\", wanted a number above 0")
         if event not in (0, 1):
             self.faults.append(f"{name}: {self.training.event} is \"{cells[1]}\", wanted 0 or 1")
-        return (time, int(event)) if time is not None and time > 0 and event in (0, 1) else None
+        return (time, int(event)) if time is not None and 0 < time < math.inf and event in (0, 1) else None
 
     def _tell_outcomes(self, cases: Sequence[Case]) -> None:
         events = {case.event for case in cases}

@@ -32,8 +32,9 @@ def write_model(path: str, settings: Settings, members: Sequence[Weights], descr
     complete = _description.complete(description, network.section, self_test_score(description, network))
     prefixes = network.section.get("members", [""])
     named = {prefix + name: value for prefix, own in zip(prefixes, network.members) for name, value in own.items()}
+    tolerance = complete["self_test"].get("tolerance", _description.DEFAULT_TOLERANCE)
     pieces = container(named, json.dumps(complete, ensure_ascii=False, allow_nan=False))
-    return write(path, pieces, lambda temporary: try_out(temporary, settings.path, _description.DEFAULT_TOLERANCE))
+    return write(path, pieces, lambda temporary: try_out(temporary, settings.path, tolerance))
 
 
 def beside(out: str, ending: str) -> str:

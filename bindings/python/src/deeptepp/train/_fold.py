@@ -114,9 +114,8 @@ class Trainer:
     def _validation(self) -> float | None:
         if not self.fold.validation:
             return None
-        with torch.no_grad():
-            logits = self.logits(self.fold.validation)
-            return float(self.loss(logits.mean(dim=1), *self._outcomes(self.fold.validation)).item())
+        logits = self.logits(self.fold.validation)
+        return float(self.loss(logits.mean(dim=1), *self._outcomes(self.fold.validation)).item())
 
     def _keep(self, epoch: Epoch) -> None:
         history, state = self.state.history, self.state

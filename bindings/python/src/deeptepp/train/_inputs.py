@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -77,7 +78,7 @@ class Cache:
         cells = (*(cell for _, _, cell in task.images), task.mask)
         places = [_rows.located(str(cell), self.options.folder) for cell in cells]
         digests = [_digest(path) for path, _ in places]
-        label = None if is_missing(task.label) else int(str(task.label).partition(".")[0])
+        label = None if is_missing(task.label) else _rows._whole(str(task.label))
         key = _key([self.recipe, digests, [number for _, number in places], label])
         path = os.path.join(self.folder, f"{key}.npy")
         facts = None if None in digests else self._kept(path)
@@ -91,7 +92,7 @@ class Cache:
             with open(f"{path}.json", encoding="utf-8") as file:
                 facts: dict[str, Any] = json.load(file)
             tensor = np.load(path, mmap_mode="r")
-        except (OSError, ValueError):
+        except (EOFError, OSError, ValueError):
             return None
         return {**facts, "spacing": tuple(facts["spacing"])} if tensor.shape == self.shape else None
 
@@ -110,23 +111,17 @@ class Cache:
         finally:
             for volume in volumes:
                 volume.close()
-        _write(path, tensor)
+        stream = io.BytesIO()
+        np.save(stream, tensor)
+        write_whole(stream.getvalue(), path)
         write_whole(json.dumps(facts).encode(), f"{path}.json")
         return facts
-
 
     def _measures(self, volumes: Sequence[Volume], label: int | None) -> dict[str, Any]:
         """Of the mask as it is stored: not known where not all of it is scored."""
         if self.options.largest_part or self.options.mask_grid != "same":
             return {"mask_ml": None, "intensity": None}
         return _usual.measures(volumes[:-1], volumes[-1], label)
-
-
-def _write(path: str, tensor: npt.NDArray[np.float32]) -> None:
-    temporary = f"{path}.{os.getpid()}.tmp"
-    with open(temporary, "wb") as file:
-        np.save(file, tensor)
-    os.replace(temporary, path)
 
 
 def _digest(path: str) -> str | None:

@@ -1,4 +1,5 @@
-"""The same patient under two names: an image's bytes, or the tensor that the network would see."""
+"""The same patient under two names: an image's bytes, or the tensor that the network would see. A patient who is both
+trained on and held out."""
 
 from __future__ import annotations
 
@@ -38,6 +39,13 @@ def faults(training: Iterable[Seen], held: Iterable[Seen]) -> list[str]:
                 continue
             told.setdefault((first.name, one.name), _text(first, one, kind, digest))
     return list(told.values())
+
+
+def shared(cases: Sequence[Case], held: Sequence[Case], where: str) -> list[str]:
+    """Held-out cases of patients who are trained on, whatever their images."""
+    trained = {name for case in cases for name in (case.id, case.patient)}
+    return [f"{case.id} of {where} is a patient who is trained on: remove one"
+            for case in held if case.patient in trained or case.id in trained]
 
 
 def _same_patient(first: Seen, second: Seen) -> bool:

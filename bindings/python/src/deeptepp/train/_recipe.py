@@ -86,4 +86,5 @@ def recipe_model(settings: Settings, folder: str) -> Model:
         write(path, pieces, lambda temporary: open_model(temporary, threads=1).close())
         return open_model(path, threads=1)
     except errors.DeepteppError as error:
-        raise ConversionError(f"{settings.path}: the library refuses the recipe: {error.message}") from error
+        raise ConversionError(f"{settings.path}: the library refuses the recipe: "
+                              f"{error.message.partition(': ')[2]}") from error

@@ -20,6 +20,7 @@ from .._calls import text
 from .._native import lib
 from .._rows import Cells
 from ..convert._description import plural
+from ..model import MAX_THREADS
 from . import _files, _folds, _leaks, _measures, _memory, _page, _usual, _warm
 from ._cohort import PARTITION, Case, CohortError, Reader, Roster, channels_of
 from ._fold import Trained, Trainer
@@ -65,6 +66,8 @@ class Run:
     def run(self, held_out: Sequence[str], work: str | None, leave_out_faulty: bool, threads: int | None,
             device: str) -> Result:
         at = _device(device)
+        if threads is not None and not 1 <= threads <= MAX_THREADS:
+            raise ValueError(f"threads is {threads}, wanted 1 to {MAX_THREADS}")
         folder = work or _files.beside(self.out, ".work")
         os.makedirs(folder, exist_ok=True)
         with _locked(folder), _threads(threads):
@@ -81,11 +84,12 @@ class Run:
             inputs = self._inputs(folder, model, roster, self.table.folder, "the cohort")
             self._sort_out(roster, inputs, faults, leave_out_faulty)
             seen = _leaks.seen("", roster.cases, inputs)
-            held = _leaks.seen("the rows not for training", roster.held, inputs)
+            held = self._held("the rows not for training", roster, inputs, roster.cases, faults, leave_out_faulty)
             for path in held_out:
-                other = Reader(_table.read_cohort(path), channels, training, faults, outcomes=False).read()
                 name = os.path.basename(path)
-                held += _leaks.seen(name, other.held, self._inputs(folder, model, other, other.table.folder, name))
+                other = Reader(_table.read_cohort(path), channels, training, faults, name, leave_out_faulty).read()
+                found = self._inputs(folder, model, other, other.table.folder, name)
+                held += self._held(name, other, found, roster.cases, faults, leave_out_faulty)
         faults += _leaks.faults(seen, held)
         told = len({case.event for case in roster.cases}) < 2  # of all, and not of each fold
         folds = [] if told else _folds.folds(roster.cases, training.folds, training.validation, training.seed)
@@ -93,6 +97,18 @@ class Run:
         if faults:
             raise CohortError(faults)
         return Data(roster, roster.cases, [one.input for one in seen], folds)
+
+    def _held(self, name: str, roster: Roster, inputs: dict[int, Input | Cells], trained: Sequence[Case],
+              faults: list[str], leave_out: bool) -> list[_leaks.Seen]:
+        """What is held out and can be compared; what cannot is a fault, or told."""
+        faults += _leaks.shared(trained, roster.held, name)
+        for case in roster.held:
+            found = inputs[case.at]
+            if not isinstance(found, Input):
+                line = f"{case.id} of {name}: {found['error_code']}: {found['error_message']}: it cannot be compared " \
+                    "with what is trained on"
+                self.say(line) if leave_out else faults.append(line)
+        return _leaks.seen(name, roster.held, inputs)
 
     def _inputs(self, folder: str, model: Any, roster: Roster, base: str, name: str) -> dict[int, Input | Cells]:
         options = _rows.Options(base, bool(self.options["largest_part"]), self.options["mask_grid"],

@@ -16,7 +16,7 @@ RESEARCH = "Research use only. Not a medical device."
 CLASSES = {"cox": 1, "recurrence": 2}
 SCORES = {"cox": {"rule": "logit", "class": 0}, "recurrence": {"rule": "logit", "class": 1}}
 OPTIMISERS = ("adamw", "sgd")
-LATER = ("tiers", "calibration", "covariates", "score", "self_test")  # what training does not decide
+LATER = ("tiers", "calibration", "covariates", "score")  # what training does not decide
 
 TEXTS = {
     "version": "1", "licence": "not stated", "authors": "not stated", "weights": "trained",
@@ -111,7 +111,7 @@ def _settings(given: Any, channels: Sequence[str], name: str, path: str) -> Sett
     later = [key for key in LATER if key in given]
     if later:
         raise ConversionError(f"the description of a training has {', '.join(later)}, wanted none of {', '.join(LATER)}"
-                              ": training decides score and self_test, and python -m deeptepp freeze adds the rest")
+                              ": training decides score, and python -m deeptepp freeze adds the rest")
     network = _network(given.get("network", {}))
     training = _training(given.get("training", {}), network["architecture"])
     section = given.get("input", {})
@@ -188,13 +188,15 @@ def _training(given: Any, architecture: str) -> Training:
     defaults = _defaults(architecture)
     want_keys(given, "training", (), defaults)
     found = {**defaults, **given}
-    want(found["loss"] in CLASSES, "training.loss", found["loss"], " or ".join(CLASSES))
+    want(found["loss"] in list(CLASSES), "training.loss", found["loss"], " or ".join(CLASSES))
     want(found["optimiser"] in OPTIMISERS, "training.optimiser", found["optimiser"], " or ".join(OPTIMISERS))
     for key, low, high in (("folds", 2, _description.MAX_MEMBERS), ("epochs", 1, 100000), ("patience", 1, 100000),
                            ("batch", 2, 4096), ("seed", 0, _description.MAX_SEED)):
         want(is_integer(found[key], low, high), f"training.{key}", found[key], f"an integer from {low} to {high}")
     for key, most in (("rate", 10), ("backbone_rate", 1), ("weight_decay", 1), ("validation", 0.5)):
         least = 0 if key in ("weight_decay", "validation") else 1e-9
+        want(key != "validation" or not found[key] or _is_number(found[key], 0.01, most), f"training.{key}", found[key],
+             "0, or a number from 0.01 to 0.5")
         want(_is_number(found[key], least, most), f"training.{key}", found[key], f"a number from {least} to {most}")
     for key in ("time", "event", "site", "patient"):
         want(isinstance(found[key], str) and found[key], f"training.{key}", found[key], "the name of a column")
