@@ -16,7 +16,7 @@ from .convert._model import header_bytes, refuse_own_input, write
 from .errors import DeepteppError
 from .model import open_model
 from .survival import Calibration, Cuts
-from .volume import Path
+from .survival._cuts import Path
 
 CHUNK = 1 << 22
 GUIDANCE_TIERS = 3
@@ -75,7 +75,7 @@ def _tiers(found: dict[str, Any] | None, cuts: Cuts | None, tolerance: float | N
 
 def _with_kept(tiers: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
     """What the new cut-points do not say stays as it was; guidance, which is for three tiers, where there are three."""
-    kept = {key: found[key] for key in ("tolerance", "guidance") if key in found}
+    kept: dict[str, Any] = {key: found[key] for key in ("tolerance", "guidance") if key in found}
     if len(tiers["names"]) != GUIDANCE_TIERS:
         kept.pop("guidance", None)
     return {**tiers, **kept}

@@ -75,11 +75,11 @@ class Reader:
         wanted = (training.time, training.event) if self.outcomes else ()
         self.missing = [name for name in wanted if name not in table.columns]
         self.faults += [f"the cohort has no column \"{name}\", wanted one of that name: the outcome"
-                   for name in self.missing]
+                        for name in self.missing]
         self.faults += [f"the cohort has a column \"{name}\", which is the name of a result: rename it"
-                   for name in table.columns if self.outcomes and name in RESULTS]
+                        for name in table.columns if self.outcomes and name in RESULTS]
 
-    def _tell(self, find: Callable[[], Found]) -> Found | None:
+    def _tell(self, find: Callable[[], Found | None]) -> Found | None:
         try:
             return find()
         except ValueError as error:
