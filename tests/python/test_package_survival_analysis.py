@@ -303,6 +303,17 @@ def test_a_calibration_of_another_cohort_gives_the_risks():
     assert list(found.tidy()["term"]) == ["Harrell's C", "observed to expected", "calibration slope"]
 
 
+def test_a_calibration_is_judged_by_other_rows_of_its_model():
+    made = calibrate(frame().assign(partition="calibration", model_sha256="a" * 64), [2.0, 4.0], unit="years",
+                     endpoint="RFS")
+    with pytest.warns(UserWarning, match="the calibration was made of these very rows") as told:
+        performance(frame(), times=[4], risk=made)
+    assert told[0].filename == __file__
+    performance(frame()[:250], times=[4], risk=made)
+    with pytest.raises(ValueError, match="the calibration is of model aaaaaaaaaaaa, the scores of model bbbbbbbbbbbb"):
+        performance(frame()[:250].assign(model_sha256="b" * 64), times=[4], risk=made)
+
+
 def test_without_risks_nothing_is_calibrated():
     found = performance(frame())
     assert not (found.calibration or found.groups or found.decision)

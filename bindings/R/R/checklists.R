@@ -17,11 +17,11 @@ TRIPOD_AI <- matrix(byrow = TRUE, ncol = 3L, c(
   "16", "Differences between training and evaluation", "", "17", "Ethical approval", "", "18a", "Funding", "",
   "18b", "Conflicts of interest", "", "18c", "Protocol", "", "18d", "Registration", "", "18e", "Data sharing", "",
   "18f", "Code sharing", "software", "19", "Patient and public involvement", "",
-  "20a", "Flow of participants, follow-up", "flow", "20b", "Characteristics of participants", "cells",
+  "20a", "Flow of participants, follow-up", "flow", "20b", "Characteristics of participants", "",
   "20c", "Comparison with the development data", "", "21", "Participants and events in each analysis", "flow",
   "22", "Full model specification", "model", "23a", "Performance with intervals", "performance",
   "23b", "Heterogeneity of performance", "", "24", "Results of updating", "", "25", "Interpretation", "",
-  "26", "Limitations", "limitations", "27a", "Poor or unavailable input data", "excluded",
+  "26", "Limitations", "limitations", "27a", "Poor or unavailable input data", "",
   "27b", "User interaction and expertise", "", "27c", "Next steps", ""
 ))
 
@@ -40,8 +40,8 @@ CLAIM <- matrix(byrow = TRUE, ncol = 3L, c(
   "29", "Significance and uncertainty", "uncertainty", "30", "Robustness or sensitivity", "",
   "31", "Explainability", "", "32", "Internal evaluation", "", "33", "External testing", "",
   "34", "Trial registration", "", "35", "Numbers included and excluded", "flow",
-  "36", "Characteristics by partition", "cells", "37", "Performance and its uncertainty", "performance",
-  "38", "Estimates and precision", "performance", "39", "Failures", "excluded", "40", "Limitations", "limitations",
+  "36", "Characteristics by partition", "", "37", "Performance and its uncertainty", "performance",
+  "38", "Estimates and precision", "performance", "39", "Analysis of wrong results", "", "40", "Limitations", "limitations",
   "41", "Implications for practice", "", "42", "Full protocol", "",
   "43", "Availability of software, model, data", "model", "44", "Funding", ""
 ))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -112,7 +113,8 @@ def performance(df: Any, *, times: Sequence[float] = (), risk: Risk = None, dura
                 row of df and a column a time
     thresholds  risks at which somebody would act, for the net benefit
 
-    Raises ValueError; a UserWarning where partitions are mixed. Needs the extra survival. Any thread.
+    Raises ValueError; a UserWarning where partitions are mixed, or a calibration is judged by the rows it was made of.
+    Needs the extra survival. Any thread.
     """
     whole = _rows.columns_of(df)
     kept, left_out = outcomes(whole, duration_col, event_col, score_col)
@@ -145,11 +147,7 @@ def risks_of(risk: Risk, whole: _rows.Columns, kept: _rows.Columns, score: Any, 
         return None
     at = horizons(times)
     if isinstance(risk, Calibration):
-        absent = [time for time in at if time not in risk.times]
-        if absent:
-            raise ValueError(f"times has {absent[0]:g}, the calibration {', '.join(f'{t:g}' for t in risk.times)}, "
-                             "wanted times of the calibration")
-        found = 1 - risk.survival(score)[:, [risk.times.index(time) for time in at]]
+        found = _calibrated(risk, kept, score, at)
     elif isinstance(risk, (list, tuple)) and all(isinstance(name, str) for name in risk):
         columns = [(kept.numbers(name, "the risk"), name.startswith("survival:")) for name in risk]
         found = np.stack([1 - values if survives else values for values, survives in columns], axis=1)
@@ -160,6 +158,20 @@ def risks_of(risk: Risk, whole: _rows.Columns, kept: _rows.Columns, score: Any, 
     if not (np.isfinite(found).all() and found.min() >= 0 and found.max() <= 1):
         raise ValueError("risk has values that are missing or outside 0 to 1, wanted probabilities of an event")
     return found
+
+
+def _calibrated(made: Calibration, kept: _rows.Columns, score: Any, at: Any) -> Any:
+    absent = [time for time in at if time not in made.times]
+    if absent:
+        raise ValueError(f"times has {absent[0]:g}, the calibration {', '.join(f'{t:g}' for t in made.times)}, "
+                         "wanted times of the calibration")
+    model = _rows.models(kept, None)
+    if None not in (model, made.model_sha256) and model != made.model_sha256:
+        raise ValueError(f"the calibration is of model {str(made.model_sha256)[:12]}, the scores of model "
+                         f"{str(model)[:12]}, wanted those of one model")
+    if math.isclose(score.mean(), made.centre, rel_tol=1e-12, abs_tol=1e-14):
+        warnings.warn("the calibration was made of these very rows, and cannot be judged by them", stacklevel=4)
+    return 1 - made.survival(score)[:, [made.times.index(time) for time in at]]
 
 
 def _given(risk: Any, n: int) -> Any:
