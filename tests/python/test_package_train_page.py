@@ -11,7 +11,7 @@ pytest.importorskip("torch", reason="PyTorch is not here")
 
 import deeptepp  # noqa: E402
 from deeptepp.survival import concordance  # noqa: E402
-from deeptepp.train import _measures, train  # noqa: E402
+from deeptepp.train import _measures, _page, train  # noqa: E402
 from deeptepp.train._cohort import Case  # noqa: E402
 from training_case import describe, make_images, write_table  # noqa: E402
 
@@ -67,6 +67,14 @@ def test_cases_that_failed_are_there(found):
     assert not re.search("lost<b>", found[2])
 
 
+def test_it_says_how_inputs_were_made_and_that_patients_come_twice(found):
+    cells = Page(found[2]).cells
+    assert cells[cells.index("preprocessing options") + 1] == "largest_part False; mask_grid same"
+    assert "too narrow" not in found[2]
+    cases = [_measures.Scored(Case(n, f"{n}", f"patient {n // 2}", None, 1.0, 1, ""), 0, n) for n in range(6)]
+    assert "6 cases of 3 patients" in _page._repeated(cases)[0]
+
+
 def test_curves_are_kaplan_and_meier_s():
     """Against the product, factor by factor."""
     random = np.random.default_rng(3)
@@ -74,11 +82,11 @@ def test_curves_are_kaplan_and_meier_s():
     score = random.normal(size=60)
     cases = [_measures.Scored(Case(0, "", "", None, t, int(e), ""), 0, s) for t, e, s in zip(time, event, score)]
     order = np.argsort(score)
-    for curve, part in zip(_measures.thirds(cases), (order[:20], order[20:40], order[40:])):
+    for curve, part in zip(_measures.thirds(cases).values(), (order[:20], order[20:40], order[40:])):
         left, survival = 1.0, {}
         for t in np.unique(time[part]):
             left *= 1 - ((time[part] == t) & (event[part] == 1)).sum() / (time[part] >= t).sum()
             survival[t] = left
         for t, value in zip(curve.times, curve.survival):
             assert value == pytest.approx(survival.get(t, 1.0))
-        assert curve.left == sorted(time[part]) and len(curve.censored) == (event[part] == 0).sum()
+        assert [*curve.followed] == sorted(time[part]) and len(curve.censored) == (event[part] == 0).sum()

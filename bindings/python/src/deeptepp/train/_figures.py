@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..survival import Concordance
-from ._measures import Curve
+from ..survival._curves import Curve
 
 WIDTH, DPI = 8.0, 144  # inches
 COLOURS = ("#2166ac", "#d08770", "#b2182b")  # of thirds, from the lowest
@@ -79,20 +79,22 @@ def concordances(folds: Sequence[Concordance | None], pooled: Concordance | None
     return _png(figure)
 
 
-def survival(curves: Sequence[Curve], time: str) -> bytes:
+def survival(curves: Mapping[str, Curve], time: str) -> bytes:
     """Kaplan-Meier with the numbers at risk below."""
     figure, panels = _figure(4.6, 2, 1, sharex=True, height_ratios=[4, 1])
     axes, table = panels[:, 0]
-    end = max(curve.left[-1] for curve in curves if curve.left)
-    for curve, colour in zip(curves, COLOURS):
-        axes.step(curve.times, curve.survival, where="post", color=colour, label=f"{curve.name} of the scores")
-        at = np.searchsorted(curve.times, curve.censored, side="right") - 1
-        axes.plot(curve.censored, np.array(curve.survival)[at], "|", color=colour, markersize=5)
+    end = max(curve.last for curve in curves.values())
+    for (name, curve), colour in zip(curves.items(), COLOURS):
+        left = [1.0, *curve.survival]
+        axes.step([0, *curve.times, curve.last], [*left, left[-1]], where="post", color=colour,
+                  label=f"{name} of the scores")
+        axes.plot(curve.censored, np.array(left)[np.searchsorted(curve.times, curve.censored, side="right")], "|",
+                  color=colour, markersize=5)
     axes.set_ylim(0, 1.02)
     axes.set_xlim(0, end)
     axes.set_ylabel("without event")
     axes.legend(frameon=False, loc="lower left", fontsize="small")
-    _at_risk(table, curves, [tick for tick in axes.get_xticks() if 0 <= tick <= end])
+    _at_risk(table, [*curves.values()], [tick for tick in axes.get_xticks() if 0 <= tick <= end])
     table.set_xlabel(f"{time}; ticks: censored")
     _plain(axes)
     return _png(figure)
@@ -101,8 +103,8 @@ def survival(curves: Sequence[Curve], time: str) -> bytes:
 def _at_risk(axes: Any, curves: Sequence[Curve], ticks: Sequence[float]) -> None:
     for y, (curve, colour) in enumerate(zip(curves, COLOURS)):
         for tick in ticks:
-            count = len(curve.left) - int(np.searchsorted(curve.left, tick, side="left"))
-            axes.text(tick, -y, str(count), ha="center", va="center", color=colour, fontsize="small", clip_on=False)
+            axes.text(tick, -y, str(curve.at_risk_at(tick)), ha="center", va="center", color=colour, fontsize="small",
+                      clip_on=False)
     axes.set_ylim(-len(curves) + 0.4, 0.6)
     axes.set_yticks([])
     axes.set_ylabel("at risk", rotation=0, ha="right", va="center", labelpad=14)

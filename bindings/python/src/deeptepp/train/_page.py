@@ -50,6 +50,7 @@ def page(story: Story) -> str:
         "<h2>Out-of-fold scores</h2>",
         "<p>Each case is scored by the one network that has not seen its patient.</p>",
         _table(("", "cases", "events", "C (95 % interval)"), _rows(story, by_fold, pooled)),
+        *_repeated(story.scored),
         _image(_figures.concordances(by_fold, pooled), "Concordance by fold"),
         "<h2>By third of the score</h2>",
         _image(_figures.survival(_measures.thirds(story.scored), training.time), "Kaplan-Meier curves"),
@@ -81,6 +82,14 @@ def _table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 def _image(png: bytes, title: str) -> str:
     return f'<img alt="{title}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+
+
+def _repeated(found: Sequence[Scored]) -> list[str]:
+    patients = len({one.case.patient for one in found})
+    if patients == len(found):
+        return []
+    return [f"<p>{len(found)} cases of {patients} patients: the intervals take cases for independent, and are too "
+            "narrow.</p>"]
 
 
 def _rows(story: Story, by_fold: Sequence[Concordance | None], pooled: Concordance | None) -> list[tuple[Any, ...]]:

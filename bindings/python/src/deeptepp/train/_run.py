@@ -174,7 +174,9 @@ class Run:
         _files.write_table(table, data.roster, self._results(data, trained, sha256))
         left_out = [(str(data.roster.table.rows[at].get(data.roster.id)), cells)
                     for at, cells in sorted(data.roster.left_out.items())]
-        facts = [("model file", os.path.basename(self.out)), ("SHA-256", sha256), *provenance.items()]
+        options = "; ".join(f"{name} {value}" for name, value in self.options.items() if value is not None)
+        facts = [("model file", os.path.basename(self.out)), ("SHA-256", sha256), *provenance.items(),
+                 ("preprocessing options", options)]
         story = _page.Story(self.settings, facts, data.folds, trained, scored, left_out, self.start)
         _table.write_whole(_page.page(story).encode(), page)
         return Result(self.out, table, page, sha256, len(scored), sum(one.case.event for one in scored),
