@@ -3,6 +3,7 @@
 import datetime
 import subprocess
 import sys
+from collections import Counter
 
 import nibabel
 import numpy as np
@@ -14,7 +15,7 @@ import deeptepp  # noqa: E402
 import make_model  # noqa: E402
 import reference_resnet  # noqa: E402
 from deeptepp.survival import concordance  # noqa: E402
-from deeptepp.train import TrainingError, _batches, _cohort, _folds, train  # noqa: E402
+from deeptepp.train import TrainingError, _batches, _cohort, _folds, _settings, train  # noqa: E402
 from training_case import describe, make_images, no_figures, phantom, write_table  # noqa: E402, F401
 
 
@@ -198,6 +199,65 @@ def test_inputs_are_made_once_and_again_for_another_recipe(images, monkeypatch):
     Trained(folder, rows, "sixth", largest_part=True, **options)
     Trained(folder, [{**row, "label": "1"} for row in rows], "sixth", **options)
     assert len(made) == 4 * len(rows) + 1
+
+
+class Held:
+    """An input in memory."""
+
+    def __init__(self, *shape):
+        self.tensor = np.random.default_rng(4).normal(size=shape).astype(np.float32)
+
+    def load(self):
+        return self.tensor
+
+
+def test_what_is_drawn_is_a_view_flipped_and_scaled():
+    """Each as often as any other, by a fit against all that it may be."""
+    one, random = Held(3, 1, 2, 3, 4), np.random.default_rng(1)
+    augmentation = _settings.Augmentation((90.0,), ("depth", "width"), 0.1)
+    may_be = {(n, axes): np.flip(one.tensor[n], axes).ravel() for n in range(3) for axes in ((), (1,), (3,), (1, 3))}
+    seen, changes = Counter(), []
+    for _ in range(1200):
+        view, = _batches.drawn([one], augmentation, random)
+        fits = {key: np.polyfit(plain, view.ravel(), 1) for key, plain in may_be.items()}
+        key, = (key for key, fit in fits.items() if np.allclose(np.polyval(fit, may_be[key]), view.ravel(), atol=1e-5))
+        seen[key] += 1
+        changes.append(fits[key])
+    assert set(seen) == set(may_be) and all(60 < count < 140 for count in seen.values())
+    assert np.allclose(np.mean(changes, axis=0), (1, 0), atol=0.01)
+    assert np.allclose(np.std(changes, axis=0), 0.1, atol=0.01)
+    assert np.array_equal(_batches.views([one], 2)[0], one.tensor[:2])
+
+
+def test_angles_of_training_are_drawn_of_and_not_scored(images, monkeypatch):
+    shapes, views = set(), _batches.views
+    monkeypatch.setattr(_batches, "drawn", lambda found, *rest: shapes.add(found[0].load().shape[0]) or np.stack(
+        [one.load()[-1] for one in found]))
+    monkeypatch.setattr(_batches, "views", lambda found, own: shapes.add(f"{own} scored") or views(found, own))
+    training = {"epochs": 1, "augmentation": {"angles_deg": [10, 20]}}
+    own = describe(images[0] / "turned.json", training=training)
+    Trained(*images, "angles", description=own, work=images[0] / "angles-work")
+    assert shapes == {4, "2 scored"}
+
+
+@pytest.mark.parametrize("optimiser", ["SGD", "AdamW"])
+def test_the_rate_falls_by_a_cosine_and_the_backbone_has_its_share(images, monkeypatch, optimiser):
+    rates, step = [], getattr(torch.optim, optimiser).step
+    monkeypatch.setattr(getattr(torch.optim, optimiser), "step", lambda self, *rest: rates.append(
+        [group["lr"] for group in self.param_groups]) or step(self, *rest))
+    training = {"epochs": 4, "rate": 0.01, "backbone_rate": 0.25, "optimiser": optimiser.lower(), "batch": 64}
+    own = describe(images[0] / f"{optimiser}-rates.json", training=training)
+    Trained(*images, optimiser, description=own, work=images[0] / f"{optimiser}-work")
+    assert np.allclose(rates[:4], np.outer((1 + np.cos(np.pi * np.arange(4) / 4)) / 2, [0.01, 0.0025]))
+
+
+def test_a_run_with_another_outcome_begins_anew(images):
+    """A checkpoint is gone on with where nothing that decides the weights has changed."""
+    folder, rows = images
+    again = [{**row, "rfs_time": str(float(row["rfs_time"]) + (n == 0))} for n, row in enumerate(rows)]
+    kept = [sum("goes on after" in line for line in Trained(folder, table, "outcome", work=folder / "outcomes").lines)
+            for table in (rows, rows, again, rows)]
+    assert kept == [0, 3, 0, 3]
 
 
 def test_two_runs_give_the_same_bytes(trained, images):
