@@ -23,6 +23,35 @@ test_that("Harrell's C is that of all pairs", {
   expect_equal(bent$concordance, found$concordance)
 })
 
+# Every pair, or patient, weighted by the inverse probability of having been followed up: no ties here.
+test_that("Uno's C, AUC and Brier score are those of weighted pairs and patients, each at its time", {
+  skip_if_not_installed("riskRegression")
+  skip_if_not_installed("rms")
+  data <- transform(ranked(), rfs_time = rfs_time + seq_along(rfs_time) * 1e-7, score = score + seq_along(score) * 1e-7)
+  followed <- survival::survfit(survival::Surv(rfs_time, 1 - rfs_event) ~ 1, data = data)
+  share <- stats::stepfun(followed$time, c(1, followed$surv))
+  before <- share(data$rfs_time - 1e-9)
+  event <- data$rfs_event == 1
+  ahead <- outer(data$score, data$score, ">")
+  risks <- cbind(stats::plogis(data$score - 1), stats::plogis(data$score))
+  found <- tepp_performance(data, times = c(1, 3), risk = risks)
+  pairs <- outer(data$rfs_time, data$rfs_time, "<") * event * (data$rfs_time <= 3) / before^2
+  expect_equal(found$concordance$estimate[2], sum(pairs * ahead) / sum(pairs), tolerance = 1e-6)
+  for (k in 1:2) {
+    time <- c(1, 3)[k]
+    case <- event & data$rfs_time <= time
+    free <- data$rfs_time > time
+    pairs <- outer(case / before, free / share(time))
+    expect_equal(found$auc$auc[k], sum(pairs * ahead) / sum(pairs), tolerance = 1e-6)
+    parts <- case * (1 - risks[, k])^2 / before + free * risks[, k]^2 / share(time)
+    expect_equal(found$brier$brier[k], mean(parts), tolerance = 1e-6)
+    curve <- found$curve[found$curve$time == time, ]
+    error <- abs(curve$risk - curve$observed)
+    numbers <- unlist(found$calibration[k, c("ici", "e50", "e90")], use.names = FALSE)
+    expect_equal(numbers, c(mean(error), stats::median(error), stats::quantile(error, 0.9, names = FALSE)))
+  }
+})
+
 test_that("without risks there is no calibration, with them there is", {
   skip_if_not_installed("riskRegression")
   skip_if_not_installed("rms")
