@@ -51,6 +51,7 @@ def learning(histories: Sequence[Sequence[tuple[float, float | None]]], best: Se
         axes.axvline(best[k], color=COLOURS[2], linewidth=1, linestyle=":")
         axes.set_title(f"fold {k}: epoch {best[k]} kept", fontsize="medium", color=COLOURS[2])
         axes.set_xlabel("epoch")
+        axes.tick_params(axis="x", labelbottom=True)
     return _png(figure)
 
 
