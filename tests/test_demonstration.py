@@ -1,7 +1,10 @@
 """The generated cohort of examples/demonstration: the same each time, with the truth that is planted in it."""
 
 import csv
+import json
 import os
+import re
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +13,12 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, chi2, norm
 
-from cli_program import PROGRAM, needs_program, read_affine, read_nifti
+from cli_program import PROGRAM, answer, needs_program, read_affine, read_nifti
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "examples" / "demonstration" / "cohort.py"
+MODEL = SCRIPT.with_name("model.safetensors")
+PAGE = (ROOT / "docs" / "demonstration.md").read_text(encoding="utf-8")
 sys.path.insert(0, str(SCRIPT.parent))
 import cohort  # noqa: E402
 
@@ -152,9 +157,9 @@ def rows(folder):
 @pytest.mark.parametrize("site", "AB")
 def test_the_same_arguments_give_the_same_bytes(tmp_path, site):
     first, again = (contents(make(tmp_path / jobs, "--site", site, "--jobs", jobs)) for jobs in "12")
-    assert len(first) == 7 and first == again
+    assert len(first) == 8 and first == again
     other = contents(make(tmp_path / "other", "--site", site, seed=12))
-    assert not set(first.values()) & set(other.values())
+    assert set(first.values()) & set(other.values()) == {first[Path("truth.tsv")]}
 
 
 @needs_program
@@ -184,9 +189,93 @@ def test_another_site_has_the_same_patients_and_other_images(tmp_path):
         assert noise[1] > 1.5 * noise[0]
 
 
+def test_the_truth_is_written_beside_the_cohort():
+    for null, effects in ((False, cohort.EFFECTS), (True, np.ones((3, 3)))):
+        truth = cohort.truth_of(null)
+        for tier, treatment, ratio in zip(*truth.values(), strict=True):
+            assert ratio == effects[cohort.TIERS.index(tier), cohort.TREATMENTS.index(treatment)]
+        assert len(truth["tier"]) == 9
+
+
+def test_other_outcomes_for_the_same_scores(tmp_path):
+    scores, out = tmp_path / "scores.tsv", tmp_path / "sets.tsv"
+    scores.write_text("participant_id\tlatent_risk\n" + "".join(f"p{i}\t{i / 10 - 1}\n" for i in range(20)))
+    subprocess.run([sys.executable, SCRIPT.with_name("outcomes.py"), scores, out, "--sets", "3", "--seed", "5", "--null"],
+                   check=True)
+    with open(out, newline="", encoding="utf-8") as file:
+        sets = list(csv.DictReader(file, delimiter="\t"))
+    risk = np.arange(20) / 10 - 1
+    for number in (1, 2, 3):
+        course = cohort.draw_course(risk, 5 + number, null=True)
+        rows_of_set = [row for row in sets if row["set"] == str(number)]
+        assert [row["participant_id"] for row in rows_of_set] == [f"p{i}" for i in range(20)]
+        assert [cohort.TREATMENTS.index(row["treatment"]) for row in rows_of_set] == course["treatment"].tolist()
+        assert np.allclose([float(row["rfs_time"]) for row in rows_of_set], course["rfs_time"], atol=1e-6)
+
+
 @needs_program
 def test_what_cannot_be_is_refused(tmp_path):
     for wrong in (("--n", "0", "--seed", "1"), ("--n", "1", "--seed", "-1")):
         done = subprocess.run([sys.executable, SCRIPT, tmp_path / "new", *wrong], capture_output=True, text=True)
         assert done.returncode == 2 and "wanted 1 or more" in done.stderr
         assert not os.path.exists(tmp_path / "new")
+
+
+# ---- The demonstration model ----
+
+
+def description():
+    with open(MODEL, "rb") as file:
+        length, = struct.unpack("<Q", file.read(8))
+        return json.loads(json.loads(file.read(length))["__metadata__"]["deeptepp"])
+
+
+def test_the_model_is_small_and_says_what_it_is():
+    assert MODEL.stat().st_size < 4 << 20
+    model = description()
+    assert model["weights"] == "trained" and "guidance" not in model["tiers"]
+    assert model["tiers"]["names"] == list(cohort.TIERS)
+    for text in (model["name"], model["training_cohort"], model["intended_use"], model["limitations"],
+                 model["tiers"]["source"], model["calibration"]["endpoint"], model["calibration"]["source"]):
+        assert "generated" in text
+    assert all("nothing about a patient" in model[key] for key in ("name", "limitations"))
+
+
+@needs_program
+def test_the_model_passes_its_self_test():
+    answer("selftest", "--model", MODEL)
+
+
+@needs_program
+def test_the_model_ranks_patients_that_it_has_not_seen(tmp_path):
+    folder = make(tmp_path, seed=424242, count=24)
+    results = [json.loads(answer("score", "--json", "--model", MODEL, "--image", folder / row["image"], "--mask",
+                                 folder / row["mask"])) for row in rows(folder)]
+    risk = np.array([float(row["latent_risk"]) for row in rows(folder)])
+    assert np.corrcoef(risk, [result["score"] for result in results])[0, 1] > 0.75
+
+
+@needs_program
+def test_the_quick_start_s_phantom_is_called_what_its_features_say(tmp_path):
+    script = (ROOT / "examples" / "quickstart").read_text(encoding="utf-8")
+    options = re.search(r"deeptepp phantom (.*?) \\\n", script)[1].split()
+    image, mask = tmp_path / "image.nii.gz", tmp_path / "mask.nii.gz"
+    answer("phantom", *options, "--out-image", image, "--out-mask", mask)
+    printed = answer("score", "--model", MODEL, "--image", image, "--mask", mask)
+    assert re.search(r"^tier +High ", printed, re.MULTILINE) and "High is right" in script
+    shown = re.search(r"Among what it prints stands\n\n```\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)[1]
+    for line in shown.splitlines():
+        assert re.sub(r"[.\d]+", "", line) in re.sub(r"[.\d]+", "", printed)
+
+
+# ---- The page ----
+
+
+def test_the_page_states_what_is_planted():
+    for tier, ratios in zip(cohort.TIERS, cohort.EFFECTS):
+        assert f"| {tier} | {ratios[0]:g} | {ratios[1]:g} | {ratios[2]:g} |" in PAGE
+    for name, (follows, mean, sd, low, high) in cohort.FEATURES.items():
+        assert f"| {name} | {follows:g} | {mean:g} | {sd:g} | {low:g} to {high:g} |" in PAGE
+    for nodes, given in zip(("without", "with"), cohort.GIVEN):
+        assert f"| {nodes} positive nodes | {' | '.join(f'{share:.0%}'[:-1] + ' %' for share in given)} |" in PAGE
+    assert f"{cohort.RISK:g} for a standard deviation" in PAGE and f"{cohort.NODES:g} for positive nodes" in PAGE

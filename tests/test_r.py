@@ -187,7 +187,7 @@ def test_r_cmd_check_has_nothing_to_say(tmp_path):
 # ---- The pages ----
 
 PAGE = (ROOT / "docs" / "r.md").read_text(encoding="utf-8")
-NAMES = ("seeded-model.safetensors", "phantom.nii.gz", "phantom-mask.nii.gz")  # as the quick start calls them
+NAMES = ("demonstration.safetensors", "phantom.nii.gz", "phantom-mask.nii.gz")  # as the quick start calls them
 
 
 def blocks(text):

@@ -165,7 +165,7 @@ def test_the_page_s_block_runs(tiny_case, tmp_path):
     page = (r_program.ROOT / "docs" / "cohorts.md").read_text(encoding="utf-8").split("## From R\n", 1)[1]
     folder = tmp_path / "build" / "quickstart"
     folder.mkdir(parents=True)
-    for name, path in zip(("seeded-model.safetensors", "phantom.nii.gz", "phantom-mask.nii.gz"), tiny_case):
+    for name, path in zip(("demonstration.safetensors", "phantom.nii.gz", "phantom-mask.nii.gz"), tiny_case):
         (folder / name).symlink_to(path)
     printed = r_program.run(page.split("```r\n", 1)[1].split("```", 1)[0], cwd=tmp_path)
     assert "FILE_MISSING" in printed and "error 1, ok 1" in printed

@@ -3,7 +3,8 @@
 
     cohort.py FOLDER --n 726 --seed 3 [--null] [--untreated] [--site B] [--partition test] [--program deeptepp]
 
-writes FOLDER/cohort.tsv and, in FOLDER/images, an image and a mask a patient. The same arguments give the same cohort.
+writes FOLDER/cohort.tsv, the planted hazard ratios FOLDER/truth.tsv and, in FOLDER/images, an image and a mask a patient.
+The same arguments give the same cohort.
 Nothing here is a patient's, and nothing that is learnt from it says anything about one. Research use only.
 """
 
@@ -34,12 +35,12 @@ DEATHS = 0.45                           # share of the hazard that is death's
 FOLLOWED = (3.0, 9.0)                   # years to the end of follow-up, uniformly
 
 # What the images show. Each feature's correlation with the latent risk; mean, standard deviation, limits.
-FEATURES = {"diameter": (0.8, 19, 5, 10, 30), "rim": (0.8, 0.5, 0.25, 0, 1), "heterogeneity": (0.8, 0.5, 0.25, 0, 1),
-            "spiculation": (0.8, 0.45, 0.25, 0, 1)}
+FEATURES = {"diameter": (0.9, 19, 5, 10, 30), "rim": (0.9, 0.5, 0.25, 0, 1), "heterogeneity": (0.9, 0.5, 0.25, 0, 1),
+            "spiculation": (0.9, 0.45, 0.25, 0, 1)}
 
-# B has thicker slices, another scale, a paler tumour and more noise.
+# B has thicker slices, another scale and more noise.
 SITES = {"A": {"dims": "52,52,34", "spacing": "1.25,1.25,2"},
-         "B": {"dims": "68,68,23", "spacing": "1,1,3", "offset": 20, "scale": 0.35, "noise": 12}}
+         "B": {"dims": "68,68,23", "spacing": "1,1,3", "offset": 20, "scale": 0.35, "noise": 45}}
 
 
 def stream(seed, purpose):
@@ -149,6 +150,13 @@ def write_table(path, table):
     partial.replace(path)
 
 
+def truth_of(null):
+    """The planted hazard ratios of treatments against none."""
+    ratios = np.ones_like(EFFECTS) if null else EFFECTS
+    return {"tier": [tier for tier in TIERS for _ in TREATMENTS], "treatment": [*TREATMENTS] * len(TIERS),
+            "hazard_ratio": [*ratios.ravel()]}
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
@@ -173,6 +181,7 @@ def main():
     files = generate_all(given.program, given.folder, names, SITES[given.site], patients, given.jobs)
     course = draw_course(patients["risk"], given.seed, given.null, given.untreated)
     constants = {"site": given.site, "partition": given.partition}
+    write_table(given.folder / "truth.tsv", truth_of(given.null))
     write_table(given.folder / "cohort.tsv", table_of(names, files, patients, course, constants))
     print(f"{given.folder / 'cohort.tsv'}: {given.n} generated patients, {course['rfs_event'].sum()} with an event of "
           f"recurrence-free survival, {course['os_event'].sum()} deaths")

@@ -10,7 +10,7 @@ import deeptepp
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
-NAMES = ("seeded-model.safetensors", "phantom.nii.gz", "phantom-mask.nii.gz")  # as the quick start calls them
+NAMES = ("demonstration.safetensors", "phantom.nii.gz", "phantom-mask.nii.gz")  # as the quick start calls them
 
 
 def blocks(text, language="python"):
