@@ -5,6 +5,9 @@ suppressPackageStartupMessages(library(deeptepp))
 endpoint <- "recurrence-free survival of generated patients"
 times <- c(2, 5)
 risks <- c("survival:2", "survival:5")
+model <- tepp_info(tepp_open("model.safetensors"))
+cuts <- tepp_cutpoints(given = model$cutpoints, source = model$properties[["tiers.source"]])
+seen <- "trained.out-of-fold.tsv"
 
 read_scores <- function(path) {
   table <- read.delim(path, na.strings = "n/a", check.names = FALSE)
@@ -14,8 +17,17 @@ read_scores <- function(path) {
 
 title <- function(text) cat("\n\n", strrep("=", 88), "\n", text, "\n\n", sep = "")
 
-analyse <- function(data, tier = "tier", score = "score") {
-  tepp_analyse(data, tier = tier, score = score, adjust = "nodes", horizon = 5, unit = "years", endpoint = endpoint)
+analyse <- function(data, ...) {
+  tepp_analyse(data, adjust = "nodes", horizon = 5, unit = "years", endpoint = endpoint, ...)
+}
+
+# What a score would find that is the latent risk itself.
+analyse_latent <- function(data) {
+  analyse(data, tier = "latent_tier", score = "latent_risk")
+}
+
+perform <- function(data) {
+  tepp_performance(data, times = times, risk = risks, unit = "years", endpoint = endpoint, training = seen)
 }
 
 c_text <- function(data, score) {
@@ -34,7 +46,7 @@ ranks <- function(data) {
 # Adjusted hazard ratios by the score's tiers and by the latent ones, beside what was planted.
 effects <- function(data, truth) {
   found <- as.data.frame(analyse(data))
-  known <- as.data.frame(analyse(data, "latent_tier", "latent_risk"))
+  known <- as.data.frame(analyse_latent(data))
   planted <- function(tier, treatment) {
     truth$hazard_ratio[match(paste(tier, treatment), paste(truth$tier, truth$treatment))]
   }
@@ -47,11 +59,13 @@ effects <- function(data, truth) {
 
 # How often tests at 5 % find an interaction where none was planted.
 null_rate <- function(scores, sets) {
-  p <- vapply(split(sets, sets$set), function(set) {
+  interactions <- function(set) {
     columns <- setdiff(names(set), "set")
     data <- merge(scores[setdiff(names(scores), setdiff(columns, "participant_id"))], set[columns])
     analyse(data)$interaction$p
-  }, c(tier = 0, score = 0))
+  }
+  p <- simplify2array(parallel::mclapply(split(sets, sets$set), interactions, mc.cores = 2))
+  rownames(p) <- c("tier", "score")
   for (test in rownames(p)) {
     rejected <- sum(p[test, ] < 0.05)
     interval <- binom.test(rejected, ncol(p))$conf.int
@@ -66,9 +80,10 @@ test <- read_scores("test-scores.tsv")
 site_b <- read_scores("site-b-scores.tsv")
 
 title("Held-out patients")
-analysis <- analyse(test)
+analysis <- analyse(test, cuts = cuts, training = seen)
 print(analysis)
-print(tepp_performance(test, times = times, risk = risks, unit = "years", endpoint = endpoint))
+print(perform(test))
+tepp_report(analysis, "analysis.html")
 
 title("Beside the planted truth")
 show(ranks(test))
@@ -76,7 +91,7 @@ cat("\nTiers of the score (rows) and of the latent risk\n")
 print(table(score = test$tier, latent = test$latent_tier))
 cat("\nHazard ratios, adjusted for nodes\n")
 show(effects(test, read.delim("test/truth.tsv")))
-known <- analyse(test, "latent_tier", "latent_risk")$interaction
+known <- analyse_latent(test)$interaction
 cat(sprintf("\nInteraction: p = %.2g by the score's tiers, %.2g by the latent ones\n", analysis$interaction$p[1],
             known$p[1]))
 
@@ -89,4 +104,4 @@ cat("\nShare of patients by tier\n")
 show(data.frame(tier = levels(test$tier), site_a = c(round(prop.table(table(test$tier)), 3)),
                 site_b = c(round(prop.table(table(site_b$tier)), 3)),
                 latent_b = c(round(prop.table(table(site_b$latent_tier)), 3))))
-print(tepp_performance(site_b, times = times, risk = risks, unit = "years", endpoint = endpoint))
+print(perform(site_b))
