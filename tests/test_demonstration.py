@@ -200,8 +200,8 @@ def test_the_truth_is_written_beside_the_cohort():
 def test_other_outcomes_for_the_same_scores(tmp_path):
     scores, out = tmp_path / "scores.tsv", tmp_path / "sets.tsv"
     scores.write_text("participant_id\tlatent_risk\n" + "".join(f"p{i}\t{i / 10 - 1}\n" for i in range(20)))
-    subprocess.run([sys.executable, SCRIPT.with_name("outcomes.py"), scores, out, "--sets", "3", "--seed", "5", "--null"],
-                   check=True)
+    script = SCRIPT.with_name("outcomes.py")
+    subprocess.run([sys.executable, script, scores, out, "--sets", "3", "--seed", "5", "--null"], check=True)
     with open(out, newline="", encoding="utf-8") as file:
         sets = list(csv.DictReader(file, delimiter="\t"))
     risk = np.arange(20) / 10 - 1
@@ -263,7 +263,8 @@ def test_the_quick_start_s_phantom_is_called_what_its_features_say(tmp_path):
     answer("phantom", *options, "--out-image", image, "--out-mask", mask)
     printed = answer("score", "--model", MODEL, "--image", image, "--mask", mask)
     assert re.search(r"^tier +High ", printed, re.MULTILINE) and "High is right" in script
-    shown = re.search(r"Among what it prints stands\n\n```\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)[1]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.search(r"Among what it prints stands\n\n```\n(.*?)```", readme, re.DOTALL)[1]
     for line in shown.splitlines():
         assert re.sub(r"[.\d]+", "", line) in re.sub(r"[.\d]+", "", printed)
 

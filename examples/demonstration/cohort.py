@@ -3,8 +3,8 @@
 
     cohort.py FOLDER --n 726 --seed 3 [--null] [--untreated] [--site B] [--partition test] [--program deeptepp]
 
-writes FOLDER/cohort.tsv, the planted hazard ratios FOLDER/truth.tsv and, in FOLDER/images, an image and a mask a patient.
-The same arguments give the same cohort.
+writes FOLDER/cohort.tsv, the planted hazard ratios FOLDER/truth.tsv and, in FOLDER/images, an image and a mask of each
+patient. The same arguments give the same cohort.
 Nothing here is a patient's, and nothing that is learnt from it says anything about one. Research use only.
 """
 
