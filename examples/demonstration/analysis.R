@@ -5,8 +5,8 @@ suppressPackageStartupMessages(library(deeptepp))
 endpoint <- "recurrence-free survival of generated patients"
 times <- c(2, 5)
 risks <- c("survival:2", "survival:5")
-model <- tepp_info(tepp_open("model.safetensors"))
-cuts <- tepp_cutpoints(given = model$cutpoints, source = model$properties[["tiers.source"]])
+model <- tepp_open("model.safetensors")
+cuts <- tepp_cutpoints(given = tepp_info(model)$cutpoints, source = tepp_info(model)$properties[["tiers.source"]])
 seen <- "trained.out-of-fold.tsv"
 
 read_scores <- function(path) {
@@ -82,8 +82,9 @@ site_b <- read_scores("site-b-scores.tsv")
 title("Held-out patients")
 analysis <- analyse(test, cuts = cuts, training = seen)
 print(analysis)
-print(perform(test))
-tepp_report(analysis, "analysis.html")
+performance <- perform(test)
+print(performance)
+tepp_report(analysis, "analysis.html", performance, model)
 
 title("Beside the planted truth")
 show(ranks(test))
