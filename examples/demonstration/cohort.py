@@ -89,7 +89,7 @@ def draw_course(risk, seed, null=False, untreated=False):
     if not null:
         log_hazard = log_hazard + np.log(EFFECTS)[tiers_of(risk), treatment]
     *times, end = draw_times(log_hazard, random)
-    course = {"age": age, "nodes": nodes, "treatment": treatment}
+    course = {"age": age, "nodes": nodes, "treatment": treatment, "latent_log_hazard": log_hazard}
     for endpoint, time in zip(("rfs", "os"), times):
         course[f"{endpoint}_time"] = np.round(np.minimum(time, end), 6) + 1e-6  # of 6 digits none is 0
         course[f"{endpoint}_event"] = (time <= end).astype(int)
