@@ -134,6 +134,31 @@ def test_treatment_is_confounded_by_nodes_alone():
         assert abs(np.corrcoef(risk[of], course["treatment"][of])[0, 1]) < 0.03
 
 
+def test_features_follow_the_risk_and_share_nothing_else():
+    patients = cohort.draw_patients(20000, 7)
+    risk, left = patients["risk"], []
+    for name, (follows, mean, sd, low, high) in cohort.FEATURES.items():
+        feature = patients[name]
+        assert (feature.min(), feature.max()) == (low, high) and abs(np.median(feature) - mean) < 0.03 * sd
+        assert follows - 0.02 < np.corrcoef(risk, feature)[0, 1] < follows + 0.005  # its limits cost a little
+        left.append(feature - np.polyval(np.polyfit(risk, feature, 3), risk))
+    assert np.abs(np.corrcoef(left) - np.eye(len(left))).max() < 0.04
+
+
+def test_the_baseline_is_the_stated_one_and_follow_up_ends_whatever_the_risk():
+    random = np.random.RandomState(1)
+    first, death, _ = cohort.draw_times(np.zeros(100000), random)
+    survival = np.exp(-(np.sort(first) / cohort.YEARS) ** cohort.SHAPE)
+    assert np.abs(survival - np.linspace(1, 0, 100000)).max() < 0.006  # Kolmogorov
+    assert (death == first).mean() == pytest.approx(cohort.DEATHS, abs=0.006)
+    risk = random.standard_normal(50000)
+    first, death, end = cohort.draw_times(np.log(cohort.RISK) * risk, random)
+    low, high = cohort.FOLLOWED
+    assert np.abs((np.sort(end) - low) / (high - low) - np.linspace(0, 1, 50000)).max() < 0.009
+    for other in (risk, first, death):
+        assert abs(np.corrcoef(np.argsort(np.argsort(other)), end)[0, 1]) < 0.018
+
+
 # ---- The files ----
 
 
@@ -189,6 +214,32 @@ def test_another_site_has_the_same_patients_and_other_images(tmp_path):
         assert noise[1] > 1.5 * noise[0]
 
 
+@needs_program
+@pytest.mark.parametrize("name", cohort.FEATURES)
+def test_each_feature_reaches_the_phantom(tmp_path, name):
+    (tmp_path / "images").mkdir()
+    images = []
+    for at, value in enumerate(cohort.FEATURES[name][3:]):  # its limits; the others at their means
+        features = {**{other: numbers[1] for other, numbers in cohort.FEATURES.items()}, name: value}
+        image, _ = cohort.generate(PROGRAM, tmp_path, f"p{at}", cohort.SITES["A"], 5, features)
+        images.append(read_nifti(tmp_path / image))
+    assert not np.array_equal(*images)
+
+
+@pytest.mark.parametrize("null", (False, True))
+def test_the_program_plants_what_it_is_told(tmp_path, null):
+    done = subprocess.run([sys.executable, SCRIPT, tmp_path, "--n", "150", "--seed", "11", "--program", "true",
+                           *["--null"] * null], capture_output=True, text=True, check=True)
+    assert not done.stderr
+    risk = cohort.draw_patients(150, 11)["risk"]
+    course, other = (cohort.draw_course(risk, 11, which) for which in (null, not null))
+    for name in ("rfs_time", "rfs_event", "os_time", "os_event", "nodes", "age", "latent_log_hazard"):
+        assert np.allclose([float(row[name]) for row in rows(tmp_path)], course[name], atol=1e-6)
+    assert not np.allclose(course["rfs_time"], other["rfs_time"])
+    ratios = [line.split("\t")[2] for line in (tmp_path / "truth.tsv").read_text().splitlines()[1:]]
+    assert (set(ratios) == {"1"}) == null
+
+
 def test_the_truth_is_written_beside_the_cohort():
     for null, effects in ((False, cohort.EFFECTS), (True, np.ones((3, 3)))):
         truth = cohort.truth_of(null)
@@ -210,6 +261,7 @@ def test_other_outcomes_for_the_same_scores(tmp_path):
         rows_of_set = [row for row in sets if row["set"] == str(number)]
         assert [row["participant_id"] for row in rows_of_set] == [f"p{i}" for i in range(20)]
         assert [cohort.TREATMENTS.index(row["treatment"]) for row in rows_of_set] == course["treatment"].tolist()
+        assert [int(row["nodes"]) for row in rows_of_set] == course["nodes"].tolist()
         assert np.allclose([float(row["rfs_time"]) for row in rows_of_set], course["rfs_time"], atol=1e-6)
 
 
@@ -262,11 +314,54 @@ def test_the_quick_start_s_phantom_is_called_what_its_features_say(tmp_path):
     image, mask = tmp_path / "image.nii.gz", tmp_path / "mask.nii.gz"
     answer("phantom", *options, "--out-image", image, "--out-mask", mask)
     printed = answer("score", "--model", MODEL, "--image", image, "--mask", mask)
-    assert re.search(r"^tier +High ", printed, re.MULTILINE) and "High is right" in script
+    assert re.search(r"^tier +High ", printed, re.MULTILINE) and "High is expected" in script
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = re.search(r"Among what it prints stands\n\n```\n(.*?)```", readme, re.DOTALL)[1]
+    number = re.compile(r"-?\d+\.\d+")
     for line in shown.splitlines():
-        assert re.sub(r"[.\d]+", "", line) in re.sub(r"[.\d]+", "", printed)
+        found, = (other for other in printed.splitlines() if number.sub("", other) == number.sub("", line))
+        assert [*map(float, number.findall(line))] == pytest.approx([*map(float, number.findall(found))], abs=1e-3)
+
+
+# ---- The script ----
+
+
+def walk(folder, analysis="exit 0", **environment):
+    """With programs that do nothing; Rscript's second call is the analysis."""
+    (folder / "bin").mkdir(exist_ok=True)
+    (folder / "bin" / "Rscript").write_text(f'#!/bin/sh\n[ "$2" = -e ] && exit 0\necho begun\n{analysis}\n')
+    (folder / "bin" / "python").write_text(f'#!/bin/sh\necho "$@" >>"{folder}/calls"\n')
+    for name in ("Rscript", "python"):
+        (folder / "bin" / name).chmod(0o755)
+    return subprocess.run([SCRIPT.with_name("run"), "out"], cwd=folder, capture_output=True, text=True, env={
+        **os.environ, "PATH": f"{folder}/bin:{os.environ['PATH']}", "DEEPTEPP": "/bin/true", "R_LIBS": "bin",
+        "PYTHON": str(folder / "bin" / "python"), **environment})
+
+
+def test_relative_paths_are_the_caller_s(tmp_path):
+    (tmp_path / "true").symlink_to("/bin/true")
+    done = walk(tmp_path, PYTHON="bin/python", DEEPTEPP="./true")
+    assert done.returncode == 0 and "done: " in done.stdout, done.stderr
+
+
+def test_an_analysis_that_fails_is_a_failure(tmp_path):
+    done = walk(tmp_path, analysis="exit 3")
+    assert done.returncode != 0 and "begun" in done.stdout and "done: " not in done.stdout
+    assert not (tmp_path / "out" / "analysis.txt").exists()
+
+
+def test_a_training_that_was_cut_short_while_it_wrote_goes_on(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "trained.safetensors").touch()  # the table and the page come after it
+    walk(tmp_path)
+    assert "deeptepp train" in (tmp_path / "calls").read_text()
+
+
+def test_a_folder_of_another_program_is_not_gone_on_with(tmp_path):
+    assert walk(tmp_path).returncode == 0 and walk(tmp_path).returncode == 0
+    done = walk(tmp_path, DEEPTEPP="/bin/echo")
+    assert done.returncode == 1 and "remove it, or name another folder" in done.stdout
+    assert walk(tmp_path).returncode == 0
 
 
 # ---- The page ----
@@ -279,4 +374,28 @@ def test_the_page_states_what_is_planted():
         assert f"| {name} | {follows:g} | {mean:g} | {sd:g} | {low:g} to {high:g} |" in PAGE
     for nodes, given in zip(("without", "with"), cohort.GIVEN):
         assert f"| {nodes} positive nodes | {' | '.join(f'{share:.0%}'[:-1] + ' %' for share in given)} |" in PAGE
-    assert f"{cohort.RISK:g} for a standard deviation" in PAGE and f"{cohort.NODES:g} for positive nodes" in PAGE
+    for words in (f"{cohort.RISK:g} for a standard deviation", f"{cohort.NODES:g} for positive nodes"):
+        assert words in " ".join(PAGE.split())
+
+
+def sizes():
+    script = SCRIPT.with_name("run").read_text(encoding="utf-8")
+    return dict(re.findall(r"^cohort (\S+) --n (\d+)", script, re.MULTILINE))
+
+
+def test_the_page_states_courses_and_sizes():
+    low, high = cohort.FOLLOWED
+    for words in (f"shape {cohort.SHAPE:g}", f"scale {cohort.YEARS:g} years", f"death {cohort.DEATHS:.0%}"[:-1] + " %",
+                  f"{low:g} to {high:g} years"):
+        assert words in " ".join(PAGE.split()), words
+    assert ("{training} untreated patients to train on, {calibration} to calibrate, {test} held out, "
+            "the same {site-b} at site B").format(**sizes()) in PAGE
+
+
+def test_the_model_is_training_json_s():
+    wanted, model = json.loads(SCRIPT.with_name("training.json").read_text(encoding="utf-8")), description()
+    assert wanted["input"].items() <= model["input"].items()
+    assert all(model[key] == value for key, value in wanted.items() if isinstance(value, str))
+    assert f"{sizes()['training']} cases" in model["provenance"]["cohort"]
+    for section in ("tiers", "calibration"):
+        assert f" {sizes()['calibration']} cases" in model[section]["source"]

@@ -1,6 +1,7 @@
 # The held-out patients' analysis, as of any cohort, beside the truth that only a generated one has; then site B.
 # Runs in the folder that examples/demonstration/run fills. Research use only.
 suppressPackageStartupMessages(library(deeptepp))
+options(width = 160)
 
 endpoint <- "recurrence-free survival of generated patients"
 times <- c(2, 5)
