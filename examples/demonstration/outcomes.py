@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Other outcomes for the same scores: outcomes.py SCORES.tsv OUT.tsv --sets 200 --seed 1000 [--null]
 
-draws nodes, treatments and courses anew for the latent risks of a cohort of cohort.py, once a set, and writes a row a set
-and patient. The images, and so the scores, stay as they are. Research use only.
+draws nodes, treatments and courses anew for the latent risks of a cohort of cohort.py, once a set, and writes a row a
+set and patient. The images, and so the scores, stay as they are. Research use only.
 """
 
 import argparse

@@ -41,7 +41,8 @@ CLAIM <- matrix(byrow = TRUE, ncol = 3L, c(
   "31", "Explainability", "", "32", "Internal evaluation", "", "33", "External testing", "",
   "34", "Trial registration", "", "35", "Numbers included and excluded", "flow",
   "36", "Characteristics by partition", "", "37", "Performance and its uncertainty", "performance",
-  "38", "Estimates and precision", "performance", "39", "Analysis of wrong results", "", "40", "Limitations", "limitations",
+  "38", "Estimates and precision", "performance", "39", "Analysis of wrong results", "",
+  "40", "Limitations", "limitations",
   "41", "Implications for practice", "", "42", "Full protocol", "",
   "43", "Availability of software, model, data", "model", "44", "Funding", ""
 ))
