@@ -45,7 +45,9 @@ def whole(place, model):
 
 # ---- Ctrl-C, and resume ----
 
-STOPPED = RUN.replace("    deeptepp.score", "    try: deeptepp.score") + """\
+# What a shell runs in its background is born with SIGINT ignored.
+STOPPED = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)" + RUN.replace(
+    "    deeptepp.score", "    try: deeptepp.score") + """\
     except KeyboardInterrupt: print("out", flush=True)
 """
 
