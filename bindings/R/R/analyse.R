@@ -163,7 +163,9 @@ new_analysis <- function(taken, settings, about, call) {
 }
 
 versions_of <- function(data, keep) {
-  library_version <- if ("library_version" %in% names(data)) unique(as.character(data$library_version[keep]))
+  library_version <- if ("library_version" %in% names(data)) {
+    paste(sort(unique(as.character(data$library_version[keep]))), collapse = " and ")
+  }
   c(R = paste(R.version$major, R.version$minor, sep = "."), deeptepp = as.character(utils::packageVersion("deeptepp")),
     survival = as.character(utils::packageVersion("survival")), scored_by = library_version)
 }

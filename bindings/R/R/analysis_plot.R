@@ -63,7 +63,7 @@ endpoint_of <- function(x) {
 survival_figure <- function(x) {
   tiers <- setdiff(names(x$fits$survival), "All")
   arms <- unique(x$cells$treatment)
-  wide <- max(nchar(arms))
+  wide <- max(nchar(c(arms, "at risk")))
   graphics::par(mfrow = c(1L, length(tiers)), mar = c(5.2 + length(arms), 2.6, 2.2, 0.8), mgp = c(2.2, 0.6, 0), las = 1,
                 oma = c(1, 2 + 0.42 * wide, 3.2, 0.4), cex = 0.8, tcl = -0.3)
   end <- max(vapply(x$fits$survival, function(fit) max(fit$time), 1))

@@ -215,8 +215,8 @@ long_rows <- function(term, tier, contrast, ...) {
 #' @rdname print.tepp_analysis
 #' @exportS3Method generics::glance
 glance.tepp_analysis <- function(x, ...) {
-  p <- setNames(x$interaction$p, x$interaction$test)
+  p <- function(test) c(x$interaction$p[x$interaction$test == test], NA_real_)[1L]
   data.frame(rows = x$rows, n = x$n, events = as.integer(x$events), follow.up = x$follow_up,
-             tiers = length(unique(x$cells$tier)), p.tier.interaction = unname(p["tier x treatment"]),
-             p.score.interaction = unname(p["score x treatment"]), horizon = x$settings$horizon)
+             tiers = length(unique(x$cells$tier)), p.tier.interaction = p("tier x treatment"),
+             p.score.interaction = p("score x treatment"), horizon = x$settings$horizon)
 }

@@ -165,5 +165,6 @@ with_risks <- function(frame, times, risks, thresholds) {
 brier_table <- function(frame, risks, times) {
   found <- as.data.frame(regression_score(frame, risks, times, "brier")$Brier$score)
   found <- found[found$model == "score", ]
+  found$IPA[!is.finite(found$IPA)] <- NA # before the first event nothing can be explained
   with(found, data.frame(time = times, brier = Brier, se = se, low = lower, high = upper, ipa = IPA))
 }

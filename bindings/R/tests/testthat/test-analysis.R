@@ -211,6 +211,9 @@ test_that("the analysis comes as tables", {
   expect_identical(long$estimate[long$term == "adjusted hazard ratio"], found$contrasts$adjusted_hr)
   expect_identical(long$p.adjusted[long$term == "adjusted hazard ratio"], found$contrasts$p_adjusted)
   expect_identical(generics::glance(found)$p.tier.interaction, found$interaction$p[1])
+  alone <- generics::glance(analysed(transform(patients(), tier = "Low"), score = NULL))
+  expect_identical(alone[c("p.tier.interaction", "p.score.interaction")],
+                   data.frame(p.tier.interaction = NA_real_, p.score.interaction = NA_real_))
   expect_s3_class(found$fits$score$interaction, "coxph")
   expect_s3_class(found$fits$survival$High, "survfit")
 })

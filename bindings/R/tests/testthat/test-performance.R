@@ -81,6 +81,16 @@ test_that("without risks there is no calibration, with them there is", {
   }
 })
 
+test_that("before the first event there is nothing to explain, and no infinite number", {
+  skip_if_not_installed("riskRegression")
+  skip_if_not_installed("rms")
+  data <- ranked()
+  found <- tepp_performance(data, times = c(min(data$rfs_time) / 2, 2), risk = cbind(stats::plogis(data$score - 3),
+                                                                                       stats::plogis(data$score)))
+  expect_identical(is.na(found$brier$ipa), c(TRUE, FALSE))
+  expect_no_match(paste(capture.output(print(found)), collapse = " "), "Inf|NaN")
+})
+
 test_that("net benefit counts those who are treated rightly and wrongly", {
   skip_if_not_installed("riskRegression")
   skip_if_not_installed("rms")
