@@ -15,7 +15,7 @@ import r_program
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "bindings" / "prefix"
 # Of these the machine may have its own.
-OURS = "deeptepp|dnnl|gomp|nifti|znz|nettle|OpenCL|png"
+OURS = "deeptepp|dnnl|gomp|nifti|znz|nettle|isal|OpenCL|png"
 MAPS = 'print(*{line.split()[-1] for line in open("/proc/self/maps") if ".so" in line}, sep="\\n")'
 
 

@@ -1,7 +1,7 @@
 #include "stream.h"
 
 /* Deflate spends at least two bits on a copy of at most 258 bytes. */
-enum { CHUNK = 1 << 18, SCRATCH = 1 << 12, INFLATE_RATIO = 258 * 8 / 2, GZIP_WINDOW = 15 + 16 };
+enum { CHUNK = 1 << 18, SCRATCH = 1 << 12, INFLATE_RATIO = 258 * 8 / 2 };
 
 /* Inflated at once, some milliseconds: how long a cancelled call may go on. */
 enum { PIECE = 1 << 22 };
@@ -14,9 +14,10 @@ enum { BARREN = 1 << 20 };
 
 typedef unsigned long long ull;
 
-static bool is_gzip(const uint8_t *bytes, size_t size)
+/* As far as these first bytes say. */
+static bool may_be_gzip(const uint8_t *bytes, size_t size)
 {
-    return size >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b;
+    return bytes[0] == 0x1f && (size < 2 || bytes[1] == 0x8b);
 }
 
 /* Takes up stored bytes when none are left; still none means the end. */
@@ -28,19 +29,6 @@ static deeptepp_status refill(dtp_stream *stream, deeptepp_error *error)
     return dtp_source_take(&stream->source, stream->chunk, CHUNK, &stream->left, &stream->digest, error);
 }
 
-/* zlib's memory from the library's own allocator, as all that can be. */
-static void *inflater_alloc(void *opaque, uInt items, uInt size)
-{
-    (void)opaque;
-    return calloc(items, size);
-}
-
-static void inflater_free(void *opaque, void *memory)
-{
-    (void)opaque;
-    free(memory);
-}
-
 /* The first bytes say whether it is gzip. */
 static deeptepp_status start(dtp_stream *stream, deeptepp_error *error)
 {
@@ -49,12 +37,11 @@ static deeptepp_status start(dtp_stream *stream, deeptepp_error *error)
     if (!stream->chunk)
         return dtp_fail_memory(error, "reading a file", CHUNK);
     deeptepp_status status = refill(stream, error);
-    if (status != DEEPTEPP_OK || !is_gzip(stream->next, stream->left))
+    if (status != DEEPTEPP_OK || stream->left < 2 || !may_be_gzip(stream->next, stream->left))
         return status;
-    stream->inflater = (z_stream){.zalloc = inflater_alloc, .zfree = inflater_free};
-    if (inflateInit2(&stream->inflater, GZIP_WINDOW) != Z_OK)
-        return dtp_fail_memory(error, "gzip's window", (size_t)1 << 15);
-    stream->gzip = true;
+    stream->inflater = dtp_inflater_new();
+    if (!stream->inflater)
+        return dtp_fail_memory(error, "inflating gzip", dtp_inflater_bytes());
     return DEEPTEPP_OK;
 }
 
@@ -98,26 +85,17 @@ static deeptepp_status fail_gzip(const dtp_stream *stream, const char *what, dee
 
 static deeptepp_status inflate_step(dtp_stream *stream, uint8_t *out, size_t size, size_t *got, deeptepp_error *error)
 {
-    z_stream *z = &stream->inflater;
-    z->next_in = (Bytef *)(uintptr_t)stream->next; /* zlib does not write there, nor say so before ZLIB_CONST */
-    z->avail_in = (uInt)stream->left;
-    z->next_out = out;
-    z->avail_out = (uInt)size; /* a PIECE at most */
-    int result = inflate(z, Z_NO_FLUSH);
-    stream->next = z->next_in;
-    stream->left = z->avail_in;
-    *got = size - z->avail_out;
-    stream->in_member = result != Z_STREAM_END;
-    if (result == Z_OK || result == Z_STREAM_END)
-        return DEEPTEPP_OK;
-    if (result == Z_MEM_ERROR)
-        return dtp_fail_memory(error, "gzip's window", (size_t)1 << 15);
-    return fail_gzip(stream, z->msg ? z->msg : "not inflatable", error);
+    bool ended = false;
+    if (!stream->in_member)
+        dtp_inflater_begin(stream->inflater);
+    const char *wrong = dtp_inflater_step(stream->inflater, &stream->next, &stream->left, out, size, got, &ended);
+    stream->in_member = !ended;
+    return wrong ? fail_gzip(stream, wrong, error) : DEEPTEPP_OK;
 }
 
 static deeptepp_status ask(dtp_stream *stream, deeptepp_error *error)
 {
-    if (!stream->gzip || stream->given < stream->question)
+    if (!stream->inflater || stream->given < stream->question)
         return DEEPTEPP_OK;
     stream->question = stream->given + QUESTION;
     double size = (double)stream->source.size, done = (double)used(stream) / size;
@@ -144,10 +122,8 @@ static deeptepp_status take_inflated(dtp_stream *stream, uint8_t *out, size_t si
             return dtp_fail(error, DEEPTEPP_ERR_FILE_TRUNCATED,
                             "gzip data: end in mid-stream after %llu stored bytes, wanted more",
                             (ull)stream->source.at);
-        if (!stream->in_member && stream->next[0] != 0x1f)
+        if (!stream->in_member && !may_be_gzip(stream->next, stream->left))
             return fail_gzip(stream, "something else", error);
-        if (!stream->in_member)
-            inflateReset(&stream->inflater);
         status = inflate_step(stream, out, size, got, error);
         if (status != DEEPTEPP_OK)
             return status;
@@ -162,7 +138,7 @@ static deeptepp_status take(dtp_stream *stream, void *out, size_t size, size_t *
     size = size < PIECE ? size : PIECE;
     if (status != DEEPTEPP_OK)
         return status;
-    status = stream->gzip ? take_inflated(stream, out, size, got, error) : take_stored(stream, out, size, got, error);
+    status = stream->inflater ? take_inflated(stream, out, size, got, error) : take_stored(stream, out, size, got, error);
     stream->given += *got;
     if (status == DEEPTEPP_OK && stream->given > stream->source.limit)
         return dtp_fail(error, DEEPTEPP_ERR_FILE_TOO_LARGE,
@@ -208,7 +184,7 @@ deeptepp_status dtp_stream_skip(dtp_stream *stream, uint64_t size, deeptepp_erro
 uint64_t dtp_stream_most(const dtp_stream *stream)
 {
     uint64_t most = stream->source.size;
-    return stream->gzip && __builtin_mul_overflow(most, (uint64_t)INFLATE_RATIO, &most) ? UINT64_MAX : most;
+    return stream->inflater && __builtin_mul_overflow(most, (uint64_t)INFLATE_RATIO, &most) ? UINT64_MAX : most;
 }
 
 deeptepp_status dtp_stream_finish(dtp_stream *stream, uint64_t most, char sha256[DTP_DIGEST_SIZE],
@@ -225,7 +201,7 @@ deeptepp_status dtp_stream_finish(dtp_stream *stream, uint64_t most, char sha256
             return dtp_fail(error, DEEPTEPP_ERR_FILE_TOO_LARGE,
                             "size of the file%s: more than %llu bytes after the volume's voxels, wanted at most those "
                             "of its other volumes, as many as all have, and 64 MiB",
-                            stream->gzip ? ", inflated" : "", (ull)most);
+                            stream->inflater ? ", inflated" : "", (ull)most);
     } while (got);
     dtp_digest_hex(&stream->digest, sha256);
     return DEEPTEPP_OK;
@@ -233,9 +209,8 @@ deeptepp_status dtp_stream_finish(dtp_stream *stream, uint64_t most, char sha256
 
 void dtp_stream_close(dtp_stream *stream)
 {
-    if (stream->gzip)
-        inflateEnd(&stream->inflater);
     dtp_source_close(&stream->source);
+    free(stream->inflater);
     free(stream->chunk);
     *stream = (dtp_stream){.source = {.fd = -1}};
 }

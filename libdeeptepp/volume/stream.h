@@ -2,9 +2,8 @@
 #ifndef DTP_STREAM_H
 #define DTP_STREAM_H
 
-#include <zlib.h>
-
 #include "../base/source.h"
+#include "inflate.h"
 
 typedef struct dtp_stream {
     dtp_source source;
@@ -14,14 +13,13 @@ typedef struct dtp_stream {
     size_t left;
     uint64_t given;      /* bytes handed out, inflated */
     uint64_t question;   /* their number at which the watch is asked again */
-    bool gzip;
-    bool in_member; /* a gzip member has begun and not ended */
-    z_stream inflater;
+    dtp_inflater *inflater; /* NULL: not gzip */
+    bool in_member;         /* a gzip member has begun and not ended */
 } dtp_stream;
 
 /* Opens the regular file at `path` (NULL: `size` bytes, which must outlive the stream). Both the stored and the
- * inflated bytes may be `limit` at most. The watch is told of the share of the file that is used. An open stream may
- * not be moved: zlib points back at it. On failure there is nothing to close. Errors: FILE_MISSING, FILE_POINTER,
+ * inflated bytes may be `limit` at most. The watch is told of the share of the file that is used. On
+ * failure there is nothing to close. Errors: FILE_MISSING, FILE_POINTER,
  * FILE_READ, FILE_TOO_LARGE, MEMORY, CANCELLED. */
 deeptepp_status dtp_stream_open(dtp_stream *stream, const char *path, const void *bytes, size_t size, uint64_t limit,
                                 dtp_watch *watch, deeptepp_error *error);

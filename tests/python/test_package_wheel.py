@@ -107,7 +107,7 @@ def test_every_library_that_is_needed_is_inside_and_no_other(unpacked):
     needed = {name for path in files for name in re.findall(r"\(NEEDED\).*\[(.*)\]", readelf("-d", path))}
     inside = {path.name for path in files if "_native" not in path.name}
     assert needed - SYSTEM == inside
-    assert {re.match(r"lib[a-zA-Z]+", name)[0] for name in inside} >= {"libdeeptepp", "libdnnl", "libgomp", "libnettle"}
+    assert {re.match(r"lib[a-zA-Z]+", name)[0] for name in inside} >= {"libdeeptepp", "libdnnl", "libgomp", "libisal", "libnettle"}
 
 
 def test_calls_are_bound_when_libraries_are_loaded(unpacked):
@@ -145,7 +145,7 @@ print(score().hex())
 print(*{line.split()[-1] for line in open("/proc/self/maps") if ".so" in line}, sep="\\n")
 """, *tiny_case).split()
     assert float.fromhex(out[0]) == expected["score"]
-    loaded = [path for path in out[1:] if re.search("deeptepp|dnnl|gomp|nifti|znz|nettle|OpenCL", Path(path).name)]
+    loaded = [path for path in out[1:] if re.search("deeptepp|dnnl|gomp|nifti|znz|nettle|isal|OpenCL", Path(path).name)]
     assert len(loaded) >= 6 and all("/deeptepp" in path and "/empty" in path for path in loaded)
 
 
