@@ -1,24 +1,36 @@
 #include "engine.h"
 
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "number.h"
 #include "progress.h"
 #include "report.h"
 #include "volume.h"
 
+static const char LOADING[] = "loading the model";
+
+static deeptepp_status open_model(cli_engine *engine, const cli_engine_options *options,
+                                  const deeptepp_callbacks *callbacks, deeptepp_error *error)
+{
+    deeptepp_model_options model_options;
+    memset(&model_options, 0, sizeof model_options);
+    model_options.struct_size = sizeof model_options;
+    model_options.callbacks = callbacks;
+    model_options.threads = (int32_t)options->threads;
+    return deeptepp_model_open(&engine->model, options->model, &model_options, error);
+}
+
 int cli_engine_open_model(cli_engine *engine, const cli_engine_options *options)
 {
     deeptepp_error error;
-    const deeptepp_callbacks callbacks = cli_progress_callbacks("loading the model", options->verbose);
-    deeptepp_model_options model_options;
+    const deeptepp_callbacks callbacks = cli_progress_callbacks(LOADING, options->verbose);
     memset(engine, 0, sizeof *engine);
-    memset(&model_options, 0, sizeof model_options);
-    model_options.struct_size = sizeof model_options;
-    model_options.callbacks = &callbacks;
-    model_options.threads = (int32_t)options->threads;
-    if (deeptepp_model_open(&engine->model, options->model, &model_options, &error))
+    if (open_model(engine, options, &callbacks, &error))
         return cli_fail_library(NULL, NULL, &error);
     cli_progress_clear();
     return CLI_OK;
@@ -170,4 +182,82 @@ void cli_patient_options_free(cli_patient_options *options)
 {
     free(options->images.items);
     free(options->covariates.items);
+}
+
+/* ---- Both at once ---- */
+
+/* A model that a thread opens while the caller reads the case. Nothing is printed there. */
+typedef struct loading {
+    cli_engine *engine;
+    const cli_engine_options *options;
+    pthread_t thread;
+    atomic_int permille;
+    atomic_bool abandoned, done;
+    deeptepp_status status;
+    deeptepp_error error;
+} loading;
+
+static void note_progress(void *user, double fraction)
+{
+    atomic_store(&((loading *)user)->permille, (int)(1000 * fraction));
+}
+
+static int loading_cancelled(void *user)
+{
+    return atomic_load(&((loading *)user)->abandoned) || cli_interrupted();
+}
+
+static void *load(void *argument)
+{
+    loading *job = argument;
+    deeptepp_callbacks callbacks;
+    memset(&callbacks, 0, sizeof callbacks);
+    callbacks.struct_size = sizeof callbacks;
+    callbacks.progress = note_progress;
+    callbacks.cancel = loading_cancelled;
+    callbacks.user = job;
+    job->status = open_model(job->engine, job->options, &callbacks, &job->error);
+    atomic_store(&job->done, true);
+    return NULL;
+}
+
+/* Signals are for the thread that waits for input. */
+static bool start(loading *job)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const bool started = pthread_create(&job->thread, NULL, load, job) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return started;
+}
+
+static int wait_for(loading *job)
+{
+    const struct timespec moment = {0, 2000000};
+    for (int turn = 0; !atomic_load(&job->done); turn++) {
+        if (turn > 10 && !atomic_load(&job->abandoned)) /* a bar that is gone at once is a flicker */
+            cli_progress_show(LOADING, atomic_load(&job->permille) / 1000.0);
+        nanosleep(&moment, NULL);
+    }
+    pthread_join(job->thread, NULL);
+    cli_progress_clear();
+    return job->status && !atomic_load(&job->abandoned) ? cli_fail_library(NULL, NULL, &job->error) : CLI_OK;
+}
+
+int cli_open_both(cli_engine *engine, const cli_engine_options *options, cli_patient *patient,
+                  const cli_patient_options *patient_options, const char *what)
+{
+    loading job = {.engine = engine, .options = options};
+    memset(engine, 0, sizeof *engine);
+    const bool beside = !options->verbose && start(&job);
+    int code = cli_patient_open(patient, patient_options);
+    atomic_store(&job.abandoned, code != CLI_OK);
+    if (beside) {
+        const int loaded = wait_for(&job);
+        code = code ? code : loaded;
+    } else if (!code) {
+        code = cli_engine_open_model(engine, options);
+    }
+    return code ? code : open_session(engine, options, what);
 }

@@ -40,6 +40,10 @@ typedef struct cli_patient {
 
 int cli_patient_open(cli_patient *patient, const cli_patient_options *options);
 
+/* Engine and patient, side by side: the model is loaded while the images are read. What the patient says comes first. */
+int cli_open_both(cli_engine *engine, const cli_engine_options *options, cli_patient *patient,
+                  const cli_patient_options *patient_options, const char *what);
+
 /* Reports what the library said of the case, with the files that it is about. Returns an exit code. */
 int cli_patient_fail(const cli_patient_options *options, const deeptepp_error *error);
 void cli_patient_close(cli_patient *patient, const cli_patient_options *options);

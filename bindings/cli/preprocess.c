@@ -85,9 +85,7 @@ static int preprocess(const arguments *given)
     tensor values = {.values = NULL};
     int code = check_files(given);
     if (!code)
-        code = cli_patient_open(&patient, &given->patient);
-    if (!code)
-        code = cli_engine_open(&engine, &given->engine, "preprocessing");
+        code = cli_open_both(&engine, &given->engine, &patient, &given->patient, "preprocessing");
     if (!code)
         code = run(&values, &engine, &patient, &given->patient);
     if (!code)

@@ -192,9 +192,7 @@ static int score(const arguments *given)
     cli_patient patient = {0};
     deeptepp_result *result = NULL;
     deeptepp_error error;
-    int code = cli_patient_open(&patient, &given->patient);
-    if (!code)
-        code = cli_engine_open(&engine, &given->engine, "scoring");
+    int code = cli_open_both(&engine, &given->engine, &patient, &given->patient, "scoring");
     if (!code && deeptepp_session_score(engine.session, patient.record, &result, &error))
         code = cli_patient_fail(&given->patient, &error);
     cli_progress_clear();
