@@ -1,4 +1,5 @@
 /* NIfTI in gzip: sound to the last byte, or refused. */
+#include "../libdeeptepp/volume/stream.h"
 #include "nifti_expect.h"
 
 static void the_digest_is_of_the_bytes_as_stored(void **state)
@@ -196,18 +197,18 @@ static size_t full_member(const void *data, size_t size, uint8_t *out, size_t at
     return room - z.avail_out;
 }
 
-/* Stored bytes are taken up 256 KiB at a time, and that may end anywhere in a header. */
-static void a_header_may_be_cut_anywhere(void **state)
+/* Stored bytes are taken up 256 KiB at a time: that may end anywhere in a member's trailer or the next one's header. */
+static void headers_and_trailers_may_be_cut_anywhere(void **state)
 {
     (void)state;
-    enum { TAKEN_UP = 1 << 18, CUT = 400, MOST = 60 };
+    enum { TAKEN_UP = 1 << 18, TRAILER = 8, CUT = 400, MOST = 70 };
     const size_t room = 2 * TAKEN_UP;
     nifti_file file = make_nifti(false, false), first = file;
     first.size = gzip_member(file.bytes, CUT, first.bytes, 0, sizeof first.bytes);
     uint8_t *bytes = malloc(room);
     for (size_t before = 0; before < MOST; before++) {
-        size_t size = named_member(&first, TAKEN_UP - before - first.size - 1, bytes);
-        assert_int_equal(size, TAKEN_UP - before);
+        size_t size = named_member(&first, TAKEN_UP + TRAILER - before - first.size - 1, bytes);
+        assert_int_equal(size, TAKEN_UP + TRAILER - before);
         size = full_member(file.bytes + CUT, file.size - CUT, bytes, size, room);
         deeptepp_volume *volume = NULL;
         assert_int_equal(deeptepp_volume_from_bytes(&volume, bytes, size, NULL, NULL), DEEPTEPP_OK);
@@ -215,6 +216,29 @@ static void a_header_may_be_cut_anywhere(void **state)
         deeptepp_volume_free(volume);
     }
     free(bytes);
+}
+
+/* What is asked of a file's header alone does not depend on what lies behind it. */
+static void damage_behind_what_is_read_is_not_looked_at(void **state)
+{
+    (void)state;
+    nifti_file file = make_nifti(false, false), gz = gzipped(&file);
+    uint8_t inflated[400];
+    for (size_t at = gz.size - 9; at > 0; at--) {
+        nifti_file torn = gz;
+        dtp_stream stream;
+        dtp_watch watch;
+        dtp_watch_start(&watch, NULL);
+        torn.bytes[at] ^= 0xff;
+        assert_int_equal(dtp_stream_open(&stream, NULL, torn.bytes, torn.size, UINT64_MAX, &watch, NULL), DEEPTEPP_OK);
+        z_stream z = {.next_in = torn.bytes, .avail_in = (uInt)torn.size, .next_out = inflated, .avail_out = 348};
+        assert_int_equal(inflateInit2(&z, 15 + 16), Z_OK);
+        const int end = inflate(&z, Z_NO_FLUSH);
+        if (end == Z_OK && z.avail_out == 0)
+            assert_int_equal(dtp_stream_read(&stream, inflated, 348, NULL), DEEPTEPP_OK);
+        inflateEnd(&z);
+        dtp_stream_close(&stream);
+    }
 }
 
 static void flags_that_nobody_knows_are_refused(void **state)
@@ -242,7 +266,8 @@ int main(void)
         cmocka_unit_test(gzip_is_not_inflated_without_end),
         cmocka_unit_test(a_files_other_volumes_may_follow),
         cmocka_unit_test(a_megabyte_that_inflates_to_nothing_is_refused),
-        cmocka_unit_test(a_header_may_be_cut_anywhere),
+        cmocka_unit_test(headers_and_trailers_may_be_cut_anywhere),
+        cmocka_unit_test(damage_behind_what_is_read_is_not_looked_at),
         cmocka_unit_test(flags_that_nobody_knows_are_refused),
     };
     return cmocka_run_group_tests_name("NIfTI in gzip", tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "number.h"
@@ -142,7 +143,8 @@ static int add_mask(cli_patient *patient, const cli_patient_options *options)
     return code;
 }
 
-int cli_patient_open(cli_patient *patient, const cli_patient_options *options)
+/* All that can be said without a file. */
+static int begin_patient(cli_patient *patient, const cli_patient_options *options)
 {
     deeptepp_error error;
     memset(patient, 0, sizeof *patient);
@@ -156,11 +158,23 @@ int cli_patient_open(cli_patient *patient, const cli_patient_options *options)
         return cli_fail_memory("the images");
     for (size_t i = 0; !code && i < options->covariates.count; i++)
         code = add_covariate(patient, options->covariates.items[i]);
+    return code;
+}
+
+static int read_patient(cli_patient *patient, const cli_patient_options *options)
+{
+    int code = CLI_OK;
     for (size_t i = 0; !code && i < options->images.count; i++)
         code = add_image(patient, options, i);
     if (!code)
         code = add_mask(patient, options);
     return code ? code : cli_check_interrupt();
+}
+
+int cli_patient_open(cli_patient *patient, const cli_patient_options *options)
+{
+    const int code = begin_patient(patient, options);
+    return code ? code : read_patient(patient, options);
 }
 
 int cli_patient_fail(const cli_patient_options *options, const deeptepp_error *error)
@@ -221,28 +235,44 @@ static void *load(void *argument)
     return NULL;
 }
 
-/* Signals are for the thread that waits for input. */
+/* Interrupts are for the thread that waits for input. Where memory is limited each has it for itself: the backend ends
+ * the process when another thread takes the last of it. */
 static bool start(loading *job)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    struct rlimit limit;
+    sigset_t interrupts, before;
+    if (job->options->verbose || getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur != RLIM_INFINITY)
+        return false;
+    sigemptyset(&interrupts);
+    sigaddset(&interrupts, SIGINT);
+    sigaddset(&interrupts, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &interrupts, &before);
     const bool started = pthread_create(&job->thread, NULL, load, job) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return started;
 }
 
-static int wait_for(loading *job)
+static void wait_for(loading *job)
 {
     const struct timespec moment = {0, 2000000};
+    int told = 0;
     for (int turn = 0; !atomic_load(&job->done); turn++) {
-        if (turn > 10 && !atomic_load(&job->abandoned)) /* a bar that is gone at once is a flicker */
-            cli_progress_show(LOADING, atomic_load(&job->permille) / 1000.0);
+        const int permille = atomic_load(&job->permille);
+        if (turn > 10 && permille != told) /* a bar that is gone at once is a flicker */
+            cli_progress_show(LOADING, (told = permille) / 1000.0);
         nanosleep(&moment, NULL);
     }
     pthread_join(job->thread, NULL);
     cli_progress_clear();
-    return job->status && !atomic_load(&job->abandoned) ? cli_fail_library(NULL, NULL, &job->error) : CLI_OK;
+}
+
+/* The loaded model, or one loaded now; what failed beside the case for want of a thread or memory is tried alone. */
+static int finish(loading *job, bool begun)
+{
+    const bool alone = job->status == DEEPTEPP_ERR_THREAD || job->status == DEEPTEPP_ERR_MEMORY;
+    if (!begun || alone)
+        return cli_engine_open_model(job->engine, job->options);
+    return job->status ? cli_fail_library(NULL, NULL, &job->error) : CLI_OK;
 }
 
 int cli_open_both(cli_engine *engine, const cli_engine_options *options, cli_patient *patient,
@@ -250,14 +280,15 @@ int cli_open_both(cli_engine *engine, const cli_engine_options *options, cli_pat
 {
     loading job = {.engine = engine, .options = options};
     memset(engine, 0, sizeof *engine);
-    const bool beside = !options->verbose && start(&job);
-    int code = cli_patient_open(patient, patient_options);
+    int code = begin_patient(patient, patient_options);
+    if (code)
+        return code;
+    const bool begun = start(&job);
+    code = read_patient(patient, patient_options);
     atomic_store(&job.abandoned, code != CLI_OK);
-    if (beside) {
-        const int loaded = wait_for(&job);
-        code = code ? code : loaded;
-    } else if (!code) {
-        code = cli_engine_open_model(engine, options);
-    }
+    if (begun)
+        wait_for(&job);
+    if (!code)
+        code = finish(&job, begun);
     return code ? code : open_session(engine, options, what);
 }

@@ -1,6 +1,7 @@
 #include "progress.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,7 +11,7 @@
 
 enum { BAR = 32 };
 
-static volatile sig_atomic_t noted;
+static atomic_int noted; /* lock-free, as a handler needs it */
 static int shown; /* columns the bar takes now; 0: there is none */
 
 static void note_signal(int signal_number)

@@ -8,6 +8,7 @@ struct dtp_inflater {
     struct inflate_state state;
     struct isal_gzip_header header;
     bool in_header;
+    const char *held; /* what is wrong behind the bytes that were handed out last */
 };
 
 enum { RESERVED_FLAGS = 0xe0 };
@@ -25,12 +26,18 @@ size_t dtp_inflater_bytes(void)
     return sizeof(dtp_inflater);
 }
 
+bool dtp_inflater_failed(const dtp_inflater *inflater)
+{
+    return inflater->held != NULL;
+}
+
 void dtp_inflater_begin(dtp_inflater *inflater)
 {
     isal_inflate_reset(&inflater->state);
     inflater->state.crc_flag = ISAL_GZIP_NO_HDR_VER;
     inflater->header = (struct isal_gzip_header){.flags = 0};
     inflater->in_header = true;
+    inflater->held = NULL;
 }
 
 static const char *wrong_with(int result)
@@ -67,6 +74,10 @@ const char *dtp_inflater_step(dtp_inflater *inflater, const uint8_t **next, size
                               size_t *got, bool *ended)
 {
     struct inflate_state *state = &inflater->state;
+    *got = 0;
+    *ended = false;
+    if (inflater->held)
+        return inflater->held;
     state->next_in = (uint8_t *)(uintptr_t)*next; /* ISA-L does not write there, nor say so */
     state->avail_in = (uint32_t)*left;
     state->next_out = out;
@@ -77,6 +88,7 @@ const char *dtp_inflater_step(dtp_inflater *inflater, const uint8_t **next, size
     *next = state->next_in;
     *left = state->avail_in;
     *got = size - state->avail_out;
-    *ended = !inflater->in_header && state->block_state == ISAL_BLOCK_FINISH;
-    return wrong;
+    *ended = !wrong && !inflater->in_header && state->block_state == ISAL_BLOCK_FINISH;
+    inflater->held = wrong;
+    return *got ? NULL : wrong; /* ISA-L works ahead: what comes before the fault is sound */
 }

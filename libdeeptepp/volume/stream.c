@@ -116,9 +116,10 @@ static deeptepp_status take_inflated(dtp_stream *stream, uint8_t *out, size_t si
             status = ask(stream, error);
         if (status != DEEPTEPP_OK)
             return status;
+        const bool failed = dtp_inflater_failed(stream->inflater);
         if (!stream->left && !stream->in_member)
             return DEEPTEPP_OK;
-        if (!stream->left)
+        if (!stream->left && !failed)
             return dtp_fail(error, DEEPTEPP_ERR_FILE_TRUNCATED,
                             "gzip data: end in mid-stream after %llu stored bytes, wanted more",
                             (ull)stream->source.at);
@@ -138,7 +139,8 @@ static deeptepp_status take(dtp_stream *stream, void *out, size_t size, size_t *
     size = size < PIECE ? size : PIECE;
     if (status != DEEPTEPP_OK)
         return status;
-    status = stream->inflater ? take_inflated(stream, out, size, got, error) : take_stored(stream, out, size, got, error);
+    status = stream->inflater ? take_inflated(stream, out, size, got, error)
+                              : take_stored(stream, out, size, got, error);
     stream->given += *got;
     if (status == DEEPTEPP_OK && stream->given > stream->source.limit)
         return dtp_fail(error, DEEPTEPP_ERR_FILE_TOO_LARGE,

@@ -1,6 +1,6 @@
 /* A NIfTI file behind gzip: any bytes as the compressed stream, and streams that zlib writes in every way it can, of
- * one member or several, whole or damaged. What is accepted zlib itself inflates to a file that is accepted; what is
- * whole is accepted. */
+ * one member or several, whole or damaged. What is accepted zlib itself inflates to a file that is accepted, but for
+ * codes that are not complete; what is whole is accepted. */
 #include "../nifti_maker.h"
 #include "fuzz.h"
 
@@ -11,9 +11,11 @@ typedef struct stream {
     size_t size;
 } stream;
 
-/* The members one after another, as gunzip does: false when they are not whole or something else follows. */
-static bool inflate_all(const uint8_t *in, size_t size, uint8_t *out, size_t room, size_t *used)
+/* The members one after another, as gunzip does: false when they are not whole or something else follows. *lax: because
+ * of a set of codes that is not complete, which zlib refuses and ISA-L does not: checksum and length count. */
+static bool inflate_all(const uint8_t *in, size_t size, uint8_t *out, size_t room, size_t *used, bool *lax)
 {
+    *lax = false;
     *used = 0;
     do {
         z_stream z = {.next_in = (Bytef *)(uintptr_t)in, .avail_in = (uInt)size, .next_out = out + *used,
@@ -23,6 +25,7 @@ static bool inflate_all(const uint8_t *in, size_t size, uint8_t *out, size_t roo
         *used += z.total_out;
         in += z.total_in;
         size -= z.total_in;
+        *lax = end == Z_DATA_ERROR && z.msg && strstr(z.msg, " set");
         inflateEnd(&z);
         if (end != Z_STREAM_END)
             return false;
@@ -107,6 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     static uint8_t inflated[1 << 22];
     bites b = {bytes, size};
     size_t used;
+    bool lax;
     out.size = 0;
     uint8_t kind = bite(&b);
     const nifti_file file = make_nifti(kind & 1, kind & 2);
@@ -119,7 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     require(!whole || status == DEEPTEPP_OK);
     if (status != DEEPTEPP_OK || out.size < 2 || out.bytes[0] != 0x1f || out.bytes[1] != 0x8b)
         return 0;
-    bool same = inflate_all(out.bytes, out.size, inflated, sizeof inflated, &used);
-    require(used == sizeof inflated || (same && open_bytes(inflated, used) == DEEPTEPP_OK));
+    bool same = inflate_all(out.bytes, out.size, inflated, sizeof inflated, &used, &lax);
+    require(lax || used == sizeof inflated || (same && open_bytes(inflated, used) == DEEPTEPP_OK));
     return 0;
 }
