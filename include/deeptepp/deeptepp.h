@@ -44,7 +44,7 @@
  *  - Threads. Stated at each handle. Handles of different cases and sessions never share mutable state.
  *  - The calling thread's floating-point environment reaches no result and is the same afterwards; callbacks run in it.
  *    A cancellation of the thread during a call (pthread_cancel) takes effect after it.
- *  - Stack. A calling thread needs 64 KiB, and what its callbacks take (measured: below 16 KiB).
+ *  - Stack. A calling thread needs 64 KiB, and what its callbacks take (measured: below 20 KiB).
  *  - Text is UTF-8. Lengths are millimetres. World coordinates are RAS: +x right, +y anterior, +z superior of the
  *    patient.
  */
