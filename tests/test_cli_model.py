@@ -402,6 +402,17 @@ def test_ctrl_c_ends_a_score(folder, case):
     assert interrupted(signal.SIGINT, 1.5, *command) == (130, b"", b"deeptepp: interrupted\n")
 
 
+@pytest.mark.parametrize("more", ((), ("--verbose",)), ids=("beside", "one after the other"))
+@pytest.mark.parametrize("command", (("score",), ("preprocess", "--out", "x.npy")), ids=" ".join)
+def test_of_case_and_model_the_case_is_spoken_of_first(folder, case, model, command, more):
+    """They are opened side by side; what is wrong is said in one line all the same."""
+    none, lost = folder / "none.safetensors", (folder / "lost.nii", case[1])
+    command, *options = (*command, *more)
+    for at in (none, model):
+        assert "lost.nii: " in refusal(3, *words(command, at, lost, *options))
+    assert "none.safetensors: " in refusal(3, *words(command, none, case, *options))
+
+
 # ---- preprocess ----
 
 

@@ -171,12 +171,6 @@ static int read_patient(cli_patient *patient, const cli_patient_options *options
     return code ? code : cli_check_interrupt();
 }
 
-int cli_patient_open(cli_patient *patient, const cli_patient_options *options)
-{
-    const int code = begin_patient(patient, options);
-    return code ? code : read_patient(patient, options);
-}
-
 int cli_patient_fail(const cli_patient_options *options, const deeptepp_error *error)
 {
     return cli_fail_library(path_of(options, error->volumes[0]), path_of(options, error->volumes[1]), error);

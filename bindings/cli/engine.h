@@ -38,9 +38,8 @@ typedef struct cli_patient {
     deeptepp_volume *mask;
 } cli_patient;
 
-int cli_patient_open(cli_patient *patient, const cli_patient_options *options);
-
-/* Engine and patient, side by side: the model is loaded while the images are read. The patient's faults come first. */
+/* Engine and patient, side by side: the model is loaded while the images are read. The patient's faults come first, and
+ * alone. Returns an exit code; both need closing either way. */
 int cli_open_both(cli_engine *engine, const cli_engine_options *options, cli_patient *patient,
                   const cli_patient_options *patient_options, const char *what);
 

@@ -19,8 +19,8 @@ typedef struct dtp_stream {
 
 /* Opens the regular file at `path` (NULL: `size` bytes, which must outlive the stream). Both the stored and the
  * inflated bytes may be `limit` at most. The watch is told of the share of the file that is used. On
- * failure there is nothing to close. Errors: FILE_MISSING, FILE_POINTER,
- * FILE_READ, FILE_TOO_LARGE, MEMORY, CANCELLED. */
+ * failure there is nothing to close. Errors: FILE_MISSING, FILE_POINTER, FILE_READ, FILE_TOO_LARGE, MEMORY,
+ * CANCELLED. */
 deeptepp_status dtp_stream_open(dtp_stream *stream, const char *path, const void *bytes, size_t size, uint64_t limit,
                                 dtp_watch *watch, deeptepp_error *error);
 

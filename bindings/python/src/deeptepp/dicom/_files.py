@@ -96,7 +96,7 @@ class Instance:
 def _decodes(syntax: str) -> bool:
     try:
         return bool(get_decoder(syntax).is_available)
-    except NotImplementedError:
+    except RuntimeError:  # pydicom knows of none for this syntax
         return False
 
 

@@ -49,7 +49,8 @@ def train(cohort: Any, out: Path, *, description: Path | None = None, held_out: 
     warm_start        a checkpoint or model file whose weights the networks begin with: PyTorch's or safetensors, with
                       the names of MONAI, MedicalNet, torchvision or docs/model-format.md; what does not fit begins anew
     entry             which network of a warm start that holds several, such as "fold0"
-    held_out          tables of cases that must not be among those trained on, by digest of image and of tensor
+    held_out          tables of cases that must not be among those trained on, by patient, by digest of image and of
+                      tensor
     work              folder of cached inputs and of checkpoints; None: NAME.work beside `out`. A run that was cut short
                       goes on when it is called again, with the same result
     leave_out_faulty  cases whose image or mask cannot be used are left out, and told; False: they are refused

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from .._rows import file_digest
 from ..convert import _checkpoints
 from ..convert._description import plural
 from ..convert._names import Wishes, listed
@@ -59,7 +59,7 @@ def read(path: str, entry: str | None, wanted: Mapping[str, Any]) -> WarmStart:
         raise TrainingError(f"{path}: no tensor fits the network, wanted the names and shapes of docs/model-format.md; "
                             f"found {listed(sorted(found.tensors))}")
     left_out = [name for own, name in names.items() if own not in tensors] + found.unused
-    return WarmStart(path, _digest(path), tensors, tuple(used), tuple(left_out), tuple(made))
+    return WarmStart(path, file_digest(path), tensors, tuple(used), tuple(left_out), tuple(made))
 
 
 def _own_name(name: str, wanted: Mapping[str, Any]) -> str:
@@ -82,8 +82,3 @@ def _fitted(name: str, tensor: Tensor, shape: Shape) -> tuple[Any, str]:
 
 def _finite(values: Any, how: str) -> tuple[Any, str]:
     return (values, how) if np.isfinite(values).all() else (None, "holds values that are not finite")
-
-
-def _digest(path: str) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
