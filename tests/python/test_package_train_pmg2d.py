@@ -90,5 +90,14 @@ def test_the_library_scores_as_was_trained(trained):
             assert found.score == pytest.approx(np.mean(found.member_scores))
 
 
-def test_momentum_is_the_published_one():
-    assert _fold.MOMENTUM == 0.9
+def test_the_whole_mosaic_counts_twice_and_momentum_is_the_published_one(trained, monkeypatch):
+    """By a loss that is always 1: the four steps of a batch make 5."""
+    folder, lines = trained[0], []
+    momenta, step = set(), torch.optim.SGD.step
+    monkeypatch.setitem(_fold.LOSSES, "recurrence", lambda logits, *outcome: logits.sum() * 0 + 1)
+    monkeypatch.setattr(torch.optim.SGD, "step", lambda self, *a: momenta.update(
+        group["momentum"] for group in self.param_groups) or step(self, *a))
+    train(folder / "cohort.tsv", folder / "ones.safetensors", description=folder / "d.yaml", threads=1,
+          log=lines.append)
+    assert [line.rpartition("loss ")[2] for line in lines if " epoch " in line] == ["5.0000"] * 4
+    assert momenta == {0.9}

@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from ._parser import Parser
+from ._sidecar import RESEARCH
 from .errors import DeepteppError
 from .model import Model, open_model
 from .score import Score
@@ -80,4 +81,4 @@ def _words(model: Model, score: Score) -> str:
     if score.tier is not None:
         lines.append(f"tier            {score.tier} ({score.tier_name})")
     lines += [f"warning         {warning.message}" for warning in score.warnings]
-    return "\n".join([*lines, f"model           {model.name}", "Research use only. Not a medical device."])
+    return "\n".join([*lines, f"model           {model.name}", RESEARCH])

@@ -7,12 +7,12 @@ import sys
 from typing import Any
 
 from ._parser import Parser
+from ._sidecar import RESEARCH
 from .convert import ConversionError
 from .errors import DeepteppError
 from .freeze import freeze
 from .model import open_model
 from .survival import Calibration, Cuts, calibrate
-from .survival._page import RESEARCH
 
 
 def main(argv: list[str]) -> int:

@@ -13,6 +13,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
 
+from .._sidecar import RESEARCH
 from ..score import Score
 from ._files import DicomError
 from ._segmentation import Segmentation
@@ -25,7 +26,6 @@ SCORE_SD = Code("score_sd", SCHEME, "Standard deviation of the DeepTEPP score ov
 DISTANCE = Code("distance", SCHEME, "DeepTEPP score minus the nearest cut-point")
 TIER = Code("tier", SCHEME, "DeepTEPP tier")
 NEOPLASM = Code("108369006", "SCT", "Neoplasm")
-USE = "Research use only. Not a medical device."
 
 
 def write_report(path: str | os.PathLike[str], score: Score, series: Series, segmentation: Segmentation, *,
@@ -108,7 +108,7 @@ def _group(score: Score, said: dict[str, Any], series: Series, segmentation: Seg
         algorithm_id=_model(said),
         measurements=_measurements(score),
         qualitative_evaluations=_tier(score))
-    for line in (USE, *(f"{warning.name}: {warning.message}" for warning in score.warnings), *_guidance(score)):
+    for line in (RESEARCH, *(f"{warning.name}: {warning.message}" for warning in score.warnings), *_guidance(score)):
         group[0].ContentSequence.append(TextContentItem(codes.DCM.Comment, line, RelationshipTypeValues.CONTAINS))
     return group
 

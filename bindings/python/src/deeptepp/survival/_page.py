@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from .._sidecar import RESEARCH
 from ._fits import Row
 from ._frame import ALL
 from ._page_text import digits_for, figures, fixed, interval, p_phrase, p_text, table_lines, with_unit, wrapped
@@ -13,7 +14,6 @@ from ._page_text import digits_for, figures, fixed, interval, p_phrase, p_text, 
 if TYPE_CHECKING:
     from ._analysis import Analysis
 
-RESEARCH = "Research use only. Not a medical device."
 Table = tuple[list[str], list[list[str]]]  # header, rows
 
 

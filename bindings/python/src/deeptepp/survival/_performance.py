@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .._sidecar import RESEARCH
 from . import _rows
 from ._calibration import Calibration, horizons, outcomes
 from ._concordance import NORMAL_975, Concordance, concordance
@@ -18,7 +19,6 @@ from ._cox import cox
 from ._curves import kaplan_meier
 from ._fits import Row
 from ._notes import partition_note
-from ._page import RESEARCH
 from ._page_text import fixed, interval, with_unit, wrapped
 
 Risk = Calibration | Sequence[str] | Any

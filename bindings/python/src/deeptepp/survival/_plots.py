@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._sidecar import RESEARCH
 from ._fits import Row
 from ._frame import ALL
 from ._page import contrast, title
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 # Told apart by those who see red and green alike too (Okabe and Ito), each with a line of its own.
 COLOURS = ("#4d4d4d", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
 LINES = ("-", (0, (6, 2)), (0, (2, 1.5)), "-.", (0, (8, 2, 2, 2)), (0, (1, 1)))
-NOTE = "Research use only. Not a medical device."
 SMALL = 8
 
 
@@ -44,7 +44,7 @@ def _heading(figure: Any, found: Analysis, room: str = "") -> None:
     tests = ", ".join(f"{row['test']}: {p_phrase(row['p'])}" for row in found.interaction)
     figure.suptitle(f"{title(found)}\n{f'Interaction, {tests}' if tests else 'Interaction not tested'}{room}",
                     fontsize=10, ha="left", x=0.01)
-    figure.supxlabel(NOTE, fontsize=7, color="#555555", x=0.99, ha="right")
+    figure.supxlabel(RESEARCH, fontsize=7, color="#555555", x=0.99, ha="right")
 
 
 def _frameless(axes: Any) -> None:
@@ -195,7 +195,7 @@ def calibration(found: Performance) -> Any:
     for axes, time in zip(made.subplots(1, len(times), squeeze=False)[0], times):
         _calibration_panel(axes, found, time, top)
     made.suptitle(f"Calibration: {found.title}", fontsize=10, ha="left", x=0.01)
-    made.supxlabel(NOTE, fontsize=7, color="#555555", x=0.99, ha="right")
+    made.supxlabel(RESEARCH, fontsize=7, color="#555555", x=0.99, ha="right")
     return made
 
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .._sidecar import RESEARCH
 from .._table import write_whole
 from . import _page
 from ._checklists import CHECKLISTS
@@ -61,7 +62,7 @@ def _refuse_other(found: Analysis, performance: Any) -> None:
 
 def page(found: Analysis, performance: Any, info: Mapping[str, str]) -> str:
     title = escape(_page.title(found))
-    parts = [f"<h1>{title}</h1>", f'<p class="research">{escape(_page.RESEARCH)}</p>', *_counts(found),
+    parts = [f"<h1>{title}</h1>", f'<p class="research">{escape(RESEARCH)}</p>', *_counts(found),
              *_interaction(found), *_within(found), *_differences(found), *_notes(found), *_performance(performance),
              *_model(info), *_checklists(facts_of(found, performance, info)),
              f"<h2>How it was made</h2><pre>{escape(chr(10).join(_page.foot(found)))}</pre>"]

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._rows import Cells
+from .._sidecar import RESEARCH
 from ..survival import Concordance
 from . import _figures, _measures
 from ._fold import Trained
 from ._folds import Fold
 from ._measures import Scored
-from ._settings import RESEARCH, Settings
+from ._settings import Settings
 from ._warm import WarmStart
 
 STYLE = """body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem;

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._sidecar import RESEARCH
 from ..convert import ConversionError, _description
 from ..convert._description import is_integer, is_integers, want, want_keys
 from ..convert._networks import ARCHITECTURES, DEPTHS
 
-RESEARCH = "Research use only. Not a medical device."
 CLASSES = {"cox": 1, "recurrence": 2}
 SCORES = {"cox": {"rule": "logit", "class": 0}, "recurrence": {"rule": "logit", "class": 1}}
 OPTIMISERS = ("adamw", "sgd")
