@@ -67,7 +67,8 @@ static deeptepp_status pack_layer(opening *o, int member, int layer, dtp_job *jo
 {
     float *weights, *bias;
     deeptepp_status status =
-        dtp_arch_fold(&o->model->arch, &o->model->network, &o->file.file, member, layer, &weights, &bias, &job->error);
+        dtp_arch_fold(&o->model->arch, &o->model->network, &o->file.file, member, layer, &weights, &bias,
+                      job->watch.team, &job->error);
     if (status == DEEPTEPP_OK)
         status = dtp_watch_ask(&job->watch, &job->error);
     if (status == DEEPTEPP_OK)

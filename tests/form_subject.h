@@ -55,15 +55,16 @@ static inline dtp_md plain_md(const subject *s)
     return md;
 }
 
-static inline dnnl_status_t execute(const subject *s, dtp_form *form, dnnl_engine_t engine)
+static inline dnnl_status_t execute(const subject *s, dtp_form *form, dnnl_engine_t engine, dtp_team *team)
 {
+    size_t stride = (s->kind->scratch_bytes(form) + 4095) / 4096 * 4096;
     int64_t oc = s->graph.values[1].c;
     dtp_md plain = plain_md(s);
     float *points = malloc(dnnl_memory_desc_get_size(plain));
-    void *scratch = dtp_alloc_aligned(s->kind->scratch_bytes(form));
-    dtp_form_run run = {.bias = s->bias, .src = s->src, .dst = s->dst};
+    void *scratch = dtp_alloc_aligned((size_t)dtp_team_lanes(team) * stride);
+    dtp_form_run run = {.team = team, .bias = s->bias, .src = s->src, .dst = s->dst};
     s->kind->transform(&s->graph, 0, s->weights, 0, oc, points, NULL);
-    dnnl_status_t status = s->kind->prepare(form, scratch);
+    dnnl_status_t status = s->kind->prepare(form, team, scratch, stride);
     status = status ? status : dnnl_memory_create(&run.weights, plain, engine, points);
     status = status ? status : dnnl_stream_create(&run.stream, engine, dnnl_stream_default_flags);
     status = status ? status : s->kind->run(form, &run);
@@ -80,12 +81,12 @@ static inline deeptepp_status run(void *argument, dtp_job *job)
     subject *s = argument;
     dnnl_engine_t engine;
     dtp_form *form = NULL;
-    (void)job;
+    dtp_team *team = job->watch.team;
     if (dnnl_engine_create(&engine, dnnl_cpu, 0))
         return DEEPTEPP_ERR_BACKEND;
     dtp_md plain = plain_md(s);
-    dnnl_status_t made = s->kind->make(&form, engine, &s->graph, 0, s->images, plain);
-    deeptepp_status status = made || execute(s, form, engine) ? DEEPTEPP_ERR_BACKEND : DEEPTEPP_OK;
+    dnnl_status_t made = s->kind->make(&form, engine, team, &s->graph, 0, s->images, plain);
+    deeptepp_status status = made || execute(s, form, engine, team) ? DEEPTEPP_ERR_BACKEND : DEEPTEPP_OK;
     dtp_form_free(form);
     dtp_md_free(plain);
     dnnl_engine_destroy(engine);

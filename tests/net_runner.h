@@ -37,11 +37,11 @@ static inline deeptepp_status net_runner_job(void *argument, dtp_job *job)
     dtp_weights *weights = NULL;
     dtp_net *net = NULL;
     deeptepp_status status;
-    DTP_TRY(dtp_plan_new(&plan, runner->graph, runner->batch, NULL, NULL, &job->error));
+    DTP_TRY(dtp_plan_new(&plan, runner->graph, runner->batch, NULL, &job->watch, &job->error));
     DTP_TRY(dtp_weights_new(&weights, plan, &job->error));
     runner->form = dtp_weights_form(weights, runner->graph->n_layers - 1);
     DTP_TRY(net_runner_pack(runner, weights, &job->error));
-    DTP_TRY(dtp_net_new(&net, plan, NULL, &job->error));
+    DTP_TRY(dtp_net_new(&net, plan, &job->watch, &job->error));
     plan = NULL;
     memcpy(dtp_net_input(net), runner->input, net_runner_inputs(runner) * sizeof *runner->input);
     DTP_TRY(dtp_net_run(net, weights, runner->output, &job->watch, &job->error));

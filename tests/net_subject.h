@@ -80,7 +80,7 @@ static inline deeptepp_status pack_member(subject *s, int member, deeptepp_error
         float *weights, *bias;
         if (graph->layers[i].op != DTP_CONVOLUTION)
             continue;
-        status = dtp_arch_fold(&s->arch, &s->network, &s->file, member, i, &weights, &bias, error);
+        status = dtp_arch_fold(&s->arch, &s->network, &s->file, member, i, &weights, &bias, NULL, error);
         if (status == DEEPTEPP_OK)
             status = dtp_weights_set(s->weights[member], i, weights, bias, NULL, error);
         free(weights);
@@ -92,7 +92,7 @@ static inline deeptepp_status pack_member(subject *s, int member, deeptepp_error
 static inline deeptepp_status pack_job(void *argument, dtp_job *job)
 {
     subject *s = argument;
-    deeptepp_status status = dtp_plan_new(&s->plan, &s->arch.graph, 2, NULL, NULL, &job->error);
+    deeptepp_status status = dtp_plan_new(&s->plan, &s->arch.graph, 2, NULL, &job->watch, &job->error);
     for (int m = 0; m < s->network.n_members && status == DEEPTEPP_OK; m++)
         status = pack_member(s, m, &job->error);
     dtp_plan_free(s->plan);
@@ -159,7 +159,7 @@ static inline deeptepp_status net_job(void *argument, dtp_job *job)
     subject *s = argument;
     dtp_net_free(s->net);
     s->net = NULL;
-    deeptepp_status status = dtp_plan_new(&s->plan, &s->arch.graph, s->batch, s->weights[0], NULL, &job->error);
+    deeptepp_status status = dtp_plan_new(&s->plan, &s->arch.graph, s->batch, s->weights[0], &job->watch, &job->error);
     if (status != DEEPTEPP_OK)
         return status;
     status = new_net(s, job);

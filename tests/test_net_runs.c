@@ -124,7 +124,7 @@ typedef struct profile {
 static deeptepp_status profile_job(void *argument, dtp_job *job)
 {
     profile *p = argument;
-    return dtp_net_profile(p->s->net, p->s->weights[0], 1, p->steps, &p->count, &job->error);
+    return dtp_net_profile(p->s->net, p->s->weights[0], 1, p->steps, &p->count, &job->watch, &job->error);
 }
 
 static void a_profile_covers_every_layer(void **state)
@@ -310,7 +310,7 @@ static void build_from(subject *s, header *h, bool pmg)
 static deeptepp_status plan_job(void *argument, dtp_job *job)
 {
     subject *s = argument;
-    return dtp_plan_new(&s->plan, &s->arch.graph, s->batch, NULL, NULL, &job->error);
+    return dtp_plan_new(&s->plan, &s->arch.graph, s->batch, NULL, &job->watch, &job->error);
 }
 
 /* Hundreds of times slower than any other: minutes a score. */

@@ -154,14 +154,14 @@ typedef struct trial {
 } trial;
 
 /* As a model and a session do it. */
-static deeptepp_status make_all(trial *t, deeptepp_error *error)
+static deeptepp_status make_all(trial *t, dtp_job *job, deeptepp_error *error)
 {
     const net_runner *r = &t->runner;
-    deeptepp_status status = dtp_plan_new(&t->first, r->graph, r->batch, NULL, NULL, error);
+    deeptepp_status status = dtp_plan_new(&t->first, r->graph, r->batch, NULL, &job->watch, error);
     status = status ? status : dtp_weights_new(&t->weights, t->first, error);
     status = status ? status : net_runner_pack(r, t->weights, error);
-    status = status ? status : dtp_plan_new(&t->second, r->graph, r->batch, t->weights, NULL, error);
-    status = status ? status : dtp_net_new(&t->net, t->second, NULL, error);
+    status = status ? status : dtp_plan_new(&t->second, r->graph, r->batch, t->weights, &job->watch, error);
+    status = status ? status : dtp_net_new(&t->net, t->second, &job->watch, error);
     if (status == DEEPTEPP_OK)
         t->second = NULL;
     return status;
@@ -178,12 +178,12 @@ static void release(trial *t)
     t->net = NULL;
 }
 
-static deeptepp_status fail_each(trial *t, int count, deeptepp_error *error)
+static deeptepp_status fail_each(trial *t, int count, dtp_job *job, deeptepp_error *error)
 {
     for (failing = 0; failing < count; failing++) {
         deeptepp_error found = {0};
         calls = 0;
-        deeptepp_status status = make_all(t, &found);
+        deeptepp_status status = make_all(t, job, &found);
         calls = -1;
         release(t);
         if (status != DEEPTEPP_ERR_MEMORY)
@@ -197,13 +197,13 @@ static deeptepp_status run(void *argument, dtp_job *job)
 {
     trial *t = argument;
     calls = 0;
-    deeptepp_status status = make_all(t, &job->error);
+    deeptepp_status status = make_all(t, job, &job->error);
     int count = calls;
     calls = -1;
     release(t);
     if (status == DEEPTEPP_OK && count < 200)
         status = dtp_fail(&job->error, DEEPTEPP_ERR_INTERNAL, "%d calls: are they wrapped?", count);
-    return status ? status : fail_each(t, count, &job->error);
+    return status ? status : fail_each(t, count, job, &job->error);
 }
 
 static void every_refusal_is_memory(void **state)

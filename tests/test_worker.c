@@ -12,6 +12,11 @@
 #include <immintrin.h>
 #endif
 
+#include "../libdeeptepp/base/openmp.h"
+
+extern int omp_get_num_threads(void);
+extern int omp_get_dynamic(void);
+
 /* ---- threads ---- */
 
 static void a_worker_has_the_threads_asked_for(void **state)
@@ -122,23 +127,38 @@ static int is_fault(int s)
     return s == SIGSEGV || s == SIGBUS || s == SIGFPE || s == SIGILL || s == SIGTRAP;
 }
 
+typedef struct looking {
+    environment *e;
+    atomic_int modes, flushes, wrong, came;
+    int lanes;
+} looking;
+
+/* Each thread stays until all have come. */
+static void look(void *argument, int lane, int64_t first, int64_t last)
+{
+    looking *l = argument;
+    sigset_t mask;
+    (void)lane;
+    assert_int_equal(last, first + 1);
+    atomic_fetch_or(&l->modes, fegetround() != FE_TONEAREST);
+#ifdef __SSE__
+    atomic_fetch_add(&l->flushes, (_mm_getcsr() & ~0x3fu) != 0x1f80);
+#endif
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    for (int s = 1; s < 32; s++)
+        atomic_fetch_add(&l->wrong, s != SIGKILL && s != SIGSTOP && sigismember(&mask, s) == is_fault(s));
+    atomic_fetch_add(&l->came, 1);
+    for (int wait = 0; wait < 2000 && atomic_load(&l->came) < l->lanes; wait++)
+        sleep_ms(1);
+}
+
 static deeptepp_status look_job(void *argument, dtp_job *job)
 {
     environment *e = argument;
-    int modes = 0, flushes = 0, wrong = 0;
-    (void)job;
-#pragma omp parallel reduction(| : modes) reduction(+ : flushes, wrong)
-    {
-        sigset_t mask;
-        modes |= fegetround() != FE_TONEAREST;
-#ifdef __SSE__
-        flushes += (_mm_getcsr() & ~0x3fu) != 0x1f80;
-#endif
-        pthread_sigmask(SIG_SETMASK, NULL, &mask);
-        for (int s = 1; s < 32; s++)
-            wrong += s != SIGKILL && s != SIGSTOP && sigismember(&mask, s) == is_fault(s);
-    }
-    *e = (environment){.modes = modes, .flushes = flushes, .wrong = wrong, .thread = pthread_self()};
+    looking l = {.e = e, .lanes = dtp_team_lanes(job->watch.team)};
+    dtp_team_for(job->watch.team, l.lanes, 1, look, &l);
+    assert_int_equal(l.came, l.lanes);
+    *e = (environment){.modes = l.modes, .flushes = l.flushes, .wrong = l.wrong, .thread = pthread_self()};
     return DEEPTEPP_OK;
 }
 

@@ -11,11 +11,7 @@
 #include <pthread.h>
 #include <time.h>
 
-#include "../libdeeptepp/base/openmp.h"
 #include "../libdeeptepp/base/worker.h"
-
-extern int omp_get_num_threads(void);
-extern int omp_get_dynamic(void);
 
 static inline double seconds_now(void)
 {
@@ -47,26 +43,37 @@ static inline void run_job(dtp_worker *worker, dtp_job_function function, void *
         fail_msg("%s", error.message);
 }
 
-/* The sum 1 + ... + 1000, by all threads of the pool. */
+/* The sum 1 + ... + 1000, by all threads of the team: each waits until all have come. */
 typedef struct summing {
-    long sum;
-    int team;
+    atomic_long sum;
+    atomic_int team;
 } summing;
+
+typedef struct meeting {
+    summing *s;
+    int lanes;
+} meeting;
+
+static inline void meet_and_sum(void *argument, int lane, int64_t first, int64_t last)
+{
+    const meeting *m = argument;
+    (void)lane;
+    for (int64_t i = first; i < last; i++) {
+        atomic_fetch_add(&m->s->team, 1);
+        for (int wait = 0; wait < 2000 && atomic_load(&m->s->team) < m->lanes; wait++)
+            sleep_ms(1);
+        for (long n = 1 + i; n <= 1000; n += m->lanes)
+            atomic_fetch_add(&m->s->sum, n);
+    }
+}
 
 static inline deeptepp_status sum_job(void *argument, dtp_job *job)
 {
     summing *s = argument;
-    long sum = 0;
-    (void)job;
-#pragma omp parallel
-    {
-#pragma omp single
-        s->team = omp_get_num_threads();
-#pragma omp for reduction(+ : sum)
-        for (long i = 1; i <= 1000; i++)
-            sum += i;
-    }
-    s->sum = sum;
+    const meeting m = {s, dtp_team_lanes(job->watch.team)};
+    atomic_store(&s->sum, 0);
+    atomic_store(&s->team, 0);
+    dtp_team_for(job->watch.team, m.lanes, 1, meet_and_sum, (void *)(uintptr_t)&m);
     return DEEPTEPP_OK;
 }
 

@@ -3,6 +3,7 @@
 #define DTP_ARCH_H
 
 #include "../base/json.h"
+#include "../base/team.h"
 #include "../file/safetensors.h"
 #include "../nn/graph.h"
 
@@ -90,6 +91,6 @@ deeptepp_status dtp_arch_build(dtp_arch *out, const dtp_network *network, dtp_sa
  * caller's also after an error; a weight tensor that only this layer is made from is given back. Errors:
  * MODEL_NONFINITE, MODEL_VARIANCE, MEMORY. */
 deeptepp_status dtp_arch_fold(const dtp_arch *arch, const dtp_network *network, dtp_safetensors *file, int member,
-                              int layer, float **weights, float **bias, deeptepp_error *error);
+                              int layer, float **weights, float **bias, dtp_team *team, deeptepp_error *error);
 
 #endif

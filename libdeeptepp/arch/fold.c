@@ -15,7 +15,11 @@ typedef struct origin {
     dtp_safetensors *file;
     const char *prefix;
     const dtp_layer_source *source;
+    dtp_team *team;
 } origin;
+
+/* Channels that a thread takes at once. */
+enum { CHANNELS = 4 };
 
 static deeptepp_status find(const origin *from, const char *base, const char *part, dtp_tensor **out,
                             deeptepp_error *error)
@@ -76,15 +80,22 @@ static deeptepp_status affine_of(affine *out, const origin *from, const char *no
     return status;
 }
 
+typedef struct folding {
+    float *weights, *bias;
+    const affine *after;
+    size_t per_channel;
+} folding;
+
 /* y = scale (w x + b) + shift, in place */
-static void fold(float *weights, float *bias, const affine *after, int64_t channels, size_t per_channel)
+static void fold(void *argument, int lane, int64_t first, int64_t last)
 {
-#pragma omp parallel for schedule(static)
-    for (int64_t c = 0; c < channels; c++) {
-        float *w = weights + (size_t)c * per_channel;
-        for (size_t i = 0; i < per_channel; i++)
-            w[i] = (float)(w[i] * after->scale[c]);
-        bias[c] = (float)(bias[c] * after->scale[c] + after->shift[c]);
+    const folding *f = argument;
+    (void)lane;
+    for (int64_t c = first; c < last; c++) {
+        float *w = f->weights + (size_t)c * f->per_channel;
+        for (size_t i = 0; i < f->per_channel; i++)
+            w[i] = (float)(w[i] * f->after->scale[c]);
+        f->bias[c] = (float)(f->bias[c] * f->after->scale[c] + f->after->shift[c]);
     }
 }
 
@@ -94,7 +105,7 @@ static deeptepp_status fold_norm(const origin *from, int64_t oc, size_t count, f
     affine after = {0};
     deeptepp_status status = affine_of(&after, from, from->source->norm, oc, error);
     if (status == DEEPTEPP_OK)
-        fold(weights, bias, &after, oc, count / (size_t)oc);
+        dtp_team_for(from->team, oc, CHANNELS, fold, &(folding){weights, bias, &after, count / (size_t)oc});
     affine_free(&after);
     return status;
 }
@@ -133,6 +144,7 @@ typedef struct placing {
     size_t cells;                /* of the kernel */
     float *tensor, *tensor_bias;
     affine before, after;
+    float *weights, *bias; /* the layer's */
 } placing;
 
 static placing placing_of(const dtp_arch *arch, int layer)
@@ -182,12 +194,13 @@ static void place_row(const placing *p, int64_t row, float *weights, float *bias
     *bias = (float)(b * p->after.scale[row] + (p->shifted ? p->after.shift[row] : 0));
 }
 
-static void place(const placing *p, float *weights, float *bias)
+static void place(void *argument, int lane, int64_t first, int64_t last)
 {
-#pragma omp parallel for schedule(static)
-    for (int64_t row = 0; row < p->rows; row++) {
+    const placing *p = argument;
+    (void)lane;
+    for (int64_t row = first; row < last; row++) {
         int64_t channel = p->first_oc + row;
-        place_row(p, row, weights + (size_t)(channel * p->ic) * p->cells, bias + channel);
+        place_row(p, row, p->weights + (size_t)(channel * p->ic) * p->cells, p->bias + channel);
     }
 }
 
@@ -200,8 +213,10 @@ static deeptepp_status fold_placed(const origin *from, const dtp_arch *arch, int
     deeptepp_status status = make_room(weights, bias, count, arch->graph.values[layer + 1].c, error);
     if (status == DEEPTEPP_OK)
         status = read_placing(&p, from, error);
+    p.weights = *weights;
+    p.bias = *bias;
     if (status == DEEPTEPP_OK)
-        place(&p, *weights, *bias);
+        dtp_team_for(from->team, p.rows, CHANNELS, place, &p);
     affine_free(&p.before);
     affine_free(&p.after);
     free(p.tensor);
@@ -220,10 +235,10 @@ static deeptepp_status copy_channels(const dtp_graph *graph, int layer, float **
 }
 
 deeptepp_status dtp_arch_fold(const dtp_arch *arch, const dtp_network *network, dtp_safetensors *file, int member,
-                              int layer, float **weights, float **bias, deeptepp_error *error)
+                              int layer, float **weights, float **bias, dtp_team *team, deeptepp_error *error)
 {
     const dtp_layer_source *source = &arch->sources[layer];
-    const origin from = {file, network->members[member], source};
+    const origin from = {file, network->members[member], source, team};
     int64_t oc = arch->graph.values[layer + 1].c;
     size_t count = dtp_layer_weights(&arch->graph, layer);
     *weights = *bias = NULL;

@@ -1,18 +1,19 @@
-/* One call's progress, which only rises, and its cancelling: the one thing that whatever takes long is handed down. On
- * the caller's thread it has the caller's callbacks; a compute thread's has none, and the caller who waits for it looks
- * at the one and sets the other (worker.c). NULL is a watch that nobody looks at and nobody cancels. */
+/* One call's progress, which only rises, its cancelling and the threads for it: the one thing that whatever takes long is
+ * handed down. On the caller's thread it has the caller's callbacks; a compute thread's has none, but a team, and the
+ * caller who waits for it looks at the progress and sets the cancelling (worker.c). NULL is a watch that nobody looks at and nobody cancels. */
 #ifndef DTP_WATCH_H
 #define DTP_WATCH_H
 
 #include <stdatomic.h>
 
-#include "base.h"
+#include "team.h"
 
 typedef struct dtp_watch {
     deeptepp_callbacks callbacks; /* none, or the caller's: for the thread that the call was made on */
     atomic_bool cancelled;        /* for good: a callback that said so is not asked again */
     atomic_int permille;          /* of the call: how much is done, and has been told */
     int from, to;                 /* of the call: what the part in hand begins and ends with */
+    dtp_team *team;               /* NULL: the thread that the call was made on, alone */
 } dtp_watch;
 
 /* A finished line for the caller's log, if there is one. */
@@ -30,6 +31,12 @@ static inline void dtp_watch_start(dtp_watch *watch, const deeptepp_callbacks *c
     atomic_store(&watch->permille, 0);
     watch->from = 0;
     watch->to = 1000;
+    watch->team = NULL;
+}
+
+static inline dtp_team *dtp_watch_team(const dtp_watch *watch)
+{
+    return watch ? watch->team : NULL;
 }
 
 /* What comes next is the part of the call from `from` to `to` thousandths. */
@@ -62,10 +69,10 @@ static inline deeptepp_status dtp_watch_ask(dtp_watch *watch, deeptepp_error *er
 static inline void dtp_watch_tell(dtp_watch *watch, int permille)
 {
     int done = watch ? watch->from + (watch->to - watch->from) * permille / 1000 : 0;
-    if (!watch || done <= atomic_load_explicit(&watch->permille, memory_order_relaxed))
-        return;
-    atomic_store_explicit(&watch->permille, done, memory_order_relaxed);
-    if (watch->callbacks.progress)
+    int told = watch ? atomic_load_explicit(&watch->permille, memory_order_relaxed) : 0;
+    while (done > told && !atomic_compare_exchange_weak(&watch->permille, &told, done))
+        ;
+    if (done > told && watch->callbacks.progress)
         watch->callbacks.progress(watch->callbacks.user, done / 1000.0);
 }
 

@@ -11,7 +11,7 @@
 #include "floats.h"
 #include "openmp.h"
 
-enum { MAX_THREADS = 256, POLL_MS = 20 };
+enum { POLL_MS = 20 };
 
 struct dtp_worker {
     pthread_t thread;
@@ -19,6 +19,7 @@ struct dtp_worker {
     pthread_cond_t changed;
     pid_t process; /* the process the thread lives in */
     int threads;
+    dtp_team *team; /* the compute thread and its helpers */
     dtp_job_function function; /* the job in hand; NULL when idle */
     void *argument;
     dtp_job job;
@@ -36,7 +37,7 @@ int dtp_processors(void)
         int count = known ? CPU_COUNT_S(size, set) : 0;
         CPU_FREE(set);
         if (known)
-            return count < 1 ? 1 : count > MAX_THREADS ? MAX_THREADS : count;
+            return count < 1 ? 1 : count > DTP_MAX_THREADS ? DTP_MAX_THREADS : count;
     }
     return 1;
 }
@@ -46,50 +47,11 @@ deeptepp_status dtp_callbacks_copy(deeptepp_callbacks *out, const deeptepp_callb
     return DTP_OPTIONS_READ(out, deeptepp_callbacks, user, in, error);
 }
 
-static void *hold(void *lock)
-{
-    pthread_mutex_lock(lock);
-    pthread_mutex_unlock(lock);
-    return NULL;
-}
-
-/* libgomp ends the process when the system refuses it a thread or memory: ask the system first, all at once. */
-static bool threads_available(int count)
-{
-    pthread_t threads[MAX_THREADS];
-    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    pthread_mutex_lock(&lock);
-    int started = 0;
-    while (started < count && pthread_create(&threads[started], NULL, hold, &lock) == 0)
-        started++;
-    bool room = dtp_ask_room() != DTP_NO_ROOM;
-    pthread_mutex_unlock(&lock);
-    for (int i = 0; i < started; i++)
-        pthread_join(threads[i], NULL);
-    pthread_mutex_destroy(&lock);
-    return started == count && room;
-}
-
-/* OpenMP's settings are per thread; its helpers inherit this thread's floating-point environment when they start. The
- * backend lays out work for as many threads as omp_get_max_threads says, and leaves out parts of it in a team of fewer:
- * OMP_DYNAMIC and OMP_MAX_ACTIVE_LEVELS=0 must not make one. */
-static void prepare_thread(int threads)
-{
-    dtp_floats_default();
-    omp_set_dynamic(0);
-    if (omp_get_max_active_levels() < 1)
-        omp_set_max_active_levels(1);
-    omp_set_num_threads(threads);
-#pragma omp parallel
-    {
-        dtp_floats_default();
-    }
-}
-
 static void *worker_main(void *argument)
 {
     dtp_worker *worker = argument;
-    prepare_thread(worker->threads);
+    dtp_floats_default();
+    omp_set_num_threads(1);
     pthread_mutex_lock(&worker->lock);
     for (;;) {
         while (!worker->function && !worker->quit)
@@ -107,35 +69,6 @@ static void *worker_main(void *argument)
     return NULL;
 }
 
-/* The signals of faults stay: the host's crash handler must see those of our threads too. */
-static void block_signals(sigset_t *before)
-{
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
-    sigset_t all;
-    sigfillset(&all);
-    for (size_t i = 0; i < DTP_COUNT(faults); i++)
-        sigdelset(&all, faults[i]);
-    pthread_sigmask(SIG_SETMASK, &all, before);
-}
-
-int dtp_thread_start(pthread_t *thread, void *(*function)(void *), void *argument)
-{
-    sigset_t before;
-    block_signals(&before);
-    int failed = pthread_create(thread, NULL, function, argument);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed;
-}
-
-static int start_thread(dtp_worker *worker)
-{
-    sigset_t before;
-    block_signals(&before);
-    bool available = threads_available(worker->threads);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return available ? dtp_thread_start(&worker->thread, worker_main, worker) : EAGAIN;
-}
-
 static deeptepp_status launch(dtp_worker *worker, deeptepp_error *error)
 {
     pthread_condattr_t clock;
@@ -146,12 +79,18 @@ static deeptepp_status launch(dtp_worker *worker, deeptepp_error *error)
     pthread_condattr_destroy(&clock);
     worker->function = NULL;
     worker->quit = false;
-    worker->process = getpid();
-    if (start_thread(worker) == 0)
-        return DEEPTEPP_OK;
     worker->process = 0;
-    return dtp_fail(error, DEEPTEPP_ERR_THREAD, "the system refused %d compute threads: ask for fewer",
-                    worker->threads);
+    dtp_team_forget(worker->team);
+    deeptepp_status status = dtp_team_new(&worker->team, worker->threads, error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    if (dtp_thread_start(&worker->thread, worker_main, worker) == 0) {
+        worker->process = getpid();
+        return DEEPTEPP_OK;
+    }
+    dtp_team_free(worker->team);
+    worker->team = NULL;
+    return dtp_team_refused(worker->threads, error);
 }
 
 deeptepp_status dtp_worker_start(dtp_worker **out, int threads, deeptepp_error *error)
@@ -165,10 +104,10 @@ deeptepp_status dtp_worker_start(dtp_worker **out, int threads, deeptepp_error *
     if (worker->threads > limit)
         worker->threads = limit;
     deeptepp_status status = launch(worker, error);
-    if (status != DEEPTEPP_OK)
-        free(worker);
-    else
+    if (status == DEEPTEPP_OK)
         *out = worker;
+    else
+        dtp_worker_stop(worker);
     return status;
 }
 
@@ -189,6 +128,9 @@ void dtp_worker_stop(dtp_worker *worker)
         pthread_join(worker->thread, NULL);
         pthread_mutex_destroy(&worker->lock);
         pthread_cond_destroy(&worker->changed);
+        dtp_team_free(worker->team);
+    } else {
+        dtp_team_forget(worker->team);
     }
     pthread_setcancelstate(cancelling, NULL);
     free(worker);
@@ -252,6 +194,7 @@ deeptepp_status dtp_worker_wait(dtp_worker *worker, dtp_watch *watch, deeptepp_e
 static void begin_job(dtp_worker *worker, dtp_job_function function, void *argument)
 {
     dtp_watch_start(&worker->job.watch, NULL);
+    worker->job.watch.team = worker->team;
     atomic_store(&worker->job.detached_ok, false);
     worker->argument = argument;
     worker->function = function;

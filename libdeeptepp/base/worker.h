@@ -1,9 +1,7 @@
-/* The compute thread: all that touches the backend or OpenMP runs on it, so the host's threads keep their OpenMP pools,
+/* The compute thread and its team: all that touches the backend runs there, so the host's threads keep their OpenMP pools,
  * thread counts and floating-point environment. The caller waits, and its callbacks are called while it waits. */
 #ifndef DTP_WORKER_H
 #define DTP_WORKER_H
-
-#include <pthread.h>
 
 #include "watch.h"
 
@@ -18,8 +16,8 @@ typedef struct dtp_job {
 
 typedef deeptepp_status (*dtp_job_function)(void *argument, dtp_job *job);
 
-/* Starts a compute thread that gives OpenMP `threads` threads (0: one a processor this process may use) and warms
- * them up. Errors: THREAD, MEMORY. */
+/* Starts a compute thread that is one of `threads` (0: one a processor this process may use): its jobs' watch has the
+ * team. Errors: THREAD, MEMORY. */
 deeptepp_status dtp_worker_start(dtp_worker **out, int threads, deeptepp_error *error);
 
 /* Waits for a running job, then ends the thread. Accepts NULL. */
@@ -37,9 +35,6 @@ deeptepp_status dtp_worker_run(dtp_worker *worker, dtp_job_function function, vo
 /* Waits until no job is winding down, after which what it used may be changed. Nothing to wait for after fork().
  * Errors: CANCELLED, at the watch's word. */
 deeptepp_status dtp_worker_wait(dtp_worker *worker, dtp_watch *watch, deeptepp_error *error);
-
-/* pthread_create with the host's signals blocked: they are for the host's threads. */
-int dtp_thread_start(pthread_t *thread, void *(*function)(void *), void *argument);
 
 /* The number of processors the calling thread may run on, 1 to 256. */
 int dtp_processors(void);

@@ -16,6 +16,11 @@ static int64_t chunk_of(const dtp_plan *plan)
     return plan->stages[plan->n_stages - 1].chunk;
 }
 
+static int64_t grain_of(const dtp_plan *plan)
+{
+    return dtp_plan_grain(plan, &plan->stages[plan->n_stages - 1]);
+}
+
 /* ---- Candidates ---- */
 
 /* Channels-last all around, or the changes of layout would eat what a form saves. */
@@ -56,10 +61,10 @@ static int list_candidates(const dtp_plan *plan, int layer, const dtp_weights *w
 static dnnl_status_t read_layouts(dtp_choice *c, const dtp_plan *plan, int layer)
 {
     const dtp_graph *graph = plan->graph;
-    int64_t chunk = chunk_of(plan);
+    int64_t grain = grain_of(plan);
     dtp_shape src = graph->values[graph->layers[layer].src], dst = graph->values[layer + 1];
-    dnnl_status_t s = dtp_value_tag(&c->src, dtp_pd_md(c->pd, dnnl_query_src_md), src, chunk);
-    s = s ? s : dtp_value_tag(&c->dst, dtp_pd_md(c->pd, dnnl_query_dst_md), dst, chunk);
+    dnnl_status_t s = dtp_value_tag(&c->src, dtp_pd_md(c->pd, dnnl_query_src_md), src, grain);
+    s = s ? s : dtp_value_tag(&c->dst, dtp_pd_md(c->pd, dnnl_query_dst_md), dst, grain);
     bool known = c->src != dnnl_format_tag_undef && c->dst != dnnl_format_tag_undef;
     return s ? s : known ? dnnl_success : dnnl_unimplemented;
 }
@@ -69,9 +74,9 @@ static dnnl_status_t try_candidate(dtp_choice *out, const dtp_plan *plan, int la
 {
     *out = (dtp_choice){.src = c->src, .dst = c->dst};
     if (c->kind)
-        return c->kind->make(&out->form, plan->engine, plan->graph, layer, chunk_of(plan), weights);
+        return c->kind->make(&out->form, plan->engine, plan->team, plan->graph, layer, chunk_of(plan), weights);
     dnnl_status_t s =
-        dtp_layer_pd(&out->pd, plan->engine, plan->graph, layer, chunk_of(plan), c->src, c->dst, weights);
+        dtp_layer_pd(&out->pd, plan->engine, plan->graph, layer, grain_of(plan), c->src, c->dst, weights);
     /* A crop reads a corner, whose strides are those of the whole. */
     return s || plan->graph->layers[layer].op == DTP_CROP ? s : read_layouts(out, plan, layer);
 }
@@ -85,7 +90,7 @@ static dnnl_status_t adds_slowly(bool *slow, const dtp_plan *plan, int value, dn
         if (plan->graph->layers[i].add != value)
             continue;
         dnnl_status_t s =
-            dtp_layer_pd(&pd, plan->engine, plan->graph, i, chunk_of(plan), dnnl_format_tag_any, tag, NULL);
+            dtp_layer_pd(&pd, plan->engine, plan->graph, i, grain_of(plan), dnnl_format_tag_any, tag, NULL);
         if (s)
             return s == dnnl_unimplemented ? dnnl_success : s;
         *slow = dtp_is_reference(dtp_pd_implementation(pd));

@@ -10,9 +10,11 @@ typedef struct dtp_plan dtp_plan;
 typedef struct dtp_weights dtp_weights;
 typedef struct dtp_net dtp_net;
 
-/* Decides layouts, batch sizes and the arena for `batch` images. weights: NULL lets the backend choose the weights'
+/* Decides layouts, batch sizes and the arena for `batch` images on the watch's team. With at least as many images as
+ * threads each thread takes images of its own, and results do not depend on how many there are; else the backend shares
+ * each layer among OpenMP's threads. weights: NULL lets the backend choose the weights'
  * layouts; otherwise theirs are kept. The graph is kept by reference. The watch is asked before each layer.
- * Errors: CANCELLED, BACKEND, MEMORY. */
+ * Errors: CANCELLED, BACKEND, MEMORY, THREAD. */
 deeptepp_status dtp_plan_new(dtp_plan **out, const dtp_graph *graph, int64_t batch, const dtp_weights *weights,
                              dtp_watch *watch, deeptepp_error *error);
 void dtp_plan_free(dtp_plan *plan);
@@ -38,8 +40,8 @@ void dtp_net_free(dtp_net *net);
 /* The input: (batch, c, d, h, w), plain, to be filled before each run, which leaves it as it is. */
 float *dtp_net_input(dtp_net *net);
 
-/* Runs all images with these weights; out gets (batch, classes), all finite. The watch is asked and told before each
- * layer. Errors: CANCELLED, BACKEND, SCORE_NONFINITE. */
+/* Runs all images with these weights; out gets (batch, classes), all finite. The watch has a team as large as the plan's,
+ * and is asked and told before each layer of a chunk of images. Errors: CANCELLED, BACKEND, SCORE_NONFINITE, THREAD. */
 deeptepp_status dtp_net_run(dtp_net *net, const dtp_weights *weights, float *out, dtp_watch *watch,
                             deeptepp_error *error);
 
@@ -53,7 +55,7 @@ typedef struct dtp_step_info {
     bool convolution;
 } dtp_step_info;
 deeptepp_status dtp_net_profile(dtp_net *net, const dtp_weights *weights, int repeats, dtp_step_info *out, int *count,
-                                deeptepp_error *error);
+                                dtp_watch *watch, deeptepp_error *error);
 
 /* A layer that fell back to slow code, or NULL: its name and implementation, for the log. index from 0. */
 const char *dtp_net_slow_layer(const dtp_net *net, int index, const char **implementation);

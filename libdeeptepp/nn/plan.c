@@ -36,9 +36,9 @@ static void add_node(dtp_plan *plan, dtp_node node)
 {
     node.stage = plan->n_stages - 1;
     plan->stages[node.stage].last = plan->n_nodes;
-    size_t scratchpad = node.form ? node.form->kind->scratch_bytes(node.form) : dtp_pd_scratchpad(node.pd);
-    if (scratchpad > plan->scratchpad_bytes)
-        plan->scratchpad_bytes = scratchpad;
+    size_t bytes = node.form ? node.form->kind->scratch_bytes(node.form) : dtp_pd_scratchpad(node.pd);
+    size_t *most = node.form ? &plan->form_scratch : &plan->primitive_scratch;
+    *most = bytes > *most ? bytes : *most;
     plan->nodes[plan->n_nodes++] = node;
 }
 
@@ -80,11 +80,11 @@ static int find_copy(const dtp_plan *plan, int value, dnnl_format_tag_t tag)
 /* A change of layout for the stage now being planned. */
 static dnnl_status_t copy_pd(dnnl_primitive_desc_t *out, const dtp_plan *plan, int value, dnnl_format_tag_t tag)
 {
-    int64_t chunk = plan->stages[plan->n_stages - 1].chunk;
+    int64_t grain = dtp_plan_grain(plan, &plan->stages[plan->n_stages - 1]);
     dtp_shape shape = plan->graph->values[value];
     dtp_md from = NULL, to = NULL;
-    dnnl_status_t s = dtp_value_md(&from, shape, chunk, plan->tensors[value].tag);
-    s = s ? s : dtp_value_md(&to, shape, chunk, tag);
+    dnnl_status_t s = dtp_value_md(&from, shape, grain, plan->tensors[value].tag);
+    s = s ? s : dtp_value_md(&to, shape, grain, tag);
     s = s ? s : dtp_backend_room();
     s = s ? s : dtp_reorder_pd(out, plan->engine, from, to);
     dtp_md_free(from);
@@ -142,6 +142,31 @@ static deeptepp_status plan_layers(dtp_plan *plan, const dtp_weights *weights, d
     return status == DEEPTEPP_OK ? in_layout(plan, plan->graph->n_layers, dnnl_abcde, &plan->output, error) : status;
 }
 
+/* Lanes a page apart, so that they do not meet. */
+static void place_scratch(dtp_plan *plan)
+{
+    enum { PAGE = 4096 };
+    size_t lane = plan->form_scratch, lanes = (size_t)plan->team_lanes;
+    if (!plan->shares_layers && plan->primitive_scratch > lane)
+        lane = plan->primitive_scratch;
+    plan->scratch_stride = (lane + PAGE - 1) / PAGE * PAGE;
+    plan->scratchpad_bytes = lanes * plan->scratch_stride;
+    if (plan->primitive_scratch > plan->scratchpad_bytes)
+        plan->scratchpad_bytes = plan->primitive_scratch;
+}
+
+/* With an image or more a thread, threads work on images of their own and never wait for each other within a layer. */
+static deeptepp_status choose_lanes(dtp_plan *plan, dtp_team *team, deeptepp_error *error)
+{
+    plan->team = team;
+    plan->team_lanes = plan->lanes = dtp_team_lanes(team);
+    plan->shares_layers = plan->batch < plan->lanes || dtp_team_shares_layers(team);
+    if (!plan->shares_layers)
+        return DEEPTEPP_OK;
+    plan->lanes = 1;
+    return dtp_team_share_layers(team, error);
+}
+
 deeptepp_status dtp_plan_new(dtp_plan **out, const dtp_graph *graph, int64_t batch, const dtp_weights *weights,
                              dtp_watch *watch, deeptepp_error *error)
 {
@@ -157,12 +182,15 @@ deeptepp_status dtp_plan_new(dtp_plan **out, const dtp_graph *graph, int64_t bat
     if (s)
         status = dtp_backend_fail(error, s, "CPU engine");
     if (status == DEEPTEPP_OK)
+        status = choose_lanes(plan, dtp_watch_team(watch), error);
+    if (status == DEEPTEPP_OK)
         status = plan_layers(plan, weights, watch, error);
     if (status != DEEPTEPP_OK) {
         dtp_plan_free(plan);
         return status;
     }
     dtp_plan_arena(plan);
+    place_scratch(plan);
     *out = plan;
     return DEEPTEPP_OK;
 }

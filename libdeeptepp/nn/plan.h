@@ -6,8 +6,8 @@
 #include "forms/form.h"
 #include "ops.h"
 
-/* One primitive or form, run batch / chunk times. Consecutive nodes of one stage run chunk by chunk, so that a chunk's
- * activations stay in cache from layer to layer. */
+/* One primitive or form. Consecutive nodes of one stage run chunk by chunk, so that a chunk's activations stay in cache
+ * from layer to layer: a form on the chunk's images at once, a primitive on `grain` of them. */
 typedef struct dtp_node {
     dnnl_primitive_desc_t pd; /* NULL: form */
     dtp_form *form;
@@ -24,9 +24,10 @@ typedef struct dtp_plan_tensor {
     int buffer;
 } dtp_plan_tensor;
 
-/* A place in the arena, live from node `first` to node `last`. whole: holds all images, not one chunk's. */
+/* A place in the arena, live from node `first` to node `last`. whole: holds all images; else one chunk's in the memory that
+ * a lane has for the stage, where `offset` counts from. */
 typedef struct dtp_buffer {
-    size_t image_bytes, offset;
+    size_t image_bytes, bytes, offset;
     int first, last;
     bool whole;
 } dtp_buffer;
@@ -34,6 +35,7 @@ typedef struct dtp_buffer {
 typedef struct dtp_stage {
     int first, last; /* nodes */
     int64_t chunk;
+    size_t offset, lane_bytes; /* in the arena: the first lane's memory, and from one lane's to the next's */
 } dtp_stage;
 
 /* Every layer after a change of layout, and one more for the output. */
@@ -43,14 +45,25 @@ struct dtp_plan {
     const dtp_graph *graph;
     dnnl_engine_t engine;
     int64_t batch;
+    const dtp_team *team; /* while planning */
+    bool shares_layers;   /* the backend shares a layer among the team's threads, since images are fewer than they */
+    int team_lanes;       /* that forms are made for */
+    int lanes;            /* that run chunks side by side, each through all layers of a stage */
     dtp_node nodes[DTP_MAX_NODES];
     dtp_plan_tensor tensors[DTP_MAX_NODES + 1];
-    dtp_buffer buffers[DTP_MAX_NODES + 1];
+    dtp_buffer buffers[DTP_MAX_NODES + 1 + DTP_MAX_LAYERS];
     dtp_stage stages[DTP_MAX_LAYERS];
     int n_nodes, n_tensors, n_buffers, n_stages;
     int output; /* the tensor with the logits, plain */
-    size_t arena_bytes, scratchpad_bytes;
+    size_t form_scratch, primitive_scratch; /* the most that one needs for a lane */
+    size_t arena_bytes, scratch_stride, scratchpad_bytes;
 };
+
+/* Images that a primitive handles at once. */
+static inline int64_t dtp_plan_grain(const dtp_plan *plan, const dtp_stage *stage)
+{
+    return plan->shares_layers ? stage->chunk : 1;
+}
 
 /* The layout a node's weights are packed in; NULL: it has none. Its implementation's name. */
 dtp_const_md dtp_node_weights_md(const dtp_plan *plan, const dtp_node *node);

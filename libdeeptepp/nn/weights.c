@@ -225,23 +225,41 @@ static deeptepp_status pack_plain(const dtp_weights *weights, int layer, const f
     return s ? dtp_backend_fail(error, s, weights->graph->layers[layer].name) : DEEPTEPP_OK;
 }
 
-/* What is not finite makes the sums so. */
-static void measure(packed *p, const float *plain, const float *bias, int64_t channels, size_t each)
+typedef struct measuring {
+    const float *plain;
+    size_t each; /* weights of an output channel */
+    double *sums; /* one a channel */
+} measuring;
+
+static void measure_channels(void *argument, int lane, int64_t first, int64_t last)
 {
-    double gain = 0, offset = 0;
-#pragma omp parallel for reduction(max : gain, offset) schedule(static)
-    for (int64_t c = 0; c < channels; c++) {
+    const measuring *m = argument;
+    (void)lane;
+    for (int64_t c = first; c < last; c++) {
         double sum = 0;
 #pragma omp simd reduction(+ : sum)
-        for (size_t i = 0; i < each; i++)
-            sum += (double)fabsf(plain[(size_t)c * each + i]);
-        gain = sum <= gain ? gain : isfinite(sum) ? sum : (double)INFINITY;
-        offset = fabs((double)bias[c]) <= offset ? offset
-                 : isfinite(bias[c])             ? fabs((double)bias[c])
-                                                 : (double)INFINITY;
+        for (size_t i = 0; i < m->each; i++)
+            sum += (double)fabsf(m->plain[(size_t)c * m->each + i]);
+        m->sums[c] = sum;
     }
-    p->gain = gain;
-    p->offset = offset;
+}
+
+/* What is not finite makes the sums so. */
+static deeptepp_status measure(packed *p, const float *plain, const float *bias, int64_t channels, size_t each,
+                               dtp_team *team, deeptepp_error *error)
+{
+    measuring m = {plain, each, calloc((size_t)channels, sizeof(double))};
+    if (!m.sums)
+        return dtp_fail_memory(error, "a layer's sums", (size_t)channels * sizeof(double));
+    dtp_team_for(team, channels, 1, measure_channels, &m);
+    p->gain = p->offset = 0;
+    for (int64_t c = 0; c < channels; c++) {
+        double shift = fabs((double)bias[c]);
+        p->gain = m.sums[c] <= p->gain ? p->gain : isfinite(m.sums[c]) ? m.sums[c] : (double)INFINITY;
+        p->offset = shift <= p->offset ? p->offset : isfinite(shift) ? shift : (double)INFINITY;
+    }
+    free(m.sums);
+    return DEEPTEPP_OK;
 }
 
 deeptepp_status dtp_weights_set(dtp_weights *weights, int layer, const float *plain, const float *bias,
@@ -249,13 +267,16 @@ deeptepp_status dtp_weights_set(dtp_weights *weights, int layer, const float *pl
 {
     const dtp_graph *graph = weights->graph;
     packed *p = &weights->layers[layer];
-    measure(p, plain, bias, graph->values[layer + 1].c,
-            dtp_layer_weights(graph, layer) / (size_t)graph->values[layer + 1].c);
+    int64_t channels = graph->values[layer + 1].c;
+    deeptepp_status status = measure(p, plain, bias, channels, dtp_layer_weights(graph, layer) / (size_t)channels,
+                                     dtp_watch_team(watch), error);
+    if (status != DEEPTEPP_OK)
+        return status;
     if (!isfinite(p->gain) || !isfinite(p->offset))
         return dtp_fail(
             error, DEEPTEPP_ERR_MODEL_NONFINITE,
             "layer %s: its %s infinite or NaN once the BatchNorm beside it is folded in, wanted finite ones",
             graph->layers[layer].name, isfinite(p->gain) ? "biases are" : "weights are");
-    memcpy(p->bias_data, bias, (size_t)graph->values[layer + 1].c * sizeof *bias);
+    memcpy(p->bias_data, bias, (size_t)channels * sizeof *bias);
     return p->kind ? pack_form(weights, layer, plain, watch, error) : pack_plain(weights, layer, plain, error);
 }

@@ -36,6 +36,25 @@ static void find_crop(const view *v, const dtp_raster *mask, bool any_weight, to
     dtp_slice_free(&slice);
 }
 
+typedef struct finding {
+    view *view;
+    const dtp_raster *mask;
+    bool any_weight;
+    int64_t first; /* column */
+} finding;
+
+static void find_crops(void *argument, int lane, int64_t first, int64_t last)
+{
+    const finding *f = argument;
+    view *v = f->view;
+    (void)lane;
+    for (int64_t i = first; i < last; i++) {
+        v->slices[i] = (touched){.column = f->first + i, .memory = true};
+        if (!dtp_watch_cancelled(v->watch))
+            find_crop(v, f->mask, f->any_weight, &v->slices[i]);
+    }
+}
+
 /* Leaves only those with a crop in v->slices. */
 static bool keep_found(view *v, int64_t count, int64_t *faded)
 {
@@ -62,12 +81,8 @@ static deeptepp_status find_slices(view *v, bool any_weight, int64_t *faded, dee
     v->slices = calloc((size_t)count + 1, sizeof *v->slices);
     if (!v->slices)
         return dtp_fail_memory(error, "a view's slices", (size_t)count * sizeof *v->slices);
-#pragma omp parallel for schedule(dynamic)
-    for (int64_t i = 0; i < count; i++) {
-        v->slices[i] = (touched){.column = first + i, .memory = true};
-        if (!dtp_watch_cancelled(v->watch))
-            find_crop(v, &mask, any_weight, &v->slices[i]);
-    }
+    finding f = {v, &mask, any_weight, first};
+    dtp_team_for(dtp_watch_team(v->watch), count, 1, find_crops, &f);
     if (dtp_watch_cancelled(v->watch))
         return dtp_watch_ask(v->watch, error);
     return keep_found(v, count, faded) ? DEEPTEPP_OK : dtp_fail_memory(error, "a slice of the mask", 0);
@@ -113,13 +128,18 @@ static void make_tile(view *v, int64_t tile)
     dtp_slice_free(&slice);
 }
 
+static void make_some_tiles(void *argument, int lane, int64_t first, int64_t last)
+{
+    view *v = argument;
+    (void)lane;
+    for (int64_t tile = first; tile < last && !dtp_watch_cancelled(v->watch); tile++)
+        make_tile(v, tile);
+}
+
 static deeptepp_status make_tiles(view *v, int64_t count, int64_t *constant, deeptepp_error *error)
 {
     bool memory = true, finite = true;
-#pragma omp parallel for schedule(dynamic)
-    for (int64_t tile = 0; tile < count; tile++)
-        if (!dtp_watch_cancelled(v->watch))
-            make_tile(v, tile);
+    dtp_team_for(dtp_watch_team(v->watch), count, 1, make_some_tiles, v);
     if (dtp_watch_cancelled(v->watch))
         return dtp_watch_ask(v->watch, error);
     for (int64_t tile = 0; tile < count; tile++) {
@@ -179,7 +199,8 @@ static deeptepp_status count_inside(const view *v, int64_t *inside, deeptepp_err
     if (!seen)
         return dtp_fail_memory(error, "a view's columns", (size_t)v->canvas.columns);
     mark_seen(v, seen);
-    *inside = dtp_share_of_columns(v->study, v->canvas.forward[1], seen, v->canvas.columns);
+    *inside = dtp_share_of_columns(v->study, v->canvas.forward[1], seen, v->canvas.columns,
+                                   dtp_watch_team(v->watch));
     free(seen);
     return DEEPTEPP_OK;
 }

@@ -200,11 +200,34 @@ static deeptepp_status normalise_view(const dtp_study *study, float *view, int i
     return status;
 }
 
+/* All views, each with a message of its own. */
+typedef struct normalising {
+    const dtp_study *study;
+    float *out;
+    const dtp_mapping *mappings;
+    dtp_watch *watch;
+    deeptepp_status *results;
+    deeptepp_error *errors;
+} normalising;
+
+static void normalise_views(void *argument, int lane, int64_t first, int64_t last)
+{
+    const normalising *n = argument;
+    const dtp_recipe *recipe = n->study->recipe;
+    size_t view = cube_size(recipe) * (size_t)recipe->n_channels;
+    (void)lane;
+    for (int64_t v = first; v < last; v++) {
+        dtp_mapping mappings[DTP_MAX_CHANNELS];
+        memcpy(mappings, n->mappings, sizeof mappings);
+        n->results[v] =
+            normalise_view(n->study, n->out + view * (size_t)v, (int)v, mappings, n->watch, &n->errors[v]);
+    }
+}
+
 static deeptepp_status normalise(const dtp_study *study, float *out, dtp_watch *watch, deeptepp_error *error)
 {
     const dtp_recipe *recipe = study->recipe;
-    size_t view = cube_size(recipe) * (size_t)recipe->n_channels;
-    dtp_mapping mappings[DTP_MAX_CHANNELS];
+    dtp_mapping mappings[DTP_MAX_CHANNELS] = {0};
     deeptepp_status results[DTP_MAX_VIEWS], status = DEEPTEPP_OK;
     deeptepp_error *errors = calloc((size_t)recipe->n_views, sizeof *errors);
     if (!errors)
@@ -212,11 +235,9 @@ static deeptepp_status normalise(const dtp_study *study, float *out, dtp_watch *
     if (recipe->intensity != DTP_INTENSITY_NONE && recipe->over >= DTP_OVER_IMAGE)
         status = image_mappings(study, mappings, watch, error);
     dtp_watch_tell(watch, SURVEYED);
-    if (status == DEEPTEPP_OK) {
-#pragma omp parallel for firstprivate(mappings) schedule(static)
-        for (int v = 0; v < recipe->n_views; v++)
-            results[v] = normalise_view(study, out + view * (size_t)v, v, mappings, watch, &errors[v]);
-    }
+    normalising n = {study, out, mappings, watch, results, errors};
+    if (status == DEEPTEPP_OK)
+        dtp_team_for(dtp_watch_team(watch), recipe->n_views, 1, normalise_views, &n);
     for (int v = 0; v < recipe->n_views && status == DEEPTEPP_OK; v++) {
         status = results[v];
         if (status != DEEPTEPP_OK && error)

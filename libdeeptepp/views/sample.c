@@ -176,16 +176,33 @@ static int64_t sample_row(const row *r, blend_function blend, const dtp_recipe *
     return sample_edge(r, recipe, 0, first, out) + sample_edge(r, recipe, last, size, out);
 }
 
+typedef struct sampling {
+    const deeptepp_volume *volume;
+    const dtp_grid *grid;
+    const dtp_recipe *recipe;
+    blend_function blend;
+    float *out;
+    const dtp_watch *watch;
+    atomic_llong outside;
+} sampling;
+
+static void sample_rows(void *argument, int lane, int64_t first, int64_t last)
+{
+    sampling *s = argument;
+    const int64_t *size = s->recipe->size;
+    int64_t outside = 0;
+    (void)lane;
+    for (int64_t n = first; n < last && !dtp_watch_cancelled(s->watch); n++) {
+        const row r = make_row(s->volume, s->grid, n / size[1], n % size[1]);
+        outside += sample_row(&r, s->blend, s->recipe, s->out + n * size[2]);
+    }
+    atomic_fetch_add(&s->outside, outside);
+}
+
 int64_t dtp_sample(const deeptepp_volume *volume, const dtp_grid *grid, const dtp_recipe *recipe,
                    float *out, const dtp_watch *watch)
 {
-    blend_function blend = blend_of(volume->type);
-    int64_t rows = recipe->size[0] * recipe->size[1], outside = 0;
-#pragma omp parallel for reduction(+ : outside) schedule(static)
-    for (int64_t n = 0; n < rows; n++) {
-        const row r = make_row(volume, grid, n / recipe->size[1], n % recipe->size[1]);
-        if (!dtp_watch_cancelled(watch))
-            outside += sample_row(&r, blend, recipe, out + n * recipe->size[2]);
-    }
-    return outside;
+    sampling s = {volume, grid, recipe, blend_of(volume->type), out, watch, 0};
+    dtp_team_for(dtp_watch_team(watch), recipe->size[0] * recipe->size[1], recipe->size[1], sample_rows, &s);
+    return atomic_load(&s.outside);
 }

@@ -1,6 +1,7 @@
 #include "share.h"
 
 #include <math.h>
+#include <stdatomic.h>
 
 #include "affine.h"
 
@@ -91,15 +92,33 @@ static int64_t count_seen(const dtp_frame *frame, const dtp_span *span, const do
     return inside;
 }
 
-int64_t dtp_share_of_columns(const dtp_study *study, const double m[3], const uint8_t *seen, int64_t columns)
+typedef struct counting {
+    const dtp_study *study;
+    const double *m;
+    const uint8_t *seen;
+    int64_t columns;
+    atomic_llong inside;
+} counting;
+
+static void count_spans(void *argument, int lane, int64_t first, int64_t last)
 {
-    const dtp_spans *spans = &study->tumour.spans;
+    counting *c = argument;
+    const dtp_study *study = c->study;
     int64_t inside = 0;
-#pragma omp parallel for schedule(static) reduction(+ : inside)
-    for (size_t s = 0; s < spans->count; s++)
-        if (dtp_mask_counts(&study->tumour, s))
-            inside += count_seen(&study->mask_frame, &spans->items[s], m, seen, columns);
-    return inside;
+    (void)lane;
+    for (int64_t s = first; s < last; s++)
+        if (dtp_mask_counts(&study->tumour, (size_t)s))
+            inside += count_seen(&study->mask_frame, &study->tumour.spans.items[s], c->m, c->seen, c->columns);
+    atomic_fetch_add(&c->inside, inside);
+}
+
+int64_t dtp_share_of_columns(const dtp_study *study, const double m[3], const uint8_t *seen, int64_t columns,
+                             dtp_team *team)
+{
+    enum { GRAIN = 256 };
+    counting c = {study, m, seen, columns, 0};
+    dtp_team_for(team, (int64_t)study->tumour.spans.count, GRAIN, count_spans, &c);
+    return atomic_load(&c.inside);
 }
 
 void dtp_share_of_planes(const dtp_study *study, int64_t *counts)

@@ -42,13 +42,13 @@ static deeptepp_status measure(void *argument, dtp_job *job)
     dtp_net *net = NULL;
     deeptepp_status status;
     DTP_TRY(
-        dtp_plan_new(&plan, &b->model->arch.graph, b->model->recipe.n_views, b->model->members[0], NULL, &job->error));
-    DTP_TRY(dtp_net_new(&net, plan, NULL, &job->error));
+        dtp_plan_new(&plan, &b->model->arch.graph, b->model->recipe.n_views, b->model->members[0], &job->watch, &job->error));
+    DTP_TRY(dtp_net_new(&net, plan, &job->watch, &job->error));
     size_t count = (size_t)b->model->recipe.n_views * dtp_shape_size(b->model->arch.graph.values[0]);
     for (size_t i = 0; i < count; i++)
         dtp_net_input(net)[i] = (float)(i % 1000) / 500.0f - 1.0f;
     DTP_TRY(time_runs(b, net, job));
-    DTP_TRY(dtp_net_profile(net, b->model->members[0], b->repeats, b->steps, &b->count, &job->error));
+    DTP_TRY(dtp_net_profile(net, b->model->members[0], b->repeats, b->steps, &b->count, &job->watch, &job->error));
 fail:
     dtp_net_free(net);
     return status;

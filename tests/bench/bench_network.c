@@ -66,7 +66,7 @@ static deeptepp_status make_graph(bench *b, deeptepp_error *error)
 static deeptepp_status pack_layer(bench *b, dtp_safetensors *file, int layer, deeptepp_error *error)
 {
     float *weights, *bias;
-    deeptepp_status status = dtp_arch_fold(&b->model->arch, &b->model->network, file, 0, layer, &weights, &bias, error);
+    deeptepp_status status = dtp_arch_fold(&b->model->arch, &b->model->network, file, 0, layer, &weights, &bias, NULL, error);
     if (status == DEEPTEPP_OK)
         status = dtp_weights_set(b->weights, layer, weights, bias, NULL, error);
     free(weights);
@@ -100,9 +100,9 @@ static deeptepp_status prepare(bench *b, dtp_job *job)
     if (!b->logits)
         return dtp_fail_memory(&job->error, "logits", b->n_logits * sizeof *b->logits);
     b->weights = b->whole ? NULL : model->members[0];
-    DTP_TRY(dtp_plan_new(&plan, &b->graph, model->recipe.n_views, b->weights, NULL, &job->error));
+    DTP_TRY(dtp_plan_new(&plan, &b->graph, model->recipe.n_views, b->weights, &job->watch, &job->error));
     status = b->whole ? pack(b, plan, &job->error) : DEEPTEPP_OK;
-    status = status ? status : dtp_net_new(&b->net, plan, NULL, &job->error);
+    status = status ? status : dtp_net_new(&b->net, plan, &job->watch, &job->error);
     if (status != DEEPTEPP_OK) {
         dtp_plan_free(plan);
         return status;
@@ -125,7 +125,7 @@ static deeptepp_status run(bench *b, dtp_job *job, double *seconds)
 static deeptepp_status convolutions(bench *b, dtp_job *job, double *seconds)
 {
     int count = 0;
-    deeptepp_status status = dtp_net_profile(b->net, b->weights, REPEATS, b->steps, &count, &job->error);
+    deeptepp_status status = dtp_net_profile(b->net, b->weights, REPEATS, b->steps, &count, &job->watch, &job->error);
     *seconds = 0;
     for (int i = 0; i < count; i++)
         *seconds += b->steps[i].convolution ? b->steps[i].seconds : 0;

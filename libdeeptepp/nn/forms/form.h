@@ -4,12 +4,16 @@
 #define DTP_FORM_H
 
 #include "../../base/watch.h"
-#include "../ops.h"
+#include "matmul.h"
 
 typedef struct dtp_form dtp_form;
 
-/* What one layer's run reads and writes; dst holds the value to add where the layer adds one. */
+/* What one layer's run reads and writes, and who computes; dst holds the value to add where the layer adds one. Once the
+ * watch is cancelled what stands there is arbitrary. */
 typedef struct dtp_form_run {
+    dtp_team *team; /* a team, or a lane of it alone; NULL: lane 0 */
+    int lane;       /* of the thread that hands out */
+    const dtp_watch *watch;
     dnnl_stream_t stream;
     dnnl_memory_t weights;
     const float *bias, *src;
@@ -23,17 +27,18 @@ typedef struct dtp_form_kind {
     /* Whether a layer can be and is worth being computed so. Depends on its shapes alone. */
     bool (*suits)(const dtp_graph *graph, int layer);
 
-    /* For `images` images at once. weights: NULL lets the backend choose their layout. Allocates nothing large.
-     * dnnl_unimplemented: the backend has no products of these. */
-    dnnl_status_t (*make)(dtp_form **out, dnnl_engine_t engine, const dtp_graph *graph, int layer, int64_t images,
-                          dtp_const_md weights);
+    /* For `images` images at once and any lane of a team. weights: NULL lets the backend choose their layout. Allocates
+     * nothing large. dnnl_unimplemented: the backend has no products of these. */
+    dnnl_status_t (*make)(dtp_form **out, dnnl_engine_t engine, const dtp_team *team, const dtp_graph *graph, int layer,
+                          int64_t images, dtp_const_md weights);
     void (*free)(dtp_form *form);
-    size_t (*scratch_bytes)(const dtp_form *form);
+    size_t (*scratch_bytes)(const dtp_form *form); /* a lane */
     dtp_const_md (*weights_md)(const dtp_form *form);
 
-    /* Makes primitives, bound to scratch memory. */
-    dnnl_status_t (*prepare)(dtp_form *form, void *scratch);
-    dnnl_status_t (*run)(dtp_form *form, const dtp_form_run *run);
+    /* Makes primitives, bound to the lanes' scratch memory: lane i's is `stride` bytes after lane i - 1's. Several lanes
+     * may then run the form at once, each alone, or one all of them. */
+    dnnl_status_t (*prepare)(dtp_form *form, const dtp_team *team, void *scratch, size_t stride);
+    dnnl_status_t (*run)(const dtp_form *form, const dtp_form_run *run);
 
     /* How many matrices; output channels first to first + count - 1 of weights (oc, ic, kd, kh, kw) as (points, ic,
      * count). Once cancelled it stops early, and what stands there is arbitrary. */
@@ -55,10 +60,5 @@ const dtp_form_kind *dtp_form_choose(const dtp_graph *graph, int layer);
 
 /* Frees a form; NULL too. */
 void dtp_form_free(dtp_form *form);
-
-/* The primitive descriptor of a batch of products: v (points, rows, ic) times weights (points, ic, oc), which is NULL
- * or chosen by the backend, to m (points, rows, oc). */
-dnnl_status_t dtp_form_product(dnnl_primitive_desc_t *out, dnnl_engine_t engine, int64_t points, int64_t rows,
-                               int64_t ic, int64_t oc, dtp_const_md weights);
 
 #endif

@@ -18,9 +18,7 @@ typedef struct cell_pair {
 typedef struct group {
     int first, n_taps;
     int64_t first_pair, n_pairs; /* n_pairs: of each tap */
-    dnnl_primitive_desc_t pd;
-    dnnl_primitive_t primitive;
-    dnnl_memory_t v_memory, m_memory, weights, scratchpad;
+    dtp_matmul product;
 } group;
 
 /* All pairs of a layer, tap after tap; order[i] is the kernel's cell that is the i-th tap. */
@@ -37,11 +35,10 @@ typedef struct tap_form {
     const dtp_layer *layer;
     dtp_shape in, out;
     int64_t images;
-    dnnl_engine_t engine;
-    dnnl_primitive_desc_t whole; /* of all taps at once: only its weights' layout counts */
+    dtp_matmul whole; /* of all taps at once: only its weights' layout counts */
     dtp_const_md layout; /* of the weights */
-    size_t tap_bytes; /* from one tap's weights to the next's */
-    float *v, *m;
+    uint8_t *scratch; /* a lane's V and M; `stride` bytes further the next one's */
+    size_t stride;
     table table;
 } tap_form;
 
@@ -125,6 +122,24 @@ static int64_t points(const dtp_graph *graph, int layer)
     return t.n_taps;
 }
 
+typedef struct transforming {
+    const table *table;
+    const float *plain; /* from the first output channel on */
+    float *out;
+    int64_t ic, count, cells;
+    const dtp_watch *watch;
+} transforming;
+
+static void transform_inputs(void *argument, int lane, int64_t first, int64_t last)
+{
+    const transforming *t = argument;
+    (void)lane;
+    for (int64_t c = first; c < last && !dtp_watch_cancelled(t->watch); c++)
+        for (int64_t o = 0; o < t->count; o++)
+            for (int i = 0; i < t->table->n_taps; i++)
+                t->out[(i * t->ic + c) * t->count + o] = t->plain[(o * t->ic + c) * t->cells + t->table->order[i]];
+}
+
 static void transform(const dtp_graph *graph, int layer, const float *plain, int64_t first, int64_t count, float *out,
                       const dtp_watch *watch)
 {
@@ -132,14 +147,8 @@ static void transform(const dtp_graph *graph, int layer, const float *plain, int
     int64_t ic = graph->values[l->src].c, cells = l->kernel[0] * l->kernel[1] * l->kernel[2];
     table t;
     make_table(&t, l, graph->values[l->src], graph->values[layer + 1]);
-#pragma omp parallel for schedule(static)
-    for (int64_t c = 0; c < ic; c++) {
-        if (dtp_watch_cancelled(watch))
-            continue;
-        for (int64_t o = 0; o < count; o++)
-            for (int i = 0; i < t.n_taps; i++)
-                out[(i * ic + c) * count + o] = plain[((first + o) * ic + c) * cells + t.order[i]];
-    }
+    dtp_team_for(dtp_watch_team(watch), ic, 1, transform_inputs,
+                 &(transforming){&t, plain + first * ic * cells, out, ic, count, cells, watch});
 }
 
 /* ---- Making ---- */
@@ -147,49 +156,19 @@ static void transform(const dtp_graph *graph, int layer, const float *plain, int
 static void destroy(dtp_form *form)
 {
     tap_form *f = (tap_form *)form;
-    if (f->whole)
-        dnnl_primitive_desc_destroy(f->whole);
-    for (int g = 0; g < f->table.n_groups; g++) {
-        const group *own = &f->table.groups[g];
-        const dnnl_memory_t memories[] = {own->v_memory, own->m_memory, own->weights, own->scratchpad};
-        for (size_t i = 0; i < DTP_COUNT(memories); i++)
-            if (memories[i])
-                dnnl_memory_destroy(memories[i]);
-        if (own->primitive)
-            dnnl_primitive_destroy(own->primitive);
-        if (own->pd)
-            dnnl_primitive_desc_destroy(own->pd);
-    }
+    dtp_matmul_free(&f->whole);
+    for (int g = 0; g < f->table.n_groups; g++)
+        dtp_matmul_free(&f->table.groups[g].product);
     free(f);
 }
 
-/* Unimplemented when the taps do not lie one after the other, or with padding: that the backend may write to whenever a
- * handle is set, while other sessions read the same weights. */
-static dnnl_status_t find_tap_bytes(tap_form *f)
+static dnnl_status_t make_groups(tap_form *f, dnnl_engine_t engine, const dtp_team *team)
 {
-    const dnnl_dims_t one = {1, f->in.c, f->out.c};
-    dtp_md md = NULL;
-    dnnl_status_t s = dtp_md_corner(&md, f->layout, one);
-    if (s)
-        return s;
-    f->tap_bytes = dnnl_memory_desc_get_size(md);
-    dtp_md_free(md);
-    bool padded = f->tap_bytes != (size_t)(f->in.c * f->out.c) * sizeof(float);
-    bool side_by_side = f->tap_bytes * (size_t)f->table.n_taps == dnnl_memory_desc_get_size(f->layout);
-    return !padded && side_by_side ? dnnl_success : dnnl_unimplemented;
-}
-
-static dnnl_status_t make_groups(tap_form *f)
-{
-    dnnl_status_t s = find_tap_bytes(f);
+    dnnl_status_t s = dnnl_success;
     for (int g = 0; g < f->table.n_groups && !s; g++) {
         group *own = &f->table.groups[g];
-        const dnnl_dims_t dims = {own->n_taps, f->in.c, f->out.c};
-        dtp_md weights = NULL;
-        s = dtp_md_corner(&weights, f->layout, dims);
-        int64_t rows = own->n_pairs * f->images;
-        s = s ? s : dtp_form_product(&own->pd, f->engine, own->n_taps, rows, f->in.c, f->out.c, weights);
-        dtp_md_free(weights);
+        s = dtp_matmul_make_part(&own->product, engine, team, f->table.n_taps, own->n_pairs * f->images, f->in.c,
+                                  f->out.c, f->layout);
     }
     return s;
 }
@@ -198,29 +177,29 @@ static dnnl_status_t make_groups(tap_form *f)
 static const char *worst_implementation(const tap_form *f)
 {
     for (int g = 1; g < f->table.n_groups; g++)
-        if (dtp_is_reference(dtp_pd_implementation(f->table.groups[g].pd)))
-            return dtp_pd_implementation(f->table.groups[g].pd);
-    return dtp_pd_implementation(f->table.groups[0].pd);
+        if (dtp_is_reference(dtp_pd_implementation(f->table.groups[g].product.pd)))
+            return dtp_pd_implementation(f->table.groups[g].product.pd);
+    return dtp_pd_implementation(f->table.groups[0].product.pd);
 }
 
 /* The centre's group has the most rows: the layout that is best for it and the others' is much the same. */
-static dnnl_status_t make(dtp_form **out, dnnl_engine_t engine, const dtp_graph *graph, int layer, int64_t images,
-                          dtp_const_md weights)
+static dnnl_status_t make(dtp_form **out, dnnl_engine_t engine, const dtp_team *team, const dtp_graph *graph, int layer,
+                          int64_t images, dtp_const_md weights)
 {
     const dtp_layer *l = &graph->layers[layer];
     tap_form *f = calloc(1, sizeof *f);
     if (!f)
         return dnnl_out_of_memory;
     *f = (tap_form){.form.kind = &dtp_taps, .layer = l, .in = graph->values[l->src], .out = graph->values[layer + 1],
-                .images = images, .engine = engine, .layout = weights};
+                .images = images, .layout = weights};
     make_table(&f->table, l, f->in, f->out);
     dnnl_status_t s = dnnl_success;
     if (!weights)
-        s = dtp_form_product(&f->whole, engine, f->table.n_taps, f->table.groups[0].n_pairs * images, f->in.c, f->out.c,
-                             NULL);
+        s = dtp_matmul_make(&f->whole, engine, team, f->table.n_taps, f->table.groups[0].n_pairs * images, f->in.c,
+                             f->out.c, NULL);
     if (!s && !weights)
-        f->layout = dtp_pd_md(f->whole, dnnl_query_weights_md);
-    s = s ? s : make_groups(f);
+        f->layout = dtp_matmul_weights(&f->whole);
+    s = s ? s : make_groups(f, engine, team);
     if (s) {
         destroy(&f->form);
         return s;
@@ -236,20 +215,20 @@ static size_t rows(const tap_form *f)
     return (size_t)(f->table.n_pairs * f->images);
 }
 
-static size_t products_scratch(const tap_form *f)
+static size_t matrix_bytes(const tap_form *f)
 {
-    size_t most = 0;
-    for (int g = 0; g < f->table.n_groups; g++) {
-        size_t bytes = dtp_pd_scratchpad(f->table.groups[g].pd);
-        most = bytes > most ? bytes : most;
-    }
-    return most;
+    return rows(f) * (size_t)(f->in.c + f->out.c) * sizeof(float);
 }
 
 static size_t scratch_bytes(const dtp_form *form)
 {
     const tap_form *f = (const tap_form *)form;
-    return rows(f) * (size_t)(f->in.c + f->out.c) * sizeof(float) + products_scratch(f);
+    size_t most = 0;
+    for (int g = 0; g < f->table.n_groups; g++) {
+        size_t bytes = dtp_matmul_scratch(&f->table.groups[g].product);
+        most = bytes > most ? bytes : most;
+    }
+    return matrix_bytes(f) + most;
 }
 
 static dtp_const_md weights_md(const dtp_form *form)
@@ -257,38 +236,59 @@ static dtp_const_md weights_md(const dtp_form *form)
     return ((const tap_form *)form)->layout;
 }
 
-static dnnl_status_t prepare_group(const tap_form *f, group *g, void *scratchpad)
-{
-    float *v = f->v + g->first_pair * f->images * f->in.c, *m = f->m + g->first_pair * f->images * f->out.c;
-    dnnl_status_t s = dtp_primitive_new(&g->primitive, g->pd);
-    s = s ? s : dnnl_memory_create(&g->v_memory, dtp_pd_md(g->pd, dnnl_query_src_md), f->engine, v);
-    s = s ? s : dnnl_memory_create(&g->m_memory, dtp_pd_md(g->pd, dnnl_query_dst_md), f->engine, m);
-    s = s ? s : dnnl_memory_create(&g->weights, dtp_pd_md(g->pd, dnnl_query_weights_md), f->engine, DNNL_MEMORY_NONE);
-    return s ? s
-             : dnnl_memory_create(&g->scratchpad, dtp_pd_md(g->pd, dnnl_query_scratchpad_md), f->engine, scratchpad);
-}
-
-static dnnl_status_t prepare(dtp_form *form, void *scratch)
+static dnnl_status_t prepare(dtp_form *form, const dtp_team *team, void *scratch, size_t stride)
 {
     tap_form *f = (tap_form *)form;
     dnnl_status_t s = dnnl_success;
-    f->v = scratch;
-    f->m = f->v + rows(f) * (size_t)f->in.c;
+    f->scratch = scratch;
+    f->stride = stride;
     for (int g = 0; g < f->table.n_groups && !s; g++)
-        s = prepare_group(f, &f->table.groups[g], f->m + rows(f) * (size_t)f->out.c);
+        s = dtp_matmul_prepare(&f->table.groups[g].product, dtp_team_lanes(team), f->scratch + matrix_bytes(f), stride,
+                                team);
     return s;
 }
 
 /* ---- Running ---- */
 
+/* One run, in the V and M of the lane that hands out. */
+typedef struct tap_run {
+    const tap_form *form;
+    const dtp_form_run *run;
+    float *v, *m;
+    atomic_int worst;
+} tap_run;
+
 /* Row (pair, image) is the input cell that the pair names. */
-static void gather(const tap_form *f, const float *src)
+static void gather(void *argument, int lane, int64_t first, int64_t last)
 {
-    const int64_t ic = f->in.c, cells = cells_of(f->in), all = f->table.n_pairs * f->images;
-#pragma omp parallel for schedule(static)
-    for (int64_t row = 0; row < all; row++) {
-        const float *from = src + (row % f->images * cells + f->table.pairs[row / f->images].in) * ic;
-        memcpy(f->v + row * ic, from, (size_t)ic * sizeof *from);
+    const tap_run *t = argument;
+    const tap_form *f = t->form;
+    const int64_t ic = f->in.c, cells = cells_of(f->in);
+    (void)lane;
+    for (int64_t row = first; row < last; row++) {
+        const float *from = t->run->src + (row % f->images * cells + f->table.pairs[row / f->images].in) * ic;
+        memcpy(t->v + row * ic, from, (size_t)ic * sizeof *from);
+    }
+}
+
+static void multiply_tap(tap_run *t, int lane, const group *g, int64_t tap)
+{
+    const tap_form *f = t->form;
+    int64_t row = (g->first_pair + (tap - g->first) * g->n_pairs) * f->images;
+    int s = (int)dtp_matmul_run(&g->product, t->run->stream, lane, t->run->weights, tap, t->v + row * f->in.c,
+                                 t->m + row * f->out.c);
+    if (s)
+        atomic_store(&t->worst, s);
+}
+
+static void multiply(void *argument, int lane, int64_t first, int64_t last)
+{
+    tap_run *t = argument;
+    for (int64_t tap = first; tap < last && !dtp_watch_cancelled(t->run->watch); tap++) {
+        const group *g = t->form->table.groups;
+        while (tap >= g->first + g->n_taps)
+            g++;
+        multiply_tap(t, lane, g, tap);
     }
 }
 
@@ -300,13 +300,15 @@ static void activate(float *values, int64_t n, dtp_activation activation)
         values[c] = values[c] < 0 ? slope * values[c] : values[c];
 }
 
-static void finish_cell(const tap_form *f, int64_t image, int64_t cell, const float *bias, float *restrict dst)
+static void finish_cell(const tap_run *t, int64_t image, int64_t cell, float *restrict dst)
 {
+    const tap_form *f = t->form;
+    const float *bias = t->run->bias;
     const int64_t oc = f->out.c;
     for (int64_t c = 0; c < oc; c++)
         dst[c] = f->layer->add >= 0 ? dst[c] + bias[c] : bias[c];
     for (int64_t p = 0; p < f->table.n_pairs; p++) {
-        const float *restrict m = f->m + (p * f->images + image) * oc;
+        const float *restrict m = t->m + (p * f->images + image) * oc;
         if (f->table.pairs[p].out != cell)
             continue;
         for (int64_t c = 0; c < oc; c++)
@@ -315,36 +317,25 @@ static void finish_cell(const tap_form *f, int64_t image, int64_t cell, const fl
     activate(dst, oc, f->layer->activation);
 }
 
-static void scatter(const tap_form *f, const float *bias, float *dst)
+static void scatter(void *argument, int lane, int64_t first, int64_t last)
 {
-    const int64_t cells = cells_of(f->out), all = f->images * cells;
-#pragma omp parallel for schedule(static)
-    for (int64_t row = 0; row < all; row++)
-        finish_cell(f, row / cells, row % cells, bias, dst + row * f->out.c);
+    const tap_run *t = argument;
+    const int64_t cells = cells_of(t->form->out);
+    (void)lane;
+    for (int64_t row = first; row < last; row++)
+        finish_cell(t, row / cells, row % cells, t->run->dst + row * t->form->out.c);
 }
 
-static dnnl_status_t multiply(const tap_form *f, const group *g, const dtp_form_run *r, uint8_t *weights)
+static dnnl_status_t run(const dtp_form *form, const dtp_form_run *r)
 {
-    const dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, g->v_memory},
-                                    {DNNL_ARG_WEIGHTS, g->weights},
-                                    {DNNL_ARG_DST, g->m_memory},
-                                    {DNNL_ARG_SCRATCHPAD, g->scratchpad}};
-    dnnl_status_t s = dnnl_memory_set_data_handle(g->weights, weights + (size_t)g->first * f->tap_bytes);
-    s = s ? s : dnnl_primitive_execute(g->primitive, r->stream, 4, args);
-    return s ? s : dnnl_stream_wait(r->stream);
-}
-
-static dnnl_status_t run(dtp_form *form, const dtp_form_run *r)
-{
+    enum { ROWS = 16 };
     const tap_form *f = (const tap_form *)form;
-    void *weights = NULL;
-    dnnl_status_t s = dnnl_memory_get_data_handle(r->weights, &weights);
-    gather(f, r->src);
-    for (int g = 0; g < f->table.n_groups && !s; g++)
-        s = multiply(f, &f->table.groups[g], r, weights);
-    if (!s)
-        scatter(f, r->bias, r->dst);
-    return s;
+    float *v = (float *)(void *)(f->scratch + (size_t)r->lane * f->stride);
+    tap_run t = {f, r, v, v + rows(f) * (size_t)f->in.c, dnnl_success};
+    dtp_team_for(r->team, (int64_t)rows(f), ROWS, gather, &t);
+    dtp_team_for(r->team, f->table.n_taps, 1, multiply, &t);
+    dtp_team_for(r->team, f->images * cells_of(f->out), 1, scatter, &t);
+    return (dnnl_status_t)atomic_load(&t.worst);
 }
 
 const dtp_form_kind dtp_taps = {

@@ -2,7 +2,6 @@
  * transformed, multiplied by transformed weights - one matrix product for each of the transform's points - and
  * transformed back. F(4, 3) along each axis of a 2-D layer needs a quarter of the direct multiplications, F(2, 3) along
  * each of a 3-D layer three in ten. */
-#include "../../base/openmp.h"
 #include "form.h"
 #include "winograd_tiles.h"
 
@@ -10,27 +9,22 @@
 static const size_t BLOCK_BYTES = (size_t)3 << 18;
 
 /* Weights that a core's caches hold well enough to be read again for each block. Where they are larger, a block takes
- * half of their size and all threads work on it together. */
+ * half of their size and the whole team works on it, point by point, so that they are read once for all. */
 static const size_t SHARED_WEIGHT_BYTES = (size_t)8 << 20;
 
 /* Weights grow by the transform: from here on the memory is not worth the time. */
 static const size_t MAX_WEIGHT_BYTES = (size_t)96 << 20;
 
-/* Where one block is worked on. */
-typedef struct bench {
-    dnnl_memory_t v_memory, m_memory, scratchpad;
-    float *v, *m;
-} bench;
-
 typedef struct winograd {
     dtp_form form;
     dtp_tiling tiling;
     const dtp_layer *layer;
-    dnnl_engine_t engine;
-    dnnl_primitive_desc_t pd;
-    dnnl_primitive_t primitive;
-    int n_benches; /* more than one: each thread takes blocks of its own, and need not wait for the others */
-    bench *benches;
+    dtp_matmul product; /* of a block */
+    dtp_matmul whole;   /* of all points where the product is made point by point: only its layout counts */
+    dtp_const_md weights;
+    bool shared;         /* the team works on one block, else each lane on its own */
+    uint8_t *scratch;    /* a lane's V and M; `stride` bytes further the next one's */
+    size_t stride;
 } winograd;
 
 static bool window_fits(const dtp_layer *l)
@@ -70,39 +64,33 @@ static void choose_block(winograd *w)
     size_t room = weights > SHARED_WEIGHT_BYTES ? weights / 2 : BLOCK_BYTES;
     int64_t most = dtp_max_i64(1, (int64_t)(room / tile_bytes));
     t->block = dtp_min_i64(t->tiles, most % 2 ? most : most - 1);
-    int threads = omp_get_max_threads();
-    int64_t blocks = (t->tiles + t->block - 1) / t->block;
-    w->n_benches = weights > SHARED_WEIGHT_BYTES ? 1 : (int)dtp_min_i64(threads, blocks);
-}
-
-/* Threads that each work on a block of their own run a product that was made for one thread. */
-static int enter_bench(const winograd *w)
-{
-    int threads = omp_get_max_threads();
-    if (w->n_benches > 1)
-        omp_set_num_threads(1);
-    return threads;
+    w->shared = weights > SHARED_WEIGHT_BYTES;
 }
 
 static void destroy(dtp_form *form)
 {
     winograd *w = (winograd *)form;
-    for (int b = 0; w->benches && b < w->n_benches; b++) {
-        const dnnl_memory_t memories[] = {w->benches[b].v_memory, w->benches[b].m_memory, w->benches[b].scratchpad};
-        for (size_t i = 0; i < DTP_COUNT(memories); i++)
-            if (memories[i])
-                dnnl_memory_destroy(memories[i]);
-    }
-    free(w->benches);
-    if (w->primitive)
-        dnnl_primitive_destroy(w->primitive);
-    if (w->pd)
-        dnnl_primitive_desc_destroy(w->pd);
+    dtp_matmul_free(&w->product);
+    dtp_matmul_free(&w->whole);
     free(w);
 }
 
-static dnnl_status_t make(dtp_form **out, dnnl_engine_t engine, const dtp_graph *graph, int layer, int64_t images,
-                          dtp_const_md weights)
+static dnnl_status_t make_product(winograd *w, dnnl_engine_t engine, const dtp_team *team, dtp_const_md weights)
+{
+    const dtp_tiling *t = &w->tiling;
+    dtp_matmul *all = w->shared ? &w->whole : &w->product;
+    dnnl_status_t s = dnnl_success;
+    if (!w->shared || !weights)
+        s = dtp_matmul_make(all, engine, team, t->points, t->block, t->ic, t->oc, weights);
+    if (s)
+        return s;
+    w->weights = all->pd ? dtp_matmul_weights(all) : weights;
+    return w->shared ? dtp_matmul_make_part(&w->product, engine, team, t->points, t->block, t->ic, t->oc, w->weights)
+                     : dnnl_success;
+}
+
+static dnnl_status_t make(dtp_form **out, dnnl_engine_t engine, const dtp_team *team, const dtp_graph *graph, int layer,
+                          int64_t images, dtp_const_md weights)
 {
     winograd *w = calloc(1, sizeof *w);
     if (!w)
@@ -111,109 +99,129 @@ static dnnl_status_t make(dtp_form **out, dnnl_engine_t engine, const dtp_graph 
     choose_block(w);
     w->form.kind = &dtp_winograd;
     w->layer = &graph->layers[layer];
-    w->engine = engine;
-    int threads = enter_bench(w);
-    dnnl_status_t s =
-        dtp_form_product(&w->pd, engine, w->tiling.points, w->tiling.block, w->tiling.ic, w->tiling.oc, weights);
-    omp_set_num_threads(threads);
+    dnnl_status_t s = make_product(w, engine, team, weights);
     if (s) {
         destroy(&w->form);
         return s;
     }
     dtp_format(w->form.implementation, sizeof w->form.implementation, "%s, %.40s", dtp_winograd.name,
-               dtp_pd_implementation(w->pd));
+               dtp_pd_implementation(w->product.pd));
     *out = &w->form;
     return dnnl_success;
 }
 
-static size_t v_bytes(const dtp_tiling *t)
+static size_t v_count(const dtp_tiling *t)
 {
-    return (size_t)(t->points * t->block * t->ic) * sizeof(float);
+    return (size_t)(t->points * t->block * t->ic);
 }
 
-static size_t m_bytes(const dtp_tiling *t)
+static size_t matrix_bytes(const dtp_tiling *t)
 {
-    return (size_t)(t->points * t->block * t->oc) * sizeof(float);
-}
-
-/* A page apart, so that threads do not meet. */
-static size_t bench_bytes(const winograd *w)
-{
-    enum { PAGE = 4096 };
-    size_t bytes = v_bytes(&w->tiling) + m_bytes(&w->tiling) + dtp_pd_scratchpad(w->pd);
-    return (bytes + PAGE - 1) / PAGE * PAGE;
+    return (v_count(t) + (size_t)(t->points * t->block * t->oc)) * sizeof(float);
 }
 
 static size_t scratch_bytes(const dtp_form *form)
 {
     const winograd *w = (const winograd *)form;
-    return (size_t)w->n_benches * bench_bytes(w);
+    return matrix_bytes(&w->tiling) + dtp_matmul_scratch(&w->product);
 }
 
 static dtp_const_md weights_md(const dtp_form *form)
 {
-    return dtp_pd_md(((const winograd *)form)->pd, dnnl_query_weights_md);
+    const winograd *w = (const winograd *)form;
+    return w->weights;
 }
 
-static dnnl_status_t prepare_bench(const winograd *w, bench *b, uint8_t *scratch)
-{
-    size_t v = v_bytes(&w->tiling), m = m_bytes(&w->tiling);
-    b->v = (float *)(void *)scratch;
-    b->m = (float *)(void *)(scratch + v);
-    dnnl_status_t s = dnnl_memory_create(&b->v_memory, dtp_pd_md(w->pd, dnnl_query_src_md), w->engine, b->v);
-    s = s ? s : dnnl_memory_create(&b->m_memory, dtp_pd_md(w->pd, dnnl_query_dst_md), w->engine, b->m);
-    return s ? s
-             : dnnl_memory_create(&b->scratchpad, dtp_pd_md(w->pd, dnnl_query_scratchpad_md), w->engine,
-                                  scratch + v + m);
-}
-
-static dnnl_status_t prepare(dtp_form *form, void *scratch)
+static dnnl_status_t prepare(dtp_form *form, const dtp_team *team, void *scratch, size_t stride)
 {
     winograd *w = (winograd *)form;
-    int threads = enter_bench(w);
-    dnnl_status_t s = dtp_primitive_new(&w->primitive, w->pd);
-    omp_set_num_threads(threads);
-    w->benches = calloc((size_t)w->n_benches, sizeof *w->benches);
-    if (!w->benches)
-        return dnnl_out_of_memory;
-    for (int b = 0; b < w->n_benches && !s; b++)
-        s = prepare_bench(w, &w->benches[b], (uint8_t *)scratch + (size_t)b * bench_bytes(w));
-    return s;
+    w->scratch = scratch;
+    w->stride = stride;
+    return dtp_matmul_prepare(&w->product, dtp_team_lanes(team), w->scratch + matrix_bytes(&w->tiling), stride, team);
 }
 
-static dnnl_status_t run_block(const winograd *w, const dtp_form_run *r, const bench *b, int64_t index)
+/* ---- Running ---- */
+
+/* A block in hand, or all of them. */
+typedef struct block_run {
+    const winograd *form;
+    const dtp_form_run *run;
+    int64_t first; /* tile */
+    float *v, *m;
+    atomic_int *worst;
+} block_run;
+
+static block_run in_lane(const winograd *w, const dtp_form_run *r, int lane, atomic_int *worst)
 {
-    const dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, b->v_memory},
-                                    {DNNL_ARG_WEIGHTS, r->weights},
-                                    {DNNL_ARG_DST, b->m_memory},
-                                    {DNNL_ARG_SCRATCHPAD, b->scratchpad}};
-    int64_t first = index * w->tiling.block, last = dtp_min_i64(first + w->tiling.block, w->tiling.tiles);
-    dtp_tiles_gather(&w->tiling, r->src, first, last, b->v);
-    dnnl_status_t s = dnnl_primitive_execute(w->primitive, r->stream, 4, args);
-    s = s ? s : dnnl_stream_wait(r->stream);
-    if (!s)
-        dtp_tiles_scatter(&w->tiling, b->m, first, last, r->bias, w->layer->add >= 0, w->layer->activation, r->dst);
-    return s;
+    float *v = (float *)(void *)(w->scratch + (size_t)lane * w->stride);
+    return (block_run){w, r, 0, v, v + v_count(&w->tiling), worst};
 }
 
-static dnnl_status_t run(dtp_form *form, const dtp_form_run *r)
+static void gather(void *argument, int lane, int64_t first, int64_t last)
+{
+    const block_run *b = argument;
+    (void)lane;
+    dtp_tiles_gather(&b->form->tiling, b->run->src, b->first, first, last, b->v);
+}
+
+static void scatter(void *argument, int lane, int64_t first, int64_t last)
+{
+    const block_run *b = argument;
+    const dtp_layer *layer = b->form->layer;
+    (void)lane;
+    dtp_tiles_scatter(&b->form->tiling, b->m, b->first, first, last, b->run->bias, layer->add >= 0, layer->activation,
+                      b->run->dst);
+}
+
+/* Points first to last - 1 of a block, or all at once. */
+static void multiply(void *argument, int lane, int64_t first, int64_t last)
+{
+    const block_run *b = argument;
+    const dtp_tiling *t = &b->form->tiling;
+    for (int64_t point = first; point < last; point++) {
+        int64_t row = point * t->block;
+        int s = (int)dtp_matmul_run(&b->form->product, b->run->stream, lane, b->run->weights, point,
+                                     b->v + row * t->ic, b->m + row * t->oc);
+        if (s)
+            atomic_store(b->worst, s);
+    }
+}
+
+static void run_block(block_run *b, dtp_team *team, int lane)
+{
+    enum { TILES = 4 };
+    const winograd *w = b->form;
+    int64_t tiles = dtp_min_i64(w->tiling.block, w->tiling.tiles - b->first);
+    dtp_team_for(team, tiles, TILES, gather, b);
+    if (w->shared)
+        dtp_team_for(team, w->tiling.points, 1, multiply, b);
+    else
+        multiply(b, lane, 0, 1);
+    dtp_team_for(team, tiles, TILES, scatter, b);
+}
+
+/* Each block by the lane that took it. */
+static void run_blocks(void *argument, int lane, int64_t first, int64_t last)
+{
+    const block_run *all = argument;
+    block_run own = in_lane(all->form, all->run, lane, all->worst);
+    for (int64_t i = first; i < last && !dtp_watch_cancelled(all->run->watch); i++) {
+        own.first = i * all->form->tiling.block;
+        run_block(&own, NULL, lane);
+    }
+}
+
+static dnnl_status_t run(const dtp_form *form, const dtp_form_run *r)
 {
     const winograd *w = (const winograd *)form;
-    int64_t blocks = (w->tiling.tiles + w->tiling.block - 1) / w->tiling.block;
-    int worst = dnnl_success;
-    if (w->n_benches == 1) {
-        for (int64_t i = 0; i < blocks && !worst; i++)
-            worst = (int)run_block(w, r, &w->benches[0], i);
-        return (dnnl_status_t)worst;
-    }
-    /* All threads, though some may have nothing to do: libgomp ends helpers that a team leaves out. */
-#pragma omp parallel for schedule(dynamic) reduction(max : worst)
-    for (int64_t i = 0; i < blocks; i++) {
-        int64_t own = blocks == w->n_benches ? i : omp_get_thread_num();
-        int s = (int)run_block(w, r, &w->benches[own], i);
-        worst = s > worst ? s : worst;
-    }
-    return (dnnl_status_t)worst;
+    const dtp_tiling *t = &w->tiling;
+    atomic_int worst = dnnl_success;
+    block_run all = in_lane(w, r, r->lane, &worst);
+    if (!w->shared)
+        dtp_team_for(r->team, (t->tiles + t->block - 1) / t->block, 1, run_blocks, &all);
+    for (; w->shared && all.first < t->tiles && !dtp_watch_cancelled(r->watch); all.first += t->block)
+        run_block(&all, r->team, r->lane);
+    return (dnnl_status_t)atomic_load(&worst);
 }
 
 static int64_t points(const dtp_graph *graph, int layer)

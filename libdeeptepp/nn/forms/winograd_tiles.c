@@ -1,7 +1,5 @@
 #include "winograd_tiles.h"
 
-#include "../../base/openmp.h"
-
 enum { LANES = DTP_TILE_CHANNELS, MAX_POINTS = 64 };
 
 /* Channels side by side: the compiler splits them into the registers the machine has. */
@@ -146,11 +144,10 @@ WIDEST static void gather_tile(const dtp_tiling *t, const float *src, int64_t ti
     }
 }
 
-void dtp_tiles_gather(const dtp_tiling *tiling, const float *src, int64_t first, int64_t last, float *v)
+void dtp_tiles_gather(const dtp_tiling *tiling, const float *src, int64_t tile, int64_t first, int64_t last, float *v)
 {
-#pragma omp parallel for schedule(static) if (!omp_in_parallel())
-    for (int64_t tile = first; tile < last; tile++)
-        gather_tile(tiling, src, tile, tile - first, v);
+    for (int64_t row = first; row < last; row++)
+        gather_tile(tiling, src, tile + row, row, v);
 }
 
 INLINE void finish_cell(float *dst, const lanes *x, const float *bias, bool add, float slope)
@@ -197,12 +194,11 @@ WIDEST static void scatter_tile(const dtp_tiling *t, const float *m, int64_t til
     }
 }
 
-void dtp_tiles_scatter(const dtp_tiling *tiling, const float *m, int64_t first, int64_t last, const float *bias,
-                       bool add, dtp_activation activation, float *dst)
+void dtp_tiles_scatter(const dtp_tiling *tiling, const float *m, int64_t tile, int64_t first, int64_t last,
+                       const float *bias, bool add, dtp_activation activation, float *dst)
 {
-#pragma omp parallel for schedule(static) if (!omp_in_parallel())
-    for (int64_t tile = first; tile < last; tile++)
-        scatter_tile(tiling, m, tile, tile - first, bias, add, activation, dst);
+    for (int64_t row = first; row < last; row++)
+        scatter_tile(tiling, m, tile + row, row, bias, add, activation, dst);
 }
 
 /* G along one axis: three weights to alpha points; `s` doubles from one to the next. */
@@ -253,23 +249,43 @@ static void transform_filter(const dtp_tiling *t, const int64_t kernel[3], const
         }
 }
 
+typedef struct transforming {
+    const dtp_tiling *tiling;
+    const int64_t *kernel;
+    const float *plain; /* from the first output channel on */
+    int64_t count;
+    float *out;
+    const dtp_watch *watch;
+} transforming;
+
+static void transform_pair(const transforming *f, int64_t ic, int64_t oc)
+{
+    const dtp_tiling *t = f->tiling;
+    double x[6][6][6];
+    float *to = f->out + ic * f->count + oc;
+    transform_filter(t, f->kernel, f->plain + (oc * t->ic + ic) * f->kernel[0] * f->kernel[1] * f->kernel[2], x);
+    for (int64_t d = 0; d < t->axis[0].alpha; d++)
+        for (int64_t h = 0; h < t->axis[1].alpha; h++)
+            for (int64_t w = 0; w < t->axis[2].alpha; w++, to += t->ic * f->count)
+                *to = (float)x[d][h][w];
+}
+
+static void transform_inputs(void *argument, int lane, int64_t first, int64_t last)
+{
+    const transforming *f = argument;
+    (void)lane;
+    for (int64_t ic = first; ic < last; ic++)
+        for (int64_t oc = 0; oc < f->count && !dtp_watch_cancelled(f->watch); oc++)
+            transform_pair(f, ic, oc);
+}
+
 void dtp_tiles_weights(const dtp_graph *graph, int layer, const float *plain, int64_t first, int64_t count, float *out,
                        const dtp_watch *watch)
 {
-    dtp_tiling tiling, *t = &tiling;
-    const int64_t *kernel = graph->layers[layer].kernel, cells = kernel[0] * kernel[1] * kernel[2];
-    dtp_tiling_make(t, graph, layer, 1);
-#pragma omp parallel for schedule(static)
-    for (int64_t ic = 0; ic < t->ic; ic++)
-        for (int64_t oc = 0; oc < count; oc++) {
-            double x[6][6][6];
-            float *to = out + ic * count + oc;
-            if (dtp_watch_cancelled(watch))
-                continue;
-            transform_filter(t, kernel, plain + ((first + oc) * t->ic + ic) * cells, x);
-            for (int64_t d = 0; d < t->axis[0].alpha; d++)
-                for (int64_t h = 0; h < t->axis[1].alpha; h++)
-                    for (int64_t w = 0; w < t->axis[2].alpha; w++, to += t->ic * count)
-                        *to = (float)x[d][h][w];
-        }
+    dtp_tiling tiling;
+    const int64_t *kernel = graph->layers[layer].kernel;
+    dtp_tiling_make(&tiling, graph, layer, 1);
+    int64_t before = first * tiling.ic * kernel[0] * kernel[1] * kernel[2];
+    transforming f = {&tiling, kernel, plain + before, count, out, watch};
+    dtp_team_for(dtp_watch_team(watch), tiling.ic, 1, transform_inputs, &f);
 }

@@ -1,0 +1,315 @@
+#include "team.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+#include "floats.h"
+#include "openmp.h"
+
+/* How often a helper that has just worked, and a thread that waits for one, looks again before it sleeps: a few
+ * microseconds, less than waking takes. */
+enum { LOOKS = 500 };
+
+/* The work in hand. Helpers join while it is open; whoever has not joined when nothing is left is not waited for. */
+typedef struct work {
+    dtp_team_function function;
+    void *argument;
+    int64_t count, grain;
+    atomic_llong next; /* the first item that nobody has taken */
+} work;
+
+struct dtp_team {
+    int lane; /* of the thread that hands out */
+    int lanes;
+    bool openmp;
+    dtp_team *alone; /* one a lane */
+    pthread_t *helpers;
+    int n_helpers;
+    pthread_mutex_t lock;
+    pthread_cond_t opened, left;
+    atomic_uint round; /* counts the pieces of work */
+    atomic_int busy;   /* helpers that have joined */
+    bool open, quit;
+    work work;
+};
+
+typedef struct helper {
+    dtp_team *team;
+    int lane;
+} helper;
+
+/* ---- Taking work ---- */
+
+static void take(work *w, int lane)
+{
+    for (;;) {
+        int64_t first = atomic_fetch_add_explicit(&w->next, w->grain, memory_order_relaxed);
+        if (first >= w->count)
+            return;
+        w->function(w->argument, lane, first, dtp_min_i64(first + w->grain, w->count));
+    }
+}
+
+static inline void look_again(void)
+{
+#if defined(__SSE__)
+    _mm_pause();
+#endif
+}
+
+/* The lock is held, also afterwards. */
+static bool wait_for_work(dtp_team *team, unsigned *round)
+{
+    pthread_mutex_unlock(&team->lock);
+    for (int i = 0; i < LOOKS && atomic_load(&team->round) == *round; i++)
+        look_again();
+    pthread_mutex_lock(&team->lock);
+    while (!team->quit && (!team->open || atomic_load(&team->round) == *round))
+        pthread_cond_wait(&team->opened, &team->lock);
+    *round = atomic_load(&team->round);
+    return !team->quit;
+}
+
+/* Any floating-point environment and any number of OpenMP threads may be inherited from the host's thread. */
+static void *help(void *argument)
+{
+    const helper own = *(helper *)argument;
+    dtp_team *team = own.team;
+    unsigned round = 0;
+    free(argument);
+    dtp_floats_default();
+    omp_set_num_threads(1);
+    pthread_mutex_lock(&team->lock);
+    while (wait_for_work(team, &round)) {
+        atomic_fetch_add(&team->busy, 1);
+        pthread_mutex_unlock(&team->lock);
+        take(&team->work, own.lane);
+        pthread_mutex_lock(&team->lock);
+        if (atomic_fetch_sub(&team->busy, 1) == 1)
+            pthread_cond_signal(&team->left);
+    }
+    pthread_mutex_unlock(&team->lock);
+    return NULL;
+}
+
+/* ---- Handing out ---- */
+
+static void open_work(dtp_team *team)
+{
+    pthread_mutex_lock(&team->lock);
+    team->open = true;
+    atomic_fetch_add(&team->round, 1);
+    pthread_cond_broadcast(&team->opened);
+    pthread_mutex_unlock(&team->lock);
+}
+
+static void close_work(dtp_team *team)
+{
+    for (int i = 0; i < LOOKS && atomic_load(&team->busy); i++)
+        look_again();
+    pthread_mutex_lock(&team->lock);
+    team->open = false;
+    while (atomic_load(&team->busy))
+        pthread_cond_wait(&team->left, &team->lock);
+    pthread_mutex_unlock(&team->lock);
+}
+
+/* All of the team, though some may have nothing to do: libgomp ends helpers that a team leaves out. */
+static void share_in_openmp(work *w)
+{
+#pragma omp parallel
+    {
+        take(w, omp_get_thread_num());
+    }
+}
+
+void dtp_team_for(dtp_team *team, int64_t count, int64_t grain, dtp_team_function function, void *argument)
+{
+    if (count <= 0)
+        return;
+    if (!team || (team->lanes == 1 && !team->openmp)) {
+        function(argument, team ? team->lane : 0, 0, count);
+        return;
+    }
+    team->work = (work){.function = function, .argument = argument, .count = count, .grain = grain};
+    if (team->openmp) {
+        share_in_openmp(&team->work);
+        return;
+    }
+    bool several = count > grain;
+    if (several)
+        open_work(team);
+    take(&team->work, 0);
+    if (several)
+        close_work(team);
+}
+
+/* ---- Starting and ending ---- */
+
+/* The signals of faults stay: the host's crash handler must see those of our threads too. */
+static void block_signals(sigset_t *before)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
+    sigset_t all;
+    sigfillset(&all);
+    for (size_t i = 0; i < DTP_COUNT(faults); i++)
+        sigdelset(&all, faults[i]);
+    pthread_sigmask(SIG_SETMASK, &all, before);
+}
+
+int dtp_thread_start(pthread_t *thread, void *(*function)(void *), void *argument)
+{
+    sigset_t before;
+    block_signals(&before);
+    int failed = pthread_create(thread, NULL, function, argument);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed;
+}
+
+deeptepp_status dtp_team_refused(int lanes, deeptepp_error *error)
+{
+    return dtp_fail(error, DEEPTEPP_ERR_THREAD, "the system refused %d compute threads: ask for fewer", lanes);
+}
+
+static void end_helpers(dtp_team *team)
+{
+    pthread_mutex_lock(&team->lock);
+    team->quit = true;
+    pthread_cond_broadcast(&team->opened);
+    pthread_mutex_unlock(&team->lock);
+    for (int i = 0; i < team->n_helpers; i++)
+        pthread_join(team->helpers[i], NULL);
+    team->n_helpers = 0;
+}
+
+static deeptepp_status start_helpers(dtp_team *team, deeptepp_error *error)
+{
+    while (team->n_helpers < team->lanes - 1) {
+        helper *own = malloc(sizeof *own);
+        if (!own)
+            return dtp_fail_memory(error, "a compute thread", sizeof *own);
+        *own = (helper){team, team->n_helpers + 1};
+        if (dtp_thread_start(&team->helpers[team->n_helpers], help, own) != 0) {
+            free(own);
+            return dtp_team_refused(team->lanes, error);
+        }
+        team->n_helpers++;
+    }
+    return DEEPTEPP_OK;
+}
+
+deeptepp_status dtp_team_new(dtp_team **out, int lanes, deeptepp_error *error)
+{
+    *out = NULL;
+    dtp_team *team = calloc(1, sizeof *team);
+    if (!team)
+        return dtp_fail_memory(error, "the compute threads", sizeof *team);
+    team->lanes = lanes;
+    team->alone = calloc((size_t)lanes, sizeof *team->alone);
+    team->helpers = calloc((size_t)lanes, sizeof *team->helpers);
+    pthread_mutex_init(&team->lock, NULL);
+    pthread_cond_init(&team->opened, NULL);
+    pthread_cond_init(&team->left, NULL);
+    deeptepp_status status = team->alone && team->helpers
+                                 ? DEEPTEPP_OK
+                                 : dtp_fail_memory(error, "the compute threads", (size_t)lanes * sizeof *team->alone);
+    for (int i = 0; i < lanes && status == DEEPTEPP_OK; i++)
+        team->alone[i] = (dtp_team){.lane = i, .lanes = 1};
+    if (status == DEEPTEPP_OK)
+        status = start_helpers(team, error);
+    if (status == DEEPTEPP_OK)
+        *out = team;
+    else
+        dtp_team_free(team);
+    return status;
+}
+
+void dtp_team_forget(dtp_team *team)
+{
+    if (!team)
+        return;
+    free(team->alone);
+    free(team->helpers);
+    free(team);
+}
+
+void dtp_team_free(dtp_team *team)
+{
+    if (!team)
+        return;
+    end_helpers(team);
+    pthread_mutex_destroy(&team->lock);
+    pthread_cond_destroy(&team->opened);
+    pthread_cond_destroy(&team->left);
+    dtp_team_forget(team);
+}
+
+int dtp_team_lanes(const dtp_team *team)
+{
+    return team ? team->lanes : 1;
+}
+
+dtp_team *dtp_team_alone(dtp_team *team, int lane)
+{
+    return team && team->alone ? &team->alone[lane] : team;
+}
+
+/* ---- The backend's own threads ---- */
+
+static void *hold(void *lock)
+{
+    pthread_mutex_lock(lock);
+    pthread_mutex_unlock(lock);
+    return NULL;
+}
+
+/* libgomp ends the process when the system refuses it a thread or memory: ask the system first, all at once. */
+static bool threads_available(int count)
+{
+    pthread_t threads[DTP_MAX_THREADS];
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&lock);
+    int started = 0;
+    while (started < count && dtp_thread_start(&threads[started], hold, &lock) == 0)
+        started++;
+    bool room = dtp_ask_room() != DTP_NO_ROOM;
+    pthread_mutex_unlock(&lock);
+    for (int i = 0; i < started; i++)
+        pthread_join(threads[i], NULL);
+    pthread_mutex_destroy(&lock);
+    return started == count && room;
+}
+
+bool dtp_team_shares_layers(const dtp_team *team)
+{
+    return team && team->openmp;
+}
+
+/* OpenMP's settings are per thread; its helpers inherit this thread's floating-point environment when they start. The
+ * backend lays out work for as many threads as omp_get_max_threads says, and leaves out parts of it in a team of fewer:
+ * OMP_DYNAMIC and OMP_MAX_ACTIVE_LEVELS=0 must not make one. */
+deeptepp_status dtp_team_share_layers(dtp_team *team, deeptepp_error *error)
+{
+    if (team->openmp || team->lanes == 1)
+        return DEEPTEPP_OK;
+    end_helpers(team);
+    if (!threads_available(team->lanes - 1))
+        return dtp_team_refused(team->lanes, error);
+    team->openmp = true;
+    omp_set_dynamic(0);
+    if (omp_get_max_active_levels() < 1)
+        omp_set_max_active_levels(1);
+    omp_set_num_threads(team->lanes);
+#pragma omp parallel
+    {
+        dtp_floats_default();
+    }
+    return DEEPTEPP_OK;
+}
+
+void dtp_team_for_one(const dtp_team *team, bool one)
+{
+    if (dtp_team_shares_layers(team))
+        omp_set_num_threads(one ? 1 : team->lanes);
+}

@@ -1,0 +1,234 @@
+/* Images on their way through a net: each through all layers of a stage on a lane of its own or, where lanes are more than
+ * images, all lanes on one. */
+#include <time.h>
+
+#include "pass.h"
+
+static void fail(dtp_pass *p, int64_t image, deeptepp_status status, const deeptepp_error *error)
+{
+    pthread_mutex_lock(&p->lock);
+    if (image < atomic_load(&p->failed)) {
+        atomic_store(&p->failed, image);
+        p->status = status;
+        p->error = *error;
+    }
+    pthread_mutex_unlock(&p->lock);
+}
+
+static bool stopped(const dtp_pass *p, int64_t image)
+{
+    return image >= atomic_load(&p->failed);
+}
+
+/* ---- One node ---- */
+
+static dnnl_status_t run_form(const dtp_pass *p, const dtp_visit *v, dtp_team *team)
+{
+    const dtp_node *node = &p->net->plan->nodes[v->node];
+    const dtp_form_run run = {
+        .team = team,
+        .lane = v->lane,
+        .watch = p->watch,
+        .stream = p->net->stream,
+        .weights = dtp_weights_memory(p->weights, node->layer),
+        .bias = dtp_weights_bias_data(p->weights, node->layer),
+        .src = v->src,
+        .dst = v->dst,
+    };
+    return node->form->kind->run(node->form, &run);
+}
+
+static dnnl_status_t run_primitive(const dtp_pass *p, const dtp_visit *v)
+{
+    const dtp_net *net = p->net;
+    const dtp_node *node = &net->plan->nodes[v->node];
+    const dtp_bound_memory *own = &net->lanes[v->lane].nodes[v->node];
+    dnnl_status_t s = dnnl_memory_set_data_handle(own->src, v->src);
+    s = s ? s : dnnl_memory_set_data_handle(own->dst, v->dst);
+    dnnl_exec_arg_t args[5] = {{DNNL_ARG_SRC, own->src}, {DNNL_ARG_DST, own->dst},
+                               {DNNL_ARG_SCRATCHPAD, own->scratchpad}};
+    int count = 3;
+    if (dtp_node_weights_md(net->plan, node)) {
+        args[count++] = (dnnl_exec_arg_t){DNNL_ARG_WEIGHTS, dtp_weights_memory(p->weights, node->layer)};
+        args[count++] = (dnnl_exec_arg_t){DNNL_ARG_BIAS, dtp_weights_bias(p->weights, node->layer)};
+    }
+    s = s ? s : dnnl_primitive_execute(net->primitives[v->node], net->stream, count, args);
+    return s ? s : dnnl_stream_wait(net->stream);
+}
+
+/* Asks, checks, runs, counts. team: for a form. */
+static void run_visit(dtp_pass *p, dtp_visit *v, dtp_team *team)
+{
+    const dtp_net *net = p->net;
+    const dtp_node *node = &net->plan->nodes[v->node];
+    deeptepp_error error;
+    if (stopped(p, v->first))
+        return;
+    v->src = dtp_net_address(net, node->src, v->first, v->home);
+    v->dst = dtp_net_address(net, node->dst, v->first, v->home);
+    deeptepp_status status = dtp_watch_step(p->watch, (int)(1000 * (double)atomic_load(&p->done) / net->macs), &error);
+    status = status ? status : dtp_check_reach(p, v, &error);
+    dnnl_status_t s = status ? dnnl_success : node->form ? run_form(p, v, team) : run_primitive(p, v);
+    if (s)
+        status = dtp_backend_fail(&error, s, "running a layer");
+    if (status != DEEPTEPP_OK)
+        fail(p, v->first, status, &error);
+    atomic_fetch_add(&p->done, (long long)(dtp_node_macs(net, node) * (double)v->images));
+}
+
+/* ---- All of them ---- */
+
+/* Whole chunks through all layers of the stage, on one lane. */
+static void run_chunks(void *argument, int lane, int64_t first, int64_t last)
+{
+    dtp_pass *p = argument;
+    const dtp_plan *plan = p->net->plan;
+    int64_t chunk = p->stage->chunk, grain = dtp_plan_grain(plan, p->stage);
+    for (int64_t image = first * chunk; image < last * chunk; image += chunk)
+        for (int node = p->first_node; node <= p->last_node; node++) {
+            int64_t images = plan->nodes[node].form ? chunk : grain;
+            for (int64_t i = 0; i < chunk; i += images)
+                run_visit(p,
+                          &(dtp_visit){.lane = lane, .node = node, .home = lane, .first = image + i, .images = images},
+                          dtp_team_alone(p->team, lane));
+        }
+}
+
+static void run_images(void *argument, int lane, int64_t first, int64_t last)
+{
+    dtp_pass *p = argument;
+    int64_t grain = dtp_plan_grain(p->net->plan, p->stage);
+    for (int64_t i = first; i < last; i++)
+        run_visit(p,
+                  &(dtp_visit){.lane = lane, .node = p->first_node, .first = p->first_image + i * grain, .images = grain},
+                  NULL);
+}
+
+/* One chunk, all lanes on one layer after the other: its images side by side, or in a form what it divides itself into. */
+static void run_together(dtp_pass *p, int64_t image, int first_node, int last_node)
+{
+    const dtp_plan *plan = p->net->plan;
+    int64_t grain = dtp_plan_grain(plan, p->stage), chunk = p->stage->chunk;
+    p->first_image = image;
+    for (p->first_node = first_node; p->first_node <= last_node; p->first_node++) {
+        if (plan->nodes[p->first_node].form)
+            run_visit(p, &(dtp_visit){.node = p->first_node, .first = image, .images = chunk}, p->team);
+        else
+            dtp_team_for(plan->shares_layers ? NULL : p->team, chunk / grain, 1, run_images, p);
+        dtp_merge_bounds(p->net, plan->nodes[p->first_node].dst);
+    }
+}
+
+/* Nodes first to last of a stage, for all images: chunk by chunk on every lane as long as there is one for each, what is
+ * left together. */
+static void run_nodes(dtp_pass *p, const dtp_stage *stage, int first_node, int last_node)
+{
+    const dtp_plan *plan = p->net->plan;
+    int64_t chunks = plan->batch / stage->chunk, side_by_side = chunks - chunks % plan->lanes;
+    p->stage = stage;
+    p->first_node = first_node;
+    p->last_node = last_node;
+    if (plan->shares_layers)
+        side_by_side = 0;
+    dtp_team_for(p->team, side_by_side, 1, run_chunks, p);
+    for (int node = first_node; node <= last_node; node++)
+        dtp_merge_bounds(p->net, plan->nodes[node].dst);
+    for (int64_t i = side_by_side; i < chunks; i++)
+        run_together(p, i * stage->chunk, first_node, last_node);
+}
+
+/* The team may be another than the plan's: after fork() it is made anew. */
+static deeptepp_status begin_pass(dtp_pass *p, deeptepp_error *error)
+{
+    const dtp_net *net = p->net;
+    const dtp_plan *plan = net->plan;
+    dnnl_status_t s = dtp_backend_room();
+    if (s)
+        return dtp_backend_fail(error, s, "running the network");
+    if (dtp_team_lanes(p->team) != plan->team_lanes)
+        return dtp_fail(error, DEEPTEPP_ERR_INTERNAL, "network: planned for %d threads, run on %d", plan->team_lanes,
+                        dtp_team_lanes(p->team));
+    deeptepp_status status = plan->shares_layers ? dtp_team_share_layers(p->team, error) : DEEPTEPP_OK;
+    size_t count = (size_t)plan->batch * dtp_shape_size(plan->graph->values[0]);
+    double input = dtp_largest(dtp_net_address(net, 0, 0, 0), count, p->team);
+    for (int i = 0; i < plan->lanes; i++) {
+        memset(net->lanes[i].bounds, 0, (size_t)plan->n_tensors * sizeof *net->lanes[i].bounds);
+        net->lanes[i].bounds[0] = input;
+    }
+    return status;
+}
+
+#define PASS(net, weights, watch)                                                                                      \
+    {.net = net, .weights = weights, .watch = watch, .team = dtp_watch_team(watch), .lock = PTHREAD_MUTEX_INITIALIZER, \
+     .failed = INT64_MAX}
+
+deeptepp_status dtp_net_run(dtp_net *net, const dtp_weights *weights, float *out, dtp_watch *watch,
+                            deeptepp_error *error)
+{
+    const dtp_plan *plan = net->plan;
+    dtp_pass p = PASS(net, weights, watch);
+    deeptepp_status status = begin_pass(&p, error);
+    for (int i = 0; i < plan->n_stages && status == DEEPTEPP_OK && p.status == DEEPTEPP_OK; i++)
+        run_nodes(&p, &plan->stages[i], plan->stages[i].first, plan->stages[i].last);
+    if (status != DEEPTEPP_OK)
+        return status;
+    if (p.status != DEEPTEPP_OK && error)
+        *error = p.error;
+    if (p.status != DEEPTEPP_OK)
+        return p.status;
+    if (dtp_watch_cancelled(watch)) /* a form stopped early */
+        return dtp_watch_ask(watch, error);
+    size_t classes = dtp_shape_size(plan->graph->values[plan->graph->n_layers]);
+    memcpy(out, dtp_net_address(net, plan->output, 0, 0), (size_t)plan->batch * classes * sizeof *out);
+    return DEEPTEPP_OK;
+}
+
+/* ---- Timing ---- */
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static deeptepp_status profile_node(dtp_pass *p, int node, double *seconds, deeptepp_error *error)
+{
+    const dtp_plan *plan = p->net->plan;
+    double start = now();
+    run_nodes(p, &plan->stages[plan->nodes[node].stage], node, node);
+    *seconds = now() - start;
+    if (p->status != DEEPTEPP_OK && error)
+        *error = p->error;
+    return p->status;
+}
+
+deeptepp_status dtp_net_profile(dtp_net *net, const dtp_weights *weights, int repeats, dtp_step_info *out, int *count,
+                                dtp_watch *watch, deeptepp_error *error)
+{
+    const dtp_plan *plan = net->plan;
+    dtp_pass p = PASS(net, weights, watch);
+    deeptepp_status begun = begin_pass(&p, error);
+    *count = plan->n_nodes;
+    if (begun != DEEPTEPP_OK)
+        return begun;
+    for (int n = 0; n < plan->n_nodes; n++) {
+        const dtp_node *node = &plan->nodes[n];
+        out[n] = (dtp_step_info){
+            .layer = node->layer < 0 ? "reorder" : plan->graph->layers[node->layer].name,
+            .seconds = 1e9,
+            .macs = node->layer < 0 ? 0 : dtp_layer_macs(plan->graph, node->layer) * (double)plan->batch,
+            .chunk = plan->stages[node->stage].chunk,
+            .convolution = node->layer >= 0 && plan->graph->layers[node->layer].op == DTP_CONVOLUTION,
+        };
+        dtp_format(out[n].implementation, sizeof out[n].implementation, "%s", dtp_node_implementation(node));
+        for (int r = 0; r < repeats; r++) {
+            double seconds = 0;
+            deeptepp_status status = profile_node(&p, n, &seconds, error);
+            if (status != DEEPTEPP_OK)
+                return status;
+            out[n].seconds = seconds < out[n].seconds ? seconds : out[n].seconds;
+        }
+    }
+    return DEEPTEPP_OK;
+}
