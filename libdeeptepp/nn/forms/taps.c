@@ -9,6 +9,8 @@
 enum { MAX_CELLS = 27, MAX_TAPS = 125, MAX_GROUPS = 8 };
 static const double MAX_SHARE = 0.6;
 
+enum { BLOCK = 16 }; /* channels are a multiple of it, and parts of them */
+
 /* Cells of the input and the output, of one image, that a tap joins. */
 typedef struct cell_pair {
     int32_t in, out;
@@ -107,7 +109,7 @@ static bool suits(const dtp_graph *graph, int layer)
     table t;
     if (l->op != DTP_CONVOLUTION || l->activation == DTP_ELU || n_taps == 1 || n_taps > MAX_TAPS || cells > MAX_CELLS)
         return false;
-    if (in.c % 16 || out.c % 16 || in.c < 64 || out.c < 64 || !make_table(&t, l, in, out))
+    if (in.c % BLOCK || out.c % BLOCK || in.c < 64 || out.c < 64 || !make_table(&t, l, in, out))
         return false;
     return (double)t.n_pairs <= MAX_SHARE * (double)(n_taps * cells);
 }
@@ -126,18 +128,33 @@ typedef struct transforming {
     const table *table;
     const float *plain; /* from the first output channel on */
     float *out;
-    int64_t ic, count, cells;
+    int64_t ic, count, cells; /* count: output channels */
     const dtp_watch *watch;
 } transforming;
 
+/* By way of a block in the first-level cache: taps lie a multiple of a page apart in `out`, where single values would
+ * drive each other out. */
+static void transform_block(const transforming *t, int64_t c, int64_t o)
+{
+    float block[MAX_TAPS][BLOCK];
+    const int64_t step = t->ic * t->cells;
+    const float *from = t->plain + o * step + c * t->cells;
+    for (int i = 0; i < t->table->n_taps; i++)
+        for (int64_t n = 0; n < BLOCK; n++)
+            block[i][n] = from[n * step + t->table->order[i]];
+    for (int i = 0; i < t->table->n_taps; i++)
+        memcpy(t->out + (i * t->ic + c) * t->count + o, block[i], sizeof block[i]);
+}
+
+/* Blocks of input channels: those side by side share what is read. */
 static void transform_inputs(void *argument, int lane, int64_t first, int64_t last)
 {
     const transforming *t = argument;
     (void)lane;
-    for (int64_t c = first; c < last && !dtp_watch_cancelled(t->watch); c++)
-        for (int64_t o = 0; o < t->count; o++)
-            for (int i = 0; i < t->table->n_taps; i++)
-                t->out[(i * t->ic + c) * t->count + o] = t->plain[(o * t->ic + c) * t->cells + t->table->order[i]];
+    for (int64_t from = first * BLOCK; from < last * BLOCK && !dtp_watch_cancelled(t->watch); from += BLOCK)
+        for (int64_t o = 0; o < t->count; o += BLOCK)
+            for (int64_t c = from; c < from + BLOCK; c++)
+                transform_block(t, c, o);
 }
 
 static void transform(const dtp_graph *graph, int layer, const float *plain, int64_t first, int64_t count, float *out,
@@ -147,7 +164,7 @@ static void transform(const dtp_graph *graph, int layer, const float *plain, int
     int64_t ic = graph->values[l->src].c, cells = l->kernel[0] * l->kernel[1] * l->kernel[2];
     table t;
     make_table(&t, l, graph->values[l->src], graph->values[layer + 1]);
-    dtp_team_for(dtp_watch_team(watch), ic, 1, transform_inputs,
+    dtp_team_for(dtp_watch_team(watch), ic / BLOCK, 1, transform_inputs,
                  &(transforming){&t, plain + first * ic * cells, out, ic, count, cells, watch});
 }
 
