@@ -47,10 +47,10 @@ def theirs(model, rows, folder, threads):
     import torch
     torch.set_num_threads(threads)
     network = score_monai.network_of(model)
-    score_monai.score(*network, folder / rows[0]["image"], folder / rows[0]["mask"])
+    score_monai.scores("resampled", *network, folder / rows[0]["mask"], [folder / rows[0]["image"]])
     began = time.perf_counter()
     for row in rows:
-        score_monai.score(*network, folder / row["image"], folder / row["mask"])
+        score_monai.scores("resampled", *network, folder / row["mask"], [folder / row["image"]])
     return time.perf_counter() - began
 
 

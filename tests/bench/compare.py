@@ -1,41 +1,83 @@
 """Side by side, in one run: this library and the others on the same network, weights and input, in turn.
 
-    compare.py [--architecture resnet3d] [--size 64] [--views 10] [--threads 2] [--rounds 9] [--all] [--patience 0]
-               [--build FOLDER] [--peers KIND,...]
+    compare.py [--cases NAME,...] [--rounds N] [--patience SECONDS] [--peers KIND,...] [--build FOLDER]
 
-Prints a table in Markdown. README.md says how to read it.
+Prints a table in Markdown for each case. README.md says how to read it.
 """
 
 import argparse
+import contextlib
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import peer
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
+import make_model  # noqa: E402
 
-OURS, WHOLE = "deeptepp", "deeptepp, whole maps"
 TOLERANCE = 1e-4
 
 # Processors busy with other things: a round with more is made again, at most so many times as many rounds.
-QUIET, TRIES = 0.1, 4
+QUIET, TRIES = 0.1, 2
 
 # Long enough for every library's threads to give up spinning: each in turn has the processors to itself.
 PAUSE = 0.05
+
+
+# ---- Cases ----
+
+
+@dataclass(frozen=True)
+class Case:
+    """options: make_model's. runs: of a turn; of several the first, which brings the process back into the caches, does
+    not count and the shortest of the others does. A run of seconds needs no such care."""
+    views: int
+    threads: int
+    what: str
+    options: dict
+    rounds: int = 9
+    runs: int = 3
+
+
+LONG = {"rounds": 5, "runs": 1}
+PUBLISHED = "512 x 512, the published network", {"architecture": "pmg2d"}
+
+# As MONAI makes them where nothing else is said.
+MONAI = {"stem_stride": 1, "downsample_bias": True}
+PHASES = ("pre", "post1", "post2", "post3", "post4")
+
+CASES = {
+    "64": Case(10, 2, "64³", {"size": 64}),
+    "64-1-thread": Case(10, 1, "64³", {"size": 64}, rounds=5),
+    "64-1-view": Case(1, 2, "64³", {"size": 64}),
+    "64-1-view-1-thread": Case(1, 1, "64³", {"size": 64}),
+    "96": Case(10, 2, "96³", {"size": 96}, **LONG),
+    "96-1-thread": Case(10, 1, "96³", {"size": 96}, **LONG),
+    "96-1-view": Case(1, 2, "96³", {"size": 96}),
+    "96-1-view-1-thread": Case(1, 1, "96³", {"size": 96}, rounds=5),
+    "published": Case(10, 2, *PUBLISHED, **LONG),
+    "published-1-view": Case(1, 2, *PUBLISHED, rounds=5),
+    "resnet10": Case(1, 2, "1 x 128³, MONAI's ResNet-10", {**MONAI, "depth": 10, "size": 128}, **LONG),
+    "resnet34": Case(1, 2, "1 x 32 x 224 x 224, MONAI's ResNet-34",
+                     {**MONAI, "depth": 34, "size": (32, 224, 224)}, **LONG),
+    "resnet18": Case(1, 2, "5 x 128 x 128 x 64, MONAI's ResNet-18",
+                     {**MONAI, "channels": PHASES, "size": (128, 128, 64)}, **LONG),
+}
 
 
 # ---- Processors ----
 
 
 def ticks_used(pid):
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
+    """Its own and those of its children that have ended."""
+    return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]))
 
 
 def ticks_busy():
@@ -71,6 +113,21 @@ class Load:
 # ---- Contestants ----
 
 
+@dataclass(frozen=True)
+class Own:
+    """A contestant of this library. words: bench_network's. tolerance: of its logits from those of the first."""
+    words: tuple = ()
+    architectures: tuple = ("resnet3d", "pmg2d")
+    tolerance: float = TOLERANCE
+
+
+OURS = "deeptepp"
+OWN = {
+    OURS: Own(),
+    "deeptepp, whole maps": Own(("whole",), ("pmg2d",)),
+}
+
+
 class Contestant:
     """A process that runs the network when told to."""
 
@@ -95,42 +152,51 @@ class Contestant:
         self.process.stdin.flush()
         return float(self.answer("seconds")[0])
 
-    def turn(self):
-        """The first run only brings this process back into the caches."""
+    def turn(self, runs=3):
         time.sleep(PAUSE)
-        self.ask("run")
-        return min(self.ask("run") for _ in range(2))
+        seconds = [self.ask("run") for _ in range(runs)]
+        return min(seconds[1:] or seconds)
+
+    def difference(self, other):
+        """Of any logit from the other's, relative to the other's largest; refused beyond the tolerance."""
+        scale = max(map(abs, other.logits))
+        difference = max(abs(a - b) for a, b in zip(self.logits, other.logits, strict=True)) / scale
+        tolerance = OWN[self.name].tolerance if self.name in OWN else TOLERANCE
+        if not difference <= tolerance:
+            raise SystemExit(f"{self.name}: logits differ by {difference:.2g} of the largest")
+        return difference
 
     def finish(self):
         self.process.stdin.close()
-        self.gflop = float(self.answer("gflop")[0]) if self.name in (OURS, WHOLE) else None
+        self.gflop = float(self.answer("gflop")[0]) if self.name in OWN else None
         self.peak = int(self.answer("peak")[0]) / 1024
         self.process.wait()
 
 
-def start_all(arguments, model):
-    environment = {**os.environ, "OMP_NUM_THREADS": str(arguments.threads),
+def start_all(build, model, case, peers):
+    """The contestants, this library first."""
+    environment = {**os.environ, "OMP_NUM_THREADS": str(case.threads),
                    "TORCHINDUCTOR_CACHE_DIR": str(Path(model).parent / "inductor")}
-    own, run = str(arguments.build / "tests" / "bench_network"), [model, str(arguments.threads)]
-    commands = {OURS: [own, *run]}
-    if arguments.architecture == "pmg2d":
-        commands[WHOLE] = [own, *run, "whole"]
-    for kind in arguments.peers:
-        commands[kind] = [sys.executable, str(HERE / "peer.py"), kind, *run]
+    run = [model, str(case.threads)]
+    architecture = case.options.get("architecture", "resnet3d")
+    commands = {name: [str(build / "tests" / "bench_network"), *run, *own.words]
+                for name, own in OWN.items() if architecture in own.architectures}
+    for kind in peers:
+        if case.views > 1 or kind not in peer.ONLY_SEVERAL_VIEWS:
+            commands[kind] = [sys.executable, str(HERE / "peer.py"), kind, *run]
     return [Contestant(name, command, environment) for name, command in commands.items()]
 
 
-def largest_difference(contestants):
-    """Of any logit, relative to the largest."""
-    ours = contestants[0].logits
-    scale = max(map(abs, ours))
-    worst = 0.0
-    for other in contestants[1:]:
-        difference = max(abs(a - b) for a, b in zip(ours, other.logits, strict=True)) / scale
-        if not difference <= TOLERANCE:
-            raise SystemExit(f"{other.name}: logits differ by {difference:.2g} of the largest")
-        worst = max(worst, difference)
-    return worst
+@contextlib.contextmanager
+def model_file(case, peers):
+    """The case's seeded model, and beside it what the peers that read ONNX read."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = str(Path(folder) / "model.safetensors")
+        make_model.make_model(model, **case.options, views=case.views, self_test=False)
+        if set(peers) & set(peer.ONNX):
+            subprocess.run([sys.executable, HERE / "peer.py", "export", model], check=True, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
+        yield model
 
 
 # ---- Measuring ----
@@ -143,34 +209,65 @@ def ratio(numerators, denominators):
     return f"{middle:.3f} ({low:.3f} to {high:.3f})"
 
 
-def play(contestants, rounds, patience):
-    """The least disturbed rounds: each its load, the convolutions' seconds and every contestant's."""
-    load = Load(contestant.process.pid for contestant in contestants)
+def least_disturbed(play, rounds, pids=(), patience=0):
+    """(what play() returned, of each of so many rounds; the highest load among them). pids: who runs in them, beside
+    this process's children that end meanwhile."""
+    load = Load(pids)
     played = []
-    while len(played) < TRIES * rounds and sum(disturbed <= QUIET for disturbed, *_ in played) < rounds:
+    while len(played) < TRIES * rounds and sum(disturbed <= QUIET for disturbed, _ in played) < rounds:
         patience = load.wait(patience)
-        seconds = [contestant.turn() for contestant in contestants]
-        convolutions = contestants[0].ask("convolutions")
-        played.append((load.look(), convolutions, seconds))
-    return sorted(played)[:rounds]
+        result = play()
+        played.append((load.look(), result))
+    loads, results = zip(*sorted(played, key=lambda round: round[0])[:rounds])
+    return results, max(loads)
 
 
-def measure(arguments, model):
-    """The contestants, this library first, and what a table says besides their times."""
-    contestants = start_all(arguments, model)
-    difference = largest_difference(contestants)
-    loads, convolutions, seconds = zip(*play(contestants, arguments.rounds, arguments.patience))
+def measure(contestants, case, rounds, patience):
+    """What a table says besides the contestants' own figures."""
+    for contestant in contestants:
+        contestant.differs = contestant.difference(contestants[0])
+
+    def play():
+        return [contestant.turn(case.runs) for contestant in contestants], contestants[0].ask("convolutions")
+    played, load = least_disturbed(play, rounds, [contestant.process.pid for contestant in contestants], patience)
+    seconds, convolutions = zip(*played)
     for contestant, own in zip(contestants, zip(*seconds)):
         contestant.seconds = own
         contestant.finish()
-    return contestants, {"difference": difference, "load": max(loads), "rounds": len(loads),
-                         "convolutions": ratio(contestants[0].seconds, convolutions)}
+    return {"told": told(rounds, load), "convolutions": ratio(contestants[0].seconds, convolutions)}
+
+
+# ---- Tables ----
+
+
+def print_head(*cells):
+    print(f"| {' | '.join(cells)} |\n|---{'|--:' * (len(cells) - 1)}|")
+
+
+def print_row(*cells):
+    print(f"| {' | '.join(cells)} |")
+
+
+def plural(count, word):
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def told(rounds, load):
+    noise = " **Noise: not to be believed.**" if load > QUIET else ""
+    return f"{plural(rounds, 'round')}, {load:.2f} processors busy with other things.{noise}"
 
 
 def row(contestant, ours):
-    theirs = "" if contestant is ours else ratio(ours.seconds, contestant.seconds)
-    return (f"| {contestant.name} | {1e3 * statistics.median(contestant.seconds):.1f} | "
-            f"{1e3 * min(contestant.seconds):.1f} | {theirs} | {contestant.peak:.0f} | {contestant.first:.2f} |")
+    first = contestant is ours
+    return (contestant.name, f"{1e3 * statistics.median(contestant.seconds):.1f}",
+             f"{1e3 * min(contestant.seconds):.1f}", "" if first else ratio(ours.seconds, contestant.seconds),
+             f"{contestant.peak:.0f}", "" if first else f"{ours.peak / contestant.peak:.2f}",
+             f"{contestant.first:.2f}", "" if first else f"{contestant.differs:.0e}")
+
+
+def verdict(own, best):
+    return (f"{own.name} / {best.name}, the fastest of the others: time **{ratio(own.seconds, best.seconds)}**, "
+            f"peak memory **{own.peak / best.peak:.2f}**.")
 
 
 def work(contestants):
@@ -179,73 +276,66 @@ def work(contestants):
     return "Multiplications and additions of a run, done the direct way: " + ", ".join(counted) + "."
 
 
-def show(arguments, contestants, facts):
+def show(name, case, contestants, facts):
     ours, *others = contestants
     others.sort(key=lambda contestant: statistics.median(contestant.seconds))
-    views = "1 view" if arguments.views == 1 else f"{arguments.views} views"
-    threads = "1 thread" if arguments.threads == 1 else f"{arguments.threads} threads"
-    what = "512 x 512, the published network" if arguments.architecture == "pmg2d" else f"{arguments.size}³"
-    print(f"### {views} of {what}, {threads}\n")
-    print(f"| | median, ms | best, ms | {OURS} / it | peak, MiB | start to logits, s |\n|---|--:|--:|--:|--:|--:|")
+    print(f"### {plural(case.views, 'view')} of {case.what}, {plural(case.threads, 'thread')} (`{name}`)\n")
+    print_head("", "median, ms", "best, ms", "deeptepp / it", "peak, MiB", "deeptepp / it", "start to logits, s",
+               "logits differ")
     for contestant in [ours, *others]:
-        print(row(contestant, ours))
-    peers = [contestant for contestant in others if contestant.name != WHOLE]
-    if peers:
-        print(f"\n{OURS} / {peers[0].name}, the best of the others: **{ratio(ours.seconds, peers[0].seconds)}**.")
+        print_row(*row(contestant, ours))
+    best = next((contestant for contestant in others if contestant.name not in OWN), None)
+    if best:
+        print(f"\n{verdict(ours, best)}")
     print(work(contestants))
     print(f"The network / the sum of its convolutions, each timed alone: {facts['convolutions']}.")
-    noisy = " **Noise: not to be believed.**" if facts["load"] > QUIET else ""
-    print(f"Logits differ by {facts['difference']:.1e} at most; {facts['rounds']} rounds, "
-          f"{facts['load']:.2f} processors busy with other things.{noisy}\n", flush=True)
+    print(facts["told"] + "\n", flush=True)
 
 
-def compare(arguments):
-    import make_model
-    with tempfile.TemporaryDirectory() as folder:
-        model = str(Path(folder) / "model.safetensors")
-        size = {} if arguments.architecture == "pmg2d" else {"size": arguments.size}
-        make_model.make_model(model, architecture=arguments.architecture, **size, views=arguments.views,
-                             self_test=False)
-        if {"onnxruntime", "openvino"} & set(arguments.peers):
-            subprocess.run([sys.executable, HERE / "peer.py", "export", model], check=True, stdout=subprocess.DEVNULL,
-                           stderr=subprocess.DEVNULL)
-        show(arguments, *measure(arguments, model))
+def compare(name, arguments):
+    case = CASES[name]
+    with model_file(case, arguments.peers) as model:
+        contestants = start_all(arguments.build, model, case, arguments.peers)
+        show(name, case, contestants,
+             measure(contestants, case, arguments.rounds or case.rounds, arguments.patience))
 
 
 # ---- Command ----
 
 
-def kinds(text):
-    found = [kind for kind in text.split(",") if kind]
-    unknown = set(found) - set(peer.KINDS)
-    if unknown:
-        raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(peer.KINDS)}")
-    return found
+def names_of(known):
+    """An argument's type: names of these, with commas between."""
+    def names(text):
+        found = text.split(",")
+        unknown = set(found) - set(known)
+        if unknown:
+            raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+        return found
+    return names
 
 
-def parse_arguments():
-    parser = argparse.ArgumentParser(description="Time this library and others on the same network, in turn.")
-    add = parser.add_argument
-    add("--architecture", choices=("resnet3d", "pmg2d"), default="resnet3d")
-    add("--size", type=int, default=64, help="edge of a view of resnet3d")
-    add("--views", type=int, default=10)
-    add("--threads", type=int, default=2)
-    add("--rounds", type=int, default=9)
+def add_cases(add, cases):
+    add("--cases", type=names_of(cases), default=list(cases), help="with commas between, of: " + ", ".join(cases))
+
+
+def add_rounds(add):
+    add("--rounds", type=int, help="instead of each case's own number")
     add("--patience", type=float, default=0, help="seconds to wait, a case, for others to leave the processors alone")
-    add("--all", action="store_true", help="resnet3d of 64 and 96, pmg2d; one view and ten, 2 threads and 1")
     add("--build", type=Path, default=HERE.parent.parent / "build" / "bench", help="folder that Meson built in")
-    add("--peers", type=kinds, default=list(peer.KINDS), help="with commas between, of: " + ", ".join(peer.KINDS))
-    return parser.parse_args()
+
+
+def add_peers(add, default):
+    add("--peers", type=names_of(peer.KINDS), default=default, help="with commas between, of: " + ", ".join(peer.KINDS))
 
 
 def main():
-    arguments = parse_arguments()
-    networks = [("resnet3d", 64), ("resnet3d", 96), ("pmg2d", 512)]
-    cases = [(*network, views, threads) for network in networks for views in (10, 1) for threads in (2, 1)]
-    if not arguments.all:
-        cases = [(arguments.architecture, arguments.size, arguments.views, arguments.threads)]
-    for arguments.architecture, arguments.size, arguments.views, arguments.threads in cases:
-        compare(arguments)
+    parser = argparse.ArgumentParser(description="Time this library and others on the same network, in turn.")
+    add_cases(parser.add_argument, CASES)
+    add_peers(parser.add_argument, list(peer.KINDS))
+    add_rounds(parser.add_argument)
+    arguments = parser.parse_args()
+    for name in arguments.cases:
+        compare(name, arguments)
 
 
 if __name__ == "__main__":

@@ -111,27 +111,52 @@ def onnxruntime(model, threads):
     return lambda: session.run(None, {"x": x})[0]
 
 
-def openvino(model, threads):
+def openvino_compiled(model, threads, views=None, **hints):
     """float32: on a processor with bfloat16 OpenVINO would otherwise compute in that."""
     import openvino
-    core = openvino.Core()
-    config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
-    read = core.read_model(onnx_path(model))
-    compiled = core.compile_model(read, "CPU", config)
-    request = compiled.create_infer_request()
+    read = openvino.Core().read_model(onnx_path(model))
+    if views:
+        read.reshape({"x": [views, *list(read.input("x").shape)[1:]]})
+    return openvino.compile_model(read, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads,
+                                                **hints})
+
+
+def openvino(model, threads):
+    import openvino
+    request = openvino_compiled(model, threads, PERFORMANCE_HINT="LATENCY").create_infer_request()
     x = seeded_input(describe(model))
     request.set_input_tensor(openvino.Tensor(x, shared_memory=True))
 
-    def run(held=(core, read, compiled, x)):  # the library does not hold them itself
+    def run(held=x):  # the library does not hold it itself
         request.infer()
         return request.get_output_tensor().data
+    return run
+
+
+def openvino_streams(model, threads):
+    """A view a request, as many at a time as there are threads."""
+    import openvino
+    compiled = openvino_compiled(model, threads, views=1, NUM_STREAMS=threads)
+    x = seeded_input(describe(model))
+    logits = [None] * len(x)
+    queue = openvino.AsyncInferQueue(compiled, threads)
+    queue.set_callback(lambda request, view: logits.__setitem__(view, request.get_output_tensor().data.copy()))
+
+    def run():
+        for view in range(len(x)):
+            queue.start_async({"x": x[view:view + 1]}, view)
+        queue.wait_all()
+        return np.concatenate(logits)
     return run
 
 
 KINDS = {
     "torch-eager": torch_run(eager), "torch-channels-last": torch_run(channels_last), "torch-frozen": torch_run(frozen),
     "torch-compile": torch_run(compiled), "onnxruntime": onnxruntime, "openvino": openvino,
+    "openvino-streams": openvino_streams,
 }
+ONNX = {"onnxruntime", "openvino", "openvino-streams"}
+ONLY_SEVERAL_VIEWS = {"openvino-streams"}
 
 
 # ---- Protocol ----
