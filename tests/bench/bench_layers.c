@@ -41,8 +41,8 @@ static deeptepp_status measure(void *argument, dtp_job *job)
     dtp_plan *plan;
     dtp_net *net = NULL;
     deeptepp_status status;
-    DTP_TRY(
-        dtp_plan_new(&plan, &b->model->arch.graph, b->model->recipe.n_views, b->model->members[0], &job->watch, &job->error));
+    DTP_TRY(dtp_plan_new(&plan, &b->model->arch.graph, b->model->recipe.n_views, b->model->members[0], &job->watch,
+                         &job->error));
     DTP_TRY(dtp_net_new(&net, plan, &job->watch, &job->error));
     size_t count = (size_t)b->model->recipe.n_views * dtp_shape_size(b->model->arch.graph.values[0]);
     for (size_t i = 0; i < count; i++)

@@ -66,7 +66,8 @@ static deeptepp_status make_graph(bench *b, deeptepp_error *error)
 static deeptepp_status pack_layer(bench *b, dtp_safetensors *file, int layer, deeptepp_error *error)
 {
     float *weights, *bias;
-    deeptepp_status status = dtp_arch_fold(&b->model->arch, &b->model->network, file, 0, layer, &weights, &bias, NULL, error);
+    deeptepp_status status =
+        dtp_arch_fold(&b->model->arch, &b->model->network, file, 0, layer, &weights, &bias, NULL, error);
     if (status == DEEPTEPP_OK)
         status = dtp_weights_set(b->weights, layer, weights, bias, NULL, error);
     free(weights);
