@@ -2,7 +2,7 @@
 
     compare.py [--cases NAME,...] [--rounds N] [--patience SECONDS] [--peers KIND,...] [--build FOLDER]
 
-Prints a table in Markdown for each case. README.md says how to read it.
+Prints a table in Markdown for each case, and a summary. README.md says how to read it.
 """
 
 import argparse
@@ -166,6 +166,9 @@ class Contestant:
             raise SystemExit(f"{self.name}: logits differ by {difference:.2g} of the largest")
         return difference
 
+    def median(self):
+        return statistics.median(self.seconds)
+
     def finish(self):
         self.process.stdin.close()
         self.gflop = float(self.answer("gflop")[0]) if self.name in OWN else None
@@ -202,9 +205,13 @@ def model_file(case, peers):
 # ---- Measuring ----
 
 
-def ratio(numerators, denominators):
+def quotients(numerators, denominators):
     """Round by round: neighbours in time share the machine's state."""
-    ratios = [a / b for a, b in zip(numerators, denominators, strict=True)]
+    return [a / b for a, b in zip(numerators, denominators, strict=True)]
+
+
+def ratio(numerators, denominators):
+    ratios = quotients(numerators, denominators)
     low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
     return f"{middle:.3f} ({low:.3f} to {high:.3f})"
 
@@ -259,15 +266,14 @@ def told(rounds, load):
 
 def row(contestant, ours):
     first = contestant is ours
-    return (contestant.name, f"{1e3 * statistics.median(contestant.seconds):.1f}",
+    return (contestant.name, f"{1e3 * contestant.median():.1f}",
              f"{1e3 * min(contestant.seconds):.1f}", "" if first else ratio(ours.seconds, contestant.seconds),
              f"{contestant.peak:.0f}", "" if first else f"{ours.peak / contestant.peak:.2f}",
              f"{contestant.first:.2f}", "" if first else f"{contestant.differs:.0e}")
 
 
-def verdict(own, best):
-    return (f"{own.name} / {best.name}, the fastest of the others: time **{ratio(own.seconds, best.seconds)}**, "
-            f"peak memory **{own.peak / best.peak:.2f}**.")
+def heading(case):
+    return f"{plural(case.views, 'view')} of {case.what}, {plural(case.threads, 'thread')}"
 
 
 def work(contestants):
@@ -278,26 +284,40 @@ def work(contestants):
 
 def show(name, case, contestants, facts):
     ours, *others = contestants
-    others.sort(key=lambda contestant: statistics.median(contestant.seconds))
-    print(f"### {plural(case.views, 'view')} of {case.what}, {plural(case.threads, 'thread')} (`{name}`)\n")
+    print(f"### {heading(case)} (`{name}`)\n")
     print_head("", "median, ms", "best, ms", "deeptepp / it", "peak, MiB", "deeptepp / it", "start to logits, s",
                "logits differ")
-    for contestant in [ours, *others]:
+    for contestant in [ours, *sorted(others, key=Contestant.median)]:
         print_row(*row(contestant, ours))
-    best = next((contestant for contestant in others if contestant.name not in OWN), None)
-    if best:
-        print(f"\n{verdict(ours, best)}")
-    print(work(contestants))
+    print("\n" + work(contestants))
     print(f"The network / the sum of its convolutions, each timed alone: {facts['convolutions']}.")
     print(facts["told"] + "\n", flush=True)
 
 
+def verdicts(case, contestants):
+    """A row of the summary for each contestant of this library, beside the fastest of the others."""
+    best = min((c for c in contestants if c.name not in OWN), key=Contestant.median, default=None)
+    return [(heading(case), own.name, best.name, ratio(own.seconds, best.seconds),
+             f"{statistics.median(quotients(best.seconds, own.seconds)):.2f}", f"{own.peak / best.peak:.2f}")
+            for own in contestants if best and own.name in OWN]
+
+
 def compare(name, arguments):
+    """Prints the table; returns the summary's rows."""
     case = CASES[name]
     with model_file(case, arguments.peers) as model:
         contestants = start_all(arguments.build, model, case, arguments.peers)
-        show(name, case, contestants,
-             measure(contestants, case, arguments.rounds or case.rounds, arguments.patience))
+        facts = measure(contestants, case, arguments.rounds or case.rounds, arguments.patience)
+    show(name, case, contestants, facts)
+    return verdicts(case, contestants)
+
+
+def summarise(rows):
+    print("### The network alone: each case beside the fastest of the others\n")
+    print_head("", "", "fastest of the others", "time / its", "times as fast", "peak memory / its")
+    for cells in rows:
+        print_row(*cells)
+    print(flush=True)
 
 
 # ---- Command ----
@@ -334,8 +354,7 @@ def main():
     add_peers(parser.add_argument, list(peer.KINDS))
     add_rounds(parser.add_argument)
     arguments = parser.parse_args()
-    for name in arguments.cases:
-        compare(name, arguments)
+    summarise([row for name in arguments.cases for row in compare(name, arguments)])
 
 
 if __name__ == "__main__":
