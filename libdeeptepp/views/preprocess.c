@@ -14,21 +14,22 @@ static size_t cube_size(const dtp_recipe *recipe)
     return (size_t)(recipe->size[0] * recipe->size[1] * recipe->size[2]);
 }
 
+/* Image by image: its voxels are still in the cache when the next view needs them. */
 static deeptepp_status sample_views(const dtp_study *study, float *out, dtp_actions *actions, dtp_watch *watch,
                                     deeptepp_error *error)
 {
     const dtp_recipe *recipe = study->recipe;
-    for (int v = 0; v < recipe->n_views; v++) {
-        for (int c = 0; c < recipe->n_channels; c++) {
-            dtp_grid grid;
-            dtp_grid_make(&grid, &actions->cube, recipe, v, &study->frames[c]);
-            float *cube = out + cube_size(recipe) * (size_t)(v * recipe->n_channels + c);
-            actions->outside[v] = dtp_sample(study->images[c], &grid, recipe, cube, watch);
-            deeptepp_status status = dtp_watch_ask(watch, error);
-            if (status != DEEPTEPP_OK)
-                return status;
-        }
-        dtp_watch_tell(watch, SAMPLING * (v + 1) / recipe->n_views);
+    const int cubes = recipe->n_views * recipe->n_channels;
+    for (int n = 0; n < cubes; n++) {
+        const int c = n / recipe->n_views, v = n % recipe->n_views;
+        dtp_grid grid;
+        dtp_grid_make(&grid, &actions->cube, recipe, v, &study->frames[c]);
+        float *cube = out + cube_size(recipe) * (size_t)(v * recipe->n_channels + c);
+        actions->outside[v] = dtp_sample(study->images[c], &grid, recipe, cube, watch);
+        deeptepp_status status = dtp_watch_ask(watch, error);
+        if (status != DEEPTEPP_OK)
+            return status;
+        dtp_watch_tell(watch, SAMPLING * (n + 1) / cubes);
     }
     return DEEPTEPP_OK;
 }

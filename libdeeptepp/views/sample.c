@@ -1,5 +1,6 @@
 #include "sample.h"
 
+#include "../base/widest.h"
 #include "../volume/voxels.h"
 
 /* A grid that ends on the image's very edge must not lose its last sample to rounding. */
@@ -11,12 +12,12 @@ typedef struct row {
     double start[3], step[3];
 } row;
 
-static inline double place_of(const row *r, int v, int w)
+DTP_INLINE double place_of(const row *r, int v, int w)
 {
     return r->start[v] + (double)w * r->step[v];
 }
 
-static inline double between(double a, double b, double weight)
+DTP_INLINE double between(double a, double b, double weight)
 {
     return a + (b - a) * weight;
 }
@@ -45,7 +46,7 @@ static bool is_inner(const row *r, int w)
     return true;
 }
 
-static void place_block(block *b, const row *r, int first, int n)
+DTP_INLINE void place_block(block *b, const row *r, int first, int n)
 {
     const int64_t *stride = r->volume->strides;
     int32_t low[3][BLOCK];
@@ -61,50 +62,53 @@ static void place_block(block *b, const row *r, int first, int n)
         b->offset[w] = low[0][w] * stride[0] + low[1][w] * stride[1] + low[2][w] * stride[2];
 }
 
-/* One function a voxel type, so that the type is not decided anew for each voxel. Corner c of a sample is its first
- * voxel's neighbour along i, j, k where bit 0, 1, 2 of c is set. */
-#define DEFINE_BLEND(name, type, real, count)                                                                          \
-    static inline void fetch_##name(const block *b, const deeptepp_volume *volume, type corner[8][BLOCK])              \
+/* One function a voxel type, so that the type is not decided anew for each voxel. Of a sample's eight voxels two each lie
+ * side by side along i: pair n is the first voxel's neighbour along j, k where bit 0, 1 of n is set. */
+#define DEFINE_SAMPLE(name, type, real, count)                                                                         \
+    DTP_INLINE void fetch_##name(const block *b, const deeptepp_volume *volume, type pair[4][BLOCK][2])                \
     {                                                                                                                  \
         const int64_t *s = volume->strides;                                                                            \
-        const int64_t step[8] = {0, s[0], s[1], s[1] + s[0], s[2], s[2] + s[0], s[2] + s[1], s[2] + s[1] + s[0]};      \
-        for (int w = 0; w < b->n; w++)                                                                                 \
+        const int64_t step[4] = {0, s[1], s[2], s[2] + s[1]};                                                          \
+        for (int w = 0; s[0] == (int64_t)sizeof(type) && w < b->n; w++)                                                \
+            for (int n = 0; n < 4; n++)                                                                                \
+                memcpy(pair[n][w], volume->data + b->offset[w] + step[n], sizeof pair[n][w]);                          \
+        for (int w = 0; s[0] != (int64_t)sizeof(type) && w < b->n; w++)                                                \
             for (int c = 0; c < 8; c++)                                                                                \
-                memcpy(&corner[c][w], volume->data + b->offset[w] + step[c], sizeof(type));                            \
+                memcpy(&pair[c / 2][w][c % 2], volume->data + b->offset[w] + step[c / 2] + c % 2 * s[0], sizeof(type));\
     }                                                                                                                  \
-    static void blend_##name(const block *b, const deeptepp_volume *volume, float *out)                                \
+    DTP_INLINE void blend_##name(const block *b, const deeptepp_volume *volume, float *out)                            \
     {                                                                                                                  \
         const double slope = volume->slope, inter = volume->inter;                                                     \
-        type corner[8][BLOCK];                                                                                         \
-        fetch_##name(b, volume, corner);                                                                               \
+        type pair[4][BLOCK][2];                                                                                        \
+        fetch_##name(b, volume, pair);                                                                                 \
         for (int w = 0; w < b->n; w++) {                                                                               \
             double line[4], plane[2];                                                                                  \
             for (int n = 0; n < 4; n++)                                                                                \
-                line[n] = between((double)corner[2 * n][w], (double)corner[2 * n + 1][w], b->weight[0][w]);            \
+                line[n] = between((double)pair[n][w][0], (double)pair[n][w][1], b->weight[0][w]);                      \
             for (int n = 0; n < 2; n++)                                                                                \
                 plane[n] = between(line[2 * n], line[2 * n + 1], b->weight[1][w]);                                     \
             out[w] = (float)(slope * between(plane[0], plane[1], b->weight[2][w]) + inter);                            \
         }                                                                                                              \
+    }                                                                                                                  \
+    DTP_WIDEST static void sample_##name(const row *r, int first, int last, float *out)                                \
+    {                                                                                                                  \
+        block b;                                                                                                       \
+        for (int from = first; from < last; from += BLOCK) {                                                           \
+            place_block(&b, r, from, last - from < BLOCK ? last - from : BLOCK);                                       \
+            blend_##name(&b, r->volume, out + from);                                                                   \
+        }                                                                                                              \
     }
 
-DTP_VOXEL_TYPES(DEFINE_BLEND)
+DTP_VOXEL_TYPES(DEFINE_SAMPLE)
 
-typedef void (*blend_function)(const block *b, const deeptepp_volume *volume, float *out);
+/* Samples first to last - 1 of a row, all inner ones. */
+typedef void (*sample_function)(const row *r, int first, int last, float *out);
 
-static blend_function blend_of(deeptepp_type type)
+static sample_function sampler_of(deeptepp_type type)
 {
-#define BLEND(name, voxel, real, count) [DEEPTEPP_##name] = blend_##name,
-    static const blend_function blends[] = {DTP_VOXEL_TYPES(BLEND)};
-    return blends[type];
-}
-
-static void sample_inner(const row *r, blend_function blend, int first, int last, float *out)
-{
-    block b;
-    for (int from = first; from < last; from += BLOCK) {
-        place_block(&b, r, from, last - from < BLOCK ? last - from : BLOCK);
-        blend(&b, r->volume, out + from);
-    }
+#define SAMPLER(name, voxel, real, count) [DEEPTEPP_##name] = sample_##name,
+    static const sample_function samplers[] = {DTP_VOXEL_TYPES(SAMPLER)};
+    return samplers[type];
 }
 
 /* ---- Samples at the volume's edge and beyond ---- */
@@ -165,14 +169,14 @@ static row make_row(const deeptepp_volume *volume, const dtp_grid *grid, int64_t
 }
 
 /* A row is straight, so its inner samples follow each other. Returns how many points lie outside. */
-static int64_t sample_row(const row *r, blend_function blend, const dtp_recipe *recipe, float *out)
+static int64_t sample_row(const row *r, sample_function inner, const dtp_recipe *recipe, float *out)
 {
     int size = (int)recipe->size[2], first = 0, last = size;
     while (first < size && !is_inner(r, first))
         first++;
     while (last > first && !is_inner(r, last - 1))
         last--;
-    sample_inner(r, blend, first, last, out);
+    inner(r, first, last, out);
     return sample_edge(r, recipe, 0, first, out) + sample_edge(r, recipe, last, size, out);
 }
 
@@ -180,7 +184,7 @@ typedef struct sampling {
     const deeptepp_volume *volume;
     const dtp_grid *grid;
     const dtp_recipe *recipe;
-    blend_function blend;
+    sample_function inner;
     float *out;
     const dtp_watch *watch;
     atomic_llong outside;
@@ -194,7 +198,7 @@ static void sample_rows(void *argument, int lane, int64_t first, int64_t last)
     (void)lane;
     for (int64_t n = first; n < last && !dtp_watch_cancelled(s->watch); n++) {
         const row r = make_row(s->volume, s->grid, n / size[1], n % size[1]);
-        outside += sample_row(&r, s->blend, s->recipe, s->out + n * size[2]);
+        outside += sample_row(&r, s->inner, s->recipe, s->out + n * size[2]);
     }
     atomic_fetch_add(&s->outside, outside);
 }
@@ -202,7 +206,7 @@ static void sample_rows(void *argument, int lane, int64_t first, int64_t last)
 int64_t dtp_sample(const deeptepp_volume *volume, const dtp_grid *grid, const dtp_recipe *recipe,
                    float *out, const dtp_watch *watch)
 {
-    sampling s = {volume, grid, recipe, blend_of(volume->type), out, watch, 0};
+    sampling s = {volume, grid, recipe, sampler_of(volume->type), out, watch, 0};
     dtp_team_for(dtp_watch_team(watch), recipe->size[0] * recipe->size[1], recipe->size[1], sample_rows, &s);
     return atomic_load(&s.outside);
 }

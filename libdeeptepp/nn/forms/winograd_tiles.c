@@ -1,18 +1,12 @@
 #include "winograd_tiles.h"
 
+#include "../../base/widest.h"
+
 enum { LANES = DTP_TILE_CHANNELS, MAX_POINTS = 64 };
 
 /* Channels side by side: the compiler splits them into the registers the machine has. */
 typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
 typedef int32_t lane_mask __attribute__((vector_size(LANES * sizeof(int32_t))));
-
-/* The transforms are sums over a few vectors: worth the widest registers the machine has. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) &&               \
-    !defined(__SANITIZE_THREAD__)
-#define WIDEST __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define WIDEST
-#endif
 
 static void axis_make(dtp_tile_axis *axis, const dtp_layer *layer, int index, int64_t in, int64_t out, bool flat)
 {
@@ -54,10 +48,8 @@ static place place_of(const dtp_tiling *t, int64_t tile)
     return p;
 }
 
-#define INLINE static inline __attribute__((always_inline))
-
 /* B^T along one axis, in place: `s` places from one cell to the next. */
-INLINE void input_axis(lanes *x, int64_t s, int64_t m)
+DTP_INLINE void input_axis(lanes *x, int64_t s, int64_t m)
 {
     if (m == 2) {
         lanes a = x[0], b = x[s], c = x[2 * s], d = x[3 * s];
@@ -77,7 +69,7 @@ INLINE void input_axis(lanes *x, int64_t s, int64_t m)
 }
 
 /* A^T along one axis, in place: the first m cells become the output. */
-INLINE void output_axis(lanes *x, int64_t s, int64_t m)
+DTP_INLINE void output_axis(lanes *x, int64_t s, int64_t m)
 {
     if (m == 2) {
         lanes a = x[0], b = x[s], c = x[2 * s], d = x[3 * s];
@@ -107,13 +99,13 @@ INLINE void output_axis(lanes *x, int64_t s, int64_t m)
             transform((x) + i, ah * aw, (t)->axis[0].m);                                                               \
     } while (0)
 
-INLINE bool inside(int64_t at, int64_t size)
+DTP_INLINE bool inside(int64_t at, int64_t size)
 {
     return at >= 0 && at < size;
 }
 
 /* A tile's input cells of one channel block; zeros outside the map. */
-INLINE void load_tile(const dtp_tiling *t, const float *image, const place *p, int64_t channel, lanes *x)
+DTP_INLINE void load_tile(const dtp_tiling *t, const float *image, const place *p, int64_t channel, lanes *x)
 {
     const dtp_tile_axis *a = t->axis;
     for (int64_t d = 0; d < a[0].alpha; d++) {
@@ -131,7 +123,7 @@ INLINE void load_tile(const dtp_tiling *t, const float *image, const place *p, i
     }
 }
 
-WIDEST static void gather_tile(const dtp_tiling *t, const float *src, int64_t tile, int64_t row, float *v)
+DTP_WIDEST static void gather_tile(const dtp_tiling *t, const float *src, int64_t tile, int64_t row, float *v)
 {
     lanes x[MAX_POINTS];
     place p = place_of(t, tile);
@@ -150,7 +142,7 @@ void dtp_tiles_gather(const dtp_tiling *tiling, const float *src, int64_t tile, 
         gather_tile(tiling, src, tile + row, row, v);
 }
 
-INLINE void finish_cell(float *dst, const lanes *x, const float *bias, bool add, float slope)
+DTP_INLINE void finish_cell(float *dst, const lanes *x, const float *bias, bool add, float slope)
 {
     lanes y = *x, term;
     memcpy(&term, bias, sizeof term);
@@ -166,7 +158,7 @@ INLINE void finish_cell(float *dst, const lanes *x, const float *bias, bool add,
 }
 
 /* A tile's output cells of one channel block, those inside the map. */
-INLINE void store_tile(const dtp_tiling *t, float *image, const place *p, int64_t channel, const lanes *x,
+DTP_INLINE void store_tile(const dtp_tiling *t, float *image, const place *p, int64_t channel, const lanes *x,
                        const float *bias, bool add, float slope)
 {
     const dtp_tile_axis *a = t->axis;
@@ -179,7 +171,7 @@ INLINE void store_tile(const dtp_tiling *t, float *image, const place *p, int64_
             }
 }
 
-WIDEST static void scatter_tile(const dtp_tiling *t, const float *m, int64_t tile, int64_t row, const float *bias,
+DTP_WIDEST static void scatter_tile(const dtp_tiling *t, const float *m, int64_t tile, int64_t row, const float *bias,
                                 bool add, dtp_activation activation, float *dst)
 {
     const float slope = dtp_negative_slope(activation);

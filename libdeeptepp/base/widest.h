@@ -1,0 +1,16 @@
+/* Functions whose loops are worth the widest registers the machine has: the compiler makes one of each width, the first
+ * call chooses. The numbers are the same: C11 contracts no products and sums. */
+#ifndef DTP_WIDEST_H
+#define DTP_WIDEST_H
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) &&               \
+    !defined(__SANITIZE_THREAD__)
+#define DTP_WIDEST __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define DTP_WIDEST
+#endif
+
+/* What such a function calls and is to be as wide. */
+#define DTP_INLINE static inline __attribute__((always_inline))
+
+#endif
