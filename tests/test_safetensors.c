@@ -1,4 +1,6 @@
 /* Safetensors files that are sound, that are something else, and that are damaged. */
+#include <math.h>
+
 #include "safetensors_expect.h"
 
 /* ---- What is accepted ---- */
@@ -75,6 +77,33 @@ static void a_batch_counter_may_be_i64(void **state)
     assert_int_equal(dtp_tensor_take_f32(&file.tensors[0], &values, &error), DEEPTEPP_ERR_MODEL_DTYPE);
     assert_null(values);
     dtp_safetensors_free(&file);
+}
+
+/* Of a tensor that is read in many pieces, each looked at as it comes. */
+static void a_value_that_is_not_finite_is_found_wherever_it_lies(void **state)
+{
+    (void)state;
+    enum { N = 200001, BYTES = 4 * N };
+    static const size_t places[] = {0, 1, 65535, 65536, 131071, 131072, N - 1};
+    char header[128], place[128];
+    float *data = calloc(N, sizeof *data), *values = NULL;
+    sprintf(header, "{\"t\":{\"dtype\":\"F32\",\"shape\":[%d],\"data_offsets\":[0,%d]}}", N, BYTES);
+    for (size_t p = 0; p < DTP_COUNT(places); p++) {
+        data[places[p]] = p % 2 ? INFINITY : NAN;
+        dtp_safetensors file = read_good(header, data, BYTES);
+        assert_int_equal(dtp_tensor_take_f32(&file.tensors[0], &values, &error), DEEPTEPP_ERR_MODEL_NONFINITE);
+        sprintf(place, "1 of %d values are NaN or infinite as float32, the first at index %zu", N, places[p]);
+        assert_non_null(strstr(error.message, place));
+        assert_int_equal(dtp_tensor_copy_f32(&file.tensors[0], &values, &error), DEEPTEPP_ERR_MODEL_NONFINITE);
+        dtp_safetensors_free(&file);
+        data[places[p]] = 3e38f;
+    }
+    dtp_safetensors file = read_good(header, data, BYTES);
+    assert_int_equal(dtp_tensor_take_f32(&file.tensors[0], &values, &error), DEEPTEPP_OK);
+    assert_memory_equal(values, data, BYTES);
+    free(values);
+    dtp_safetensors_free(&file);
+    free(data);
 }
 
 /* The data lie in another order than the names. */
@@ -246,6 +275,7 @@ int main(void)
         cmocka_unit_test(unaligned_and_empty_tensors_are_read),
         cmocka_unit_test(a_file_without_tensors_or_metadata_is_read),
         cmocka_unit_test(a_batch_counter_may_be_i64),
+        cmocka_unit_test(a_value_that_is_not_finite_is_found_wherever_it_lies),
         cmocka_unit_test(names_are_looked_up_in_a_file_of_many),
         cmocka_unit_test(header_lengths_out_of_range_are_refused),
         cmocka_unit_test(a_header_over_the_cap_is_refused_though_the_file_has_it),

@@ -17,6 +17,7 @@ typedef struct dtp_tensor {
     size_t count; /* elements */
     size_t begin, end; /* bytes within the data section */
     void *data;   /* end - begin bytes in the file's dtype; a block of its own, so that it can be given back early */
+    bool finite;  /* float32 values that were all seen to be so, while they were read; false says nothing */
     bool used;    /* set by whoever consumed it: what stays unused is unexpected */
 } dtp_tensor;
 

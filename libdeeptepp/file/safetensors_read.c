@@ -69,13 +69,39 @@ static deeptepp_status read_header(char **out, size_t *size, dtp_source *source,
     return status == DEEPTEPP_OK && **out != '{' ? refuse_kind(length, *out, *size, error) : status;
 }
 
+static bool is_nonfinite(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return (bits & 0x7f800000u) == 0x7f800000u;
+}
+
+static size_t count_nonfinite(const float *values, size_t count)
+{
+    size_t bad = 0;
+    for (size_t i = 0; i < count; i++)
+        bad += is_nonfinite(values[i]);
+    return bad;
+}
+
+/* Looked at piece by piece, in the cache that they were read into: a pass of its own would wait for memory. */
 static deeptepp_status read_tensor(dtp_tensor *tensor, dtp_source *source, deeptepp_error *error)
 {
+    enum { PIECE = 1 << 18 };
     const size_t size = tensor->end - tensor->begin;
+    deeptepp_status status = DEEPTEPP_OK;
+    tensor->finite = tensor->dtype == DTP_F32 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
     tensor->data = dtp_alloc_aligned(size);
     if (!tensor->data)
         return dtp_fail_memory(error, tensor->name, size);
-    return dtp_source_read(source, tensor->data, size, NULL, error);
+    for (size_t at = 0, step; at < size && status == DEEPTEPP_OK; at += step) {
+        uint8_t *piece = (uint8_t *)tensor->data + at;
+        step = size - at < PIECE ? size - at : PIECE;
+        status = dtp_source_read(source, piece, step, NULL, error);
+        if (status == DEEPTEPP_OK && tensor->finite)
+            tensor->finite = count_nonfinite((const float *)(const void *)piece, step / sizeof(float)) == 0;
+    }
+    return status;
 }
 
 static void to_native_order(dtp_tensor *tensor)
@@ -132,13 +158,6 @@ static float from_bits(uint32_t bits)
     return value;
 }
 
-static bool is_nonfinite(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return (bits & 0x7f800000u) == 0x7f800000u;
-}
-
 /* Subnormals by way of 0.5, whose last place is 2^-24: no float32 subnormal on the way, which the host's settings may
  * flush to 0. Selects, no branches: vector code. */
 static void convert_f16(const uint16_t *in, float *out, size_t count)
@@ -166,19 +185,18 @@ static void convert_f64(const double *in, float *out, size_t count)
         out[i] = fabs(in[i]) <= (double)FLT_MAX ? (float)in[i] : INFINITY;
 }
 
-static deeptepp_status check_finite(const char *name, const float *values, size_t count, deeptepp_error *error)
+static deeptepp_status check_finite(const dtp_tensor *tensor, const float *values, deeptepp_error *error)
 {
-    size_t bad = 0, first = 0;
-    for (size_t i = 0; i < count; i++)
-        bad += is_nonfinite(values[i]);
+    size_t first = 0;
+    const size_t bad = tensor->finite ? 0 : count_nonfinite(values, tensor->count);
     if (bad == 0)
         return DEEPTEPP_OK;
     while (!is_nonfinite(values[first]))
         first++;
     return dtp_fail(
         error, DEEPTEPP_ERR_MODEL_NONFINITE,
-        "model file: tensor \"%s\": %zu of %zu values are NaN or infinite as float32, the first at index %zu", name,
-        bad, count, first);
+        "model file: tensor \"%s\": %zu of %zu values are NaN or infinite as float32, the first at index %zu",
+        tensor->name, bad, tensor->count, first);
 }
 
 static deeptepp_status convert(const dtp_tensor *tensor, float **out, deeptepp_error *error)
@@ -215,7 +233,7 @@ deeptepp_status dtp_tensor_copy_f32(const dtp_tensor *tensor, float **out, deept
     *out = NULL;
     DTP_TRY(check_there(tensor, error));
     DTP_TRY(convert(tensor, out, error));
-    DTP_TRY(check_finite(tensor->name, *out, tensor->count, error));
+    DTP_TRY(check_finite(tensor, *out, error));
     return DEEPTEPP_OK;
 fail:
     free(*out);
@@ -233,7 +251,7 @@ deeptepp_status dtp_tensor_take_f32(dtp_tensor *tensor, float **out, deeptepp_er
         values = tensor->data;
     else
         DTP_TRY(convert(tensor, &values, error));
-    DTP_TRY(check_finite(tensor->name, values, tensor->count, error));
+    DTP_TRY(check_finite(tensor, values, error));
     if (values != tensor->data)
         free(tensor->data);
     tensor->data = NULL;

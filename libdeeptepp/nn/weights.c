@@ -231,17 +231,21 @@ typedef struct measuring {
     double *sums; /* one a channel */
 } measuring;
 
+static double sum_of(const float *values, size_t count)
+{
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (size_t i = 0; i < count; i++)
+        sum += (double)fabsf(values[i]);
+    return sum;
+}
+
 static void measure_channels(void *argument, int lane, int64_t first, int64_t last)
 {
     const measuring *m = argument;
     (void)lane;
-    for (int64_t c = first; c < last; c++) {
-        double sum = 0;
-#pragma omp simd reduction(+ : sum)
-        for (size_t i = 0; i < m->each; i++)
-            sum += (double)fabsf(m->plain[(size_t)c * m->each + i]);
-        m->sums[c] = sum;
-    }
+    for (int64_t c = first; c < last; c++)
+        m->sums[c] = sum_of(m->plain + (size_t)c * m->each, m->each);
 }
 
 /* What is not finite makes the sums so. */

@@ -62,8 +62,8 @@ DTP_INLINE void place_block(block *b, const row *r, int first, int n)
         b->offset[w] = low[0][w] * stride[0] + low[1][w] * stride[1] + low[2][w] * stride[2];
 }
 
-/* One function a voxel type, so that the type is not decided anew for each voxel. Of a sample's eight voxels two each lie
- * side by side along i: pair n is the first voxel's neighbour along j, k where bit 0, 1 of n is set. */
+/* One function a voxel type, so that the type is not decided anew for each voxel. Of a sample's eight voxels two each
+ * lie side by side along i: pair n is the first pair's neighbour along j, k where bit 0, 1 of n is set. */
 #define DEFINE_SAMPLE(name, type, real, count)                                                                         \
     DTP_INLINE void fetch_##name(const block *b, const deeptepp_volume *volume, type pair[4][BLOCK][2])                \
     {                                                                                                                  \
