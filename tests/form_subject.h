@@ -64,7 +64,7 @@ static inline dnnl_status_t execute(const subject *s, dtp_form *form, dnnl_engin
     void *scratch = dtp_alloc_aligned((size_t)dtp_team_lanes(team) * stride);
     dtp_form_run run = {.team = team, .bias = s->bias, .src = s->src, .dst = s->dst};
     s->kind->transform(&s->graph, 0, s->weights, 0, oc, points, NULL);
-    dnnl_status_t status = s->kind->prepare(form, team, scratch, stride);
+    dnnl_status_t status = s->kind->prepare(form, dtp_team_lanes(team), scratch, stride);
     status = status ? status : dnnl_memory_create(&run.weights, plain, engine, points);
     status = status ? status : dnnl_stream_create(&run.stream, engine, dnnl_stream_default_flags);
     status = status ? status : s->kind->run(form, &run);
@@ -85,7 +85,7 @@ static inline deeptepp_status run(void *argument, dtp_job *job)
     if (dnnl_engine_create(&engine, dnnl_cpu, 0))
         return DEEPTEPP_ERR_BACKEND;
     dtp_md plain = plain_md(s);
-    dnnl_status_t made = s->kind->make(&form, engine, team, &s->graph, 0, s->images, plain);
+    dnnl_status_t made = s->kind->make(&form, engine, &s->graph, 0, s->images, plain);
     deeptepp_status status = made || execute(s, form, engine, team) ? DEEPTEPP_ERR_BACKEND : DEEPTEPP_OK;
     dtp_form_free(form);
     dtp_md_free(plain);

@@ -16,6 +16,8 @@
 
 extern int omp_get_num_threads(void);
 extern int omp_get_dynamic(void);
+extern int omp_get_max_threads(void);
+extern void omp_set_dynamic(int dynamic);
 
 /* ---- threads ---- */
 

@@ -1,6 +1,5 @@
 #include "team.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 
@@ -22,7 +21,6 @@ typedef struct work {
 struct dtp_team {
     int lane; /* of the thread that hands out */
     int lanes;
-    bool openmp;
     dtp_team *alone; /* one a lane */
     pthread_t *helpers;
     int n_helpers;
@@ -115,34 +113,18 @@ static void close_work(dtp_team *team)
     pthread_mutex_unlock(&team->lock);
 }
 
-/* All of the team, though some may have nothing to do: libgomp ends helpers that a team leaves out. */
-static void share_in_openmp(work *w)
-{
-#pragma omp parallel
-    {
-        take(w, omp_get_thread_num());
-    }
-}
-
 void dtp_team_for(dtp_team *team, int64_t count, int64_t grain, dtp_team_function function, void *argument)
 {
     if (count <= 0)
         return;
-    if (!team || (team->lanes == 1 && !team->openmp)) {
+    if (!team || team->lanes == 1 || count <= grain) {
         function(argument, team ? team->lane : 0, 0, count);
         return;
     }
     team->work = (work){.function = function, .argument = argument, .count = count, .grain = grain};
-    if (team->openmp) {
-        share_in_openmp(&team->work);
-        return;
-    }
-    bool several = count > grain;
-    if (several)
-        open_work(team);
+    open_work(team);
     take(&team->work, 0);
-    if (several)
-        close_work(team);
+    close_work(team);
 }
 
 /* ---- Starting and ending ---- */
@@ -253,63 +235,4 @@ int dtp_team_lanes(const dtp_team *team)
 dtp_team *dtp_team_alone(dtp_team *team, int lane)
 {
     return team && team->alone ? &team->alone[lane] : team;
-}
-
-/* ---- The backend's own threads ---- */
-
-static void *hold(void *lock)
-{
-    pthread_mutex_lock(lock);
-    pthread_mutex_unlock(lock);
-    return NULL;
-}
-
-/* libgomp ends the process when the system refuses it a thread or memory: ask the system first, all at once. */
-static bool threads_available(int count)
-{
-    pthread_t threads[DTP_MAX_THREADS];
-    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    pthread_mutex_lock(&lock);
-    int started = 0;
-    while (started < count && dtp_thread_start(&threads[started], hold, &lock) == 0)
-        started++;
-    bool room = dtp_ask_room() != DTP_NO_ROOM;
-    pthread_mutex_unlock(&lock);
-    for (int i = 0; i < started; i++)
-        pthread_join(threads[i], NULL);
-    pthread_mutex_destroy(&lock);
-    return started == count && room;
-}
-
-bool dtp_team_shares_layers(const dtp_team *team)
-{
-    return team && team->openmp;
-}
-
-/* OpenMP's settings are per thread; its helpers inherit this thread's floating-point environment when they start. The
- * backend lays out work for as many threads as omp_get_max_threads says, and leaves out parts of it in a team of fewer:
- * OMP_DYNAMIC and OMP_MAX_ACTIVE_LEVELS=0 must not make one. */
-deeptepp_status dtp_team_share_layers(dtp_team *team, deeptepp_error *error)
-{
-    if (team->openmp || team->lanes == 1)
-        return DEEPTEPP_OK;
-    end_helpers(team);
-    if (!threads_available(team->lanes - 1))
-        return dtp_team_refused(team->lanes, error);
-    team->openmp = true;
-    omp_set_dynamic(0);
-    if (omp_get_max_active_levels() < 1)
-        omp_set_max_active_levels(1);
-    omp_set_num_threads(team->lanes);
-#pragma omp parallel
-    {
-        dtp_floats_default();
-    }
-    return DEEPTEPP_OK;
-}
-
-void dtp_team_for_one(const dtp_team *team, bool one)
-{
-    if (dtp_team_shares_layers(team))
-        omp_set_num_threads(one ? 1 : team->lanes);
 }

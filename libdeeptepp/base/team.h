@@ -1,6 +1,6 @@
 /* The threads that share a piece of work. Lane 0 is the thread that hands the work out; the others are helpers, which
- * sleep in between. Work is taken as it comes: a thread that the system puts off delays nobody but by the piece it holds.
- * A team serves one thread at a time and one piece of work at a time; what is handed out from inside it is done by that
+ * sleep in between. Work is taken as it comes: a thread that the system puts off delays nobody but by the piece it
+ * holds. A team serves one thread and one piece of work at a time; what is handed out from inside it is done by that
  * lane alone (dtp_team_alone). */
 #ifndef DTP_TEAM_H
 #define DTP_TEAM_H
@@ -16,9 +16,9 @@ typedef struct dtp_team dtp_team;
 /* Items first .. last - 1 of the work; lane: whose scratch memory they may use. */
 typedef void (*dtp_team_function)(void *argument, int lane, int64_t first, int64_t last);
 
-/* A team of `lanes` threads, 1 to DTP_MAX_THREADS: one is the caller, the others start now. The host's signals are
- * blocked in them, the floating-point environment is the default, and the backend takes each for the only thread it has.
- * Errors: THREAD, MEMORY. */
+/* A team of `lanes` threads, 1 to DTP_MAX_THREADS: one is the caller, the others start now. In them the host's signals
+ * are blocked, the floating-point environment is the default, and the backend starts no threads of its own. Errors:
+ * THREAD, MEMORY. */
 deeptepp_status dtp_team_new(dtp_team **out, int lanes, deeptepp_error *error);
 
 /* What to say where the system does not start threads. */
@@ -38,19 +38,6 @@ dtp_team *dtp_team_alone(dtp_team *team, int lane);
 /* Hands out `count` items, up to `grain` at once, and waits until all are done. team NULL: the calling thread alone, as
  * lane 0. */
 void dtp_team_for(dtp_team *team, int64_t count, int64_t grain, dtp_team_function function, void *argument);
-
-/* ---- The backend's own threads ---- */
-
-/* Whether the backend shares single layers among OpenMP's threads, of which the team's are then made too. Else it never
- * starts any. */
-bool dtp_team_shares_layers(const dtp_team *team);
-
-/* Ends the helpers and makes the team one of OpenMP's threads, from now on. On the thread that is lane 0; again is
- * nothing. Errors: THREAD, after which lane 0 does all there is. */
-deeptepp_status dtp_team_share_layers(dtp_team *team, deeptepp_error *error);
-
-/* Until the next call with `false`, what the backend makes on this thread is for one thread. */
-void dtp_team_for_one(const dtp_team *team, bool one);
 
 /* pthread_create with the host's signals blocked: they are for the host's threads. */
 int dtp_thread_start(pthread_t *thread, void *(*function)(void *), void *argument);

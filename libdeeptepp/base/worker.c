@@ -96,13 +96,10 @@ static deeptepp_status launch(dtp_worker *worker, deeptepp_error *error)
 deeptepp_status dtp_worker_start(dtp_worker **out, int threads, deeptepp_error *error)
 {
     *out = NULL;
-    int limit = omp_get_thread_limit();
     dtp_worker *worker = calloc(1, sizeof *worker);
     if (!worker)
         return dtp_fail_memory(error, "the compute thread", sizeof *worker);
     worker->threads = threads > 0 ? threads : dtp_processors();
-    if (worker->threads > limit)
-        worker->threads = limit;
     deeptepp_status status = launch(worker, error);
     if (status == DEEPTEPP_OK)
         *out = worker;

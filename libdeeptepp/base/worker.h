@@ -1,4 +1,4 @@
-/* The compute thread and its team: all that touches the backend runs there, so the host's threads keep their OpenMP pools,
+/* The compute thread and its team: all that touches the backend runs there, so the host's threads keep their OpenMP
  * thread counts and floating-point environment. The caller waits, and its callbacks are called while it waits. */
 #ifndef DTP_WORKER_H
 #define DTP_WORKER_H

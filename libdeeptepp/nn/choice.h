@@ -5,7 +5,9 @@
 #include "plan.h"
 
 typedef struct dtp_choice {
-    dnnl_primitive_desc_t pd; /* NULL: form */
+    dtp_part *parts; /* NULL: form */
+    int n_parts;
+    dtp_md weights; /* of all parts, where they are narrow */
     dtp_form *form;
     dnnl_format_tag_t src, dst; /* the layouts it reads and writes */
 } dtp_choice;

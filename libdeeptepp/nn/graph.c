@@ -40,6 +40,25 @@ deeptepp_status dtp_graph_add(dtp_graph *graph, const dtp_layer *layer, int64_t 
     return DEEPTEPP_OK;
 }
 
+int64_t *dtp_shape_axis(dtp_shape *shape, int axis)
+{
+    return axis == 0 ? &shape->c : axis == 1 ? &shape->d : axis == 2 ? &shape->h : &shape->w;
+}
+
+dtp_slab dtp_slab_of(const dtp_graph *graph, int layer, int axis, int64_t first, int64_t count)
+{
+    const dtp_layer *l = &graph->layers[layer];
+    dtp_shape in = graph->values[l->src];
+    int64_t size = *dtp_shape_axis(&in, axis);
+    if (axis == 0)
+        return l->op == DTP_CONVOLUTION ? (dtp_slab){axis, first, count, 0, size, {0, 0}}
+                                        : (dtp_slab){axis, first, count, first, count, {0, 0}};
+    int64_t stride = l->stride[axis - 1], start = first * stride - l->pad[axis - 1];
+    int64_t end = start + (count - 1) * stride + l->dilation[axis - 1] * (l->kernel[axis - 1] - 1) + 1;
+    int64_t from = dtp_min_i64(dtp_max_i64(start, 0), size), to = dtp_max_i64(dtp_min_i64(end, size), from);
+    return (dtp_slab){axis, first, count, from, to - from, {from - start, end - to}};
+}
+
 size_t dtp_shape_size(dtp_shape shape)
 {
     return (size_t)(shape.c * shape.d * shape.h * shape.w);

@@ -47,6 +47,18 @@ deeptepp_status dtp_graph_add(dtp_graph *graph, const dtp_layer *layer, int64_t 
 /* Cells padded after the last one along an axis. */
 int64_t dtp_layer_pad_end(const dtp_layer *layer, int axis);
 
+/* A part of a layer's output along one axis (0 to 3: channels, depth, height, width) and what it is made from. */
+typedef struct dtp_slab {
+    int axis;
+    int64_t first, count; /* of the output */
+    int64_t from, needed; /* of the input */
+    int64_t pad[2];       /* before the first and after the last needed; 0 of channels */
+} dtp_slab;
+
+dtp_slab dtp_slab_of(const dtp_graph *graph, int layer, int axis, int64_t first, int64_t count);
+
+int64_t *dtp_shape_axis(dtp_shape *shape, int axis);
+
 /* Floats of one image of a value; weights of a layer; multiply-adds of a layer for one image, padding counted. */
 size_t dtp_shape_size(dtp_shape shape);
 size_t dtp_layer_weights(const dtp_graph *graph, int layer);

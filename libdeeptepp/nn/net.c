@@ -18,58 +18,71 @@ float *dtp_net_address(const dtp_net *net, int tensor, int64_t first, int lane)
     return (float *)(void *)(net->arena + at);
 }
 
-static dnnl_status_t bind(const dtp_net *net, const dtp_node *node, dnnl_query_t what, void *data, dnnl_memory_t *out)
+static dnnl_status_t bind(const dtp_net *net, const dtp_part *part, dnnl_query_t what, void *data, dnnl_memory_t *out)
 {
-    return dnnl_memory_create(out, dtp_pd_md(node->pd, what), net->plan->engine, data);
+    return dnnl_memory_create(out, dtp_pd_md(part->pd, what), net->plan->engine, data);
 }
 
-static dnnl_status_t bind_lane(const dtp_net *net, const dtp_node *node, int lane, dtp_bound_memory *out)
+static dnnl_status_t bind_lane(const dtp_net *net, const dtp_part *part, int lane, dtp_bound_memory *out)
 {
-    uint8_t *scratchpad = net->scratchpad + (size_t)lane * net->plan->scratch_stride;
-    dnnl_status_t s = bind(net, node, dnnl_query_src_md, DNNL_MEMORY_NONE, &out->src);
-    s = s ? s : bind(net, node, dnnl_query_dst_md, DNNL_MEMORY_NONE, &out->dst);
-    return s ? s : bind(net, node, dnnl_query_scratchpad_md, scratchpad, &out->scratchpad);
+    uint8_t *scratchpad = net->scratchpad + (size_t)lane * net->plan->scratch_bytes;
+    dnnl_status_t s = bind(net, part, dnnl_query_src_md, DNNL_MEMORY_NONE, &out->src);
+    s = s ? s : bind(net, part, dnnl_query_dst_md, DNNL_MEMORY_NONE, &out->dst);
+    s = s ? s : bind(net, part, dnnl_query_scratchpad_md, scratchpad, &out->scratchpad);
+    if (!s && part->narrow) {
+        s = bind(net, part, dnnl_query_weights_md, DNNL_MEMORY_NONE, &out->weights);
+        s = s ? s : dnnl_memory_create(&out->bias, dtp_pd_bias_md(part->pd), net->plan->engine, DNNL_MEMORY_NONE);
+    }
+    return s;
 }
 
 static deeptepp_status allocate(dtp_net *net, deeptepp_error *error)
 {
     const dtp_plan *plan = net->plan;
     bool lanes = true;
-    net->primitives = calloc((size_t)plan->n_nodes, sizeof *net->primitives);
+    net->primitives = calloc((size_t)plan->n_parts + 1, sizeof *net->primitives);
     net->lanes = calloc((size_t)plan->lanes, sizeof *net->lanes);
     for (int i = 0; net->lanes && i < plan->lanes; i++) {
-        net->lanes[i].nodes = calloc((size_t)plan->n_nodes, sizeof *net->lanes[i].nodes);
+        net->lanes[i].parts = calloc((size_t)plan->n_parts + 1, sizeof *net->lanes[i].parts);
         net->lanes[i].bounds = calloc((size_t)plan->n_tensors, sizeof *net->lanes[i].bounds);
-        lanes &= net->lanes[i].nodes && net->lanes[i].bounds;
+        lanes &= net->lanes[i].parts && net->lanes[i].bounds;
     }
     net->arena = dtp_alloc_aligned(plan->arena_bytes);
-    net->scratchpad = dtp_alloc_aligned(plan->scratchpad_bytes);
+    net->scratchpad = dtp_alloc_aligned((size_t)plan->lanes * plan->scratch_bytes);
     if (net->primitives && net->lanes && lanes && net->arena && net->scratchpad)
         return DEEPTEPP_OK;
     return dtp_fail_memory(error, "the network's activations", dtp_plan_bytes(plan));
 }
 
-static dnnl_status_t make_primitive(dtp_net *net, int i, const dtp_team *team)
+static dnnl_status_t make_part(dtp_net *net, const dtp_part *part, int index)
+{
+    dnnl_status_t s = dtp_primitive_new(&net->primitives[index], part->pd);
+    for (int lane = 0; lane < net->plan->lanes && !s; lane++)
+        s = bind_lane(net, part, lane, &net->lanes[lane].parts[index]);
+    return s;
+}
+
+static dnnl_status_t make_node(dtp_net *net, const dtp_node *node)
 {
     const dtp_plan *plan = net->plan;
-    const dtp_node *node = &plan->nodes[i];
+    dnnl_status_t s = dnnl_success;
     if (node->form)
-        return node->form->kind->prepare(node->form, team, net->scratchpad, plan->scratch_stride);
-    dnnl_status_t s = dtp_primitive_new(&net->primitives[i], node->pd);
-    for (int lane = 0; lane < plan->lanes && !s; lane++)
-        s = bind_lane(net, node, lane, &net->lanes[lane].nodes[i]);
+        return node->form->kind->prepare(node->form, plan->lanes, net->scratchpad, plan->scratch_bytes);
+    for (int i = 0; i < node->n_parts && !s; i++)
+        s = make_part(net, &node->parts[i], node->first_part + i);
     return s;
 }
 
 static void release_lane(const dtp_net *net, dtp_lane *lane)
 {
-    for (int i = 0; lane->nodes && i < net->plan->n_nodes; i++) {
-        const dnnl_memory_t memories[] = {lane->nodes[i].src, lane->nodes[i].dst, lane->nodes[i].scratchpad};
+    for (int i = 0; lane->parts && i < net->plan->n_parts; i++) {
+        const dtp_bound_memory *m = &lane->parts[i];
+        const dnnl_memory_t memories[] = {m->src, m->dst, m->scratchpad, m->weights, m->bias};
         for (size_t k = 0; k < DTP_COUNT(memories); k++)
             if (memories[k])
                 dnnl_memory_destroy(memories[k]);
     }
-    free(lane->nodes);
+    free(lane->parts);
     free(lane->bounds);
 }
 
@@ -78,7 +91,7 @@ static void release(dtp_net *net)
 {
     if (!net)
         return;
-    for (int i = 0; net->primitives && i < net->plan->n_nodes; i++)
+    for (int i = 0; net->primitives && i < net->plan->n_parts; i++)
         if (net->primitives[i])
             dnnl_primitive_destroy(net->primitives[i]);
     for (int i = 0; net->lanes && i < net->plan->lanes; i++)
@@ -100,7 +113,7 @@ static deeptepp_status make_primitives(dtp_net *net, dnnl_status_t *s, dtp_watch
         deeptepp_status status = dtp_watch_step(watch, 1000 * i / nodes, error);
         if (status != DEEPTEPP_OK)
             return status;
-        *s = make_primitive(net, i, dtp_watch_team(watch));
+        *s = make_node(net, &net->plan->nodes[i]);
     }
     return DEEPTEPP_OK;
 }

@@ -11,10 +11,10 @@ typedef struct dtp_weights dtp_weights;
 typedef struct dtp_net dtp_net;
 
 /* Decides layouts, batch sizes and the arena for `batch` images on the watch's team. With at least as many images as
- * threads each thread takes images of its own, and results do not depend on how many there are; else the backend shares
- * each layer among OpenMP's threads. weights: NULL lets the backend choose the weights'
+ * threads each thread takes images of its own, and results do not depend on how many there are; else all share each
+ * layer of an image. weights: NULL lets the backend choose the weights'
  * layouts; otherwise theirs are kept. The graph is kept by reference. The watch is asked before each layer.
- * Errors: CANCELLED, BACKEND, MEMORY, THREAD. */
+ * Errors: CANCELLED, BACKEND, MEMORY. */
 deeptepp_status dtp_plan_new(dtp_plan **out, const dtp_graph *graph, int64_t batch, const dtp_weights *weights,
                              dtp_watch *watch, deeptepp_error *error);
 void dtp_plan_free(dtp_plan *plan);
@@ -41,7 +41,7 @@ void dtp_net_free(dtp_net *net);
 float *dtp_net_input(dtp_net *net);
 
 /* Runs all images with these weights; out gets (batch, classes), all finite. The watch has a team as large as the plan's,
- * and is asked and told before each layer of a chunk of images. Errors: CANCELLED, BACKEND, SCORE_NONFINITE, THREAD. */
+ * and is asked and told before each layer of a chunk of images. Errors: CANCELLED, BACKEND, SCORE_NONFINITE. */
 deeptepp_status dtp_net_run(dtp_net *net, const dtp_weights *weights, float *out, dtp_watch *watch,
                             deeptepp_error *error);
 

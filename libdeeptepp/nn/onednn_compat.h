@@ -166,4 +166,9 @@ static inline dtp_const_md dtp_pd_md(const_dnnl_primitive_desc_t pd, dnnl_query_
     return dnnl_primitive_desc_query_md(pd, which, 0);
 }
 
+static inline dtp_const_md dtp_pd_bias_md(const_dnnl_primitive_desc_t pd)
+{
+    return dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 1);
+}
+
 #endif

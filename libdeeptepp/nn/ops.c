@@ -58,19 +58,19 @@ const char *dtp_backend_isa(void)
     return "other";
 }
 
-dnnl_status_t dtp_value_md(dtp_md *out, dtp_shape shape, int64_t batch, dnnl_format_tag_t tag)
+dnnl_status_t dtp_value_md(dtp_md *out, dtp_shape shape, dnnl_format_tag_t tag)
 {
-    const dnnl_dims_t dims = {batch, shape.c, shape.d, shape.h, shape.w};
+    const dnnl_dims_t dims = {1, shape.c, shape.d, shape.h, shape.w};
     return dtp_md_new(out, 5, dims, tag);
 }
 
-dnnl_status_t dtp_value_tag(dnnl_format_tag_t *out, dtp_const_md md, dtp_shape shape, int64_t batch)
+dnnl_status_t dtp_value_tag(dnnl_format_tag_t *out, dtp_const_md md, dtp_shape shape)
 {
     static const dnnl_format_tag_t tags[] = {dnnl_abcde, dnnl_acdeb, dnnl_aBcde16b, dnnl_aBcde8b, dnnl_aBcde4b};
     *out = dnnl_format_tag_undef;
     for (size_t i = 0; i < DTP_COUNT(tags); i++) {
         dtp_md candidate = NULL;
-        dnnl_status_t s = dtp_value_md(&candidate, shape, batch, tags[i]);
+        dnnl_status_t s = dtp_value_md(&candidate, shape, tags[i]);
         bool same = !s && dnnl_memory_desc_equal(candidate, md);
         dtp_md_free(candidate);
         if (same)
@@ -117,7 +117,7 @@ dnnl_status_t dtp_attr_new(dnnl_primitive_attr_t *attr, bool add, dtp_activation
     return s;
 }
 
-static void set_window(dtp_window *window, const dtp_layer *layer)
+static void set_window(dtp_window *window, const dtp_layer *layer, const dtp_slab *slab)
 {
     for (int i = 0; i < 3; i++) {
         window->kernel[i] = layer->kernel[i];
@@ -126,18 +126,22 @@ static void set_window(dtp_window *window, const dtp_layer *layer)
         window->pad_l[i] = layer->pad[i];
         window->pad_r[i] = dtp_layer_pad_end(layer, i);
     }
+    if (slab && slab->axis > 0) {
+        window->pad_l[slab->axis - 1] = slab->pad[0];
+        window->pad_r[slab->axis - 1] = slab->pad[1];
+    }
 }
 
 static dnnl_status_t convolution_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, const dtp_graph *graph, int layer,
-                                    dtp_const_md src, dtp_const_md dst, dtp_const_md weights,
+                                    const dtp_slab *slab, dtp_const_md src, dtp_const_md dst, dtp_const_md weights,
                                     dnnl_primitive_attr_t attr)
 {
     const dtp_layer *l = &graph->layers[layer];
-    int64_t oc = graph->values[layer + 1].c, ic = graph->values[l->src].c;
+    int64_t oc = slab && slab->axis == 0 ? slab->count : graph->values[layer + 1].c, ic = graph->values[l->src].c;
     const dnnl_dims_t weight_dims = {oc, ic, l->kernel[0], l->kernel[1], l->kernel[2]};
     const dnnl_dims_t bias_dims = {oc};
     dtp_window window = {0};
-    set_window(&window, l);
+    set_window(&window, l, slab);
     dtp_md any = NULL, bias = NULL;
     dnnl_status_t s = dtp_md_new(&any, 5, weight_dims, dnnl_format_tag_any);
     s = s ? s : dtp_md_new(&bias, 1, bias_dims, dnnl_a);
@@ -147,20 +151,20 @@ static dnnl_status_t convolution_pd(dnnl_primitive_desc_t *out, dnnl_engine_t en
     return s;
 }
 
-static dnnl_status_t pool_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, const dtp_layer *layer, dtp_const_md src,
-                             dtp_const_md dst, dnnl_primitive_attr_t attr)
+static dnnl_status_t pool_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, const dtp_layer *layer, const dtp_slab *slab,
+                             dtp_const_md src, dtp_const_md dst, dnnl_primitive_attr_t attr)
 {
     dtp_window window = {0};
-    set_window(&window, layer);
+    set_window(&window, layer, slab);
     dnnl_alg_kind_t kind = layer->op == DTP_MAX_POOL ? dnnl_pooling_max : dnnl_pooling_avg_exclude_padding;
     return dtp_pd_pooling(out, engine, kind, src, dst, &window, attr);
 }
 
 /* Reading the corner of a map in place would leave the fast kernels, which want dense maps: it is copied. */
 static dnnl_status_t crop_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, dtp_const_md src, dtp_shape shape,
-                             int64_t batch, dtp_const_md dst, dnnl_primitive_attr_t attr)
+                             dtp_const_md dst, dnnl_primitive_attr_t attr)
 {
-    const dnnl_dims_t dims = {batch, shape.c, shape.d, shape.h, shape.w};
+    const dnnl_dims_t dims = {1, shape.c, shape.d, shape.h, shape.w};
     dtp_md corner = NULL;
     dnnl_status_t s = dtp_md_corner(&corner, src, dims);
     s = s ? s : dnnl_reorder_primitive_desc_create(out, corner, engine, dst, engine, attr);
@@ -169,20 +173,25 @@ static dnnl_status_t crop_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, d
 }
 
 dnnl_status_t dtp_layer_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, const dtp_graph *graph, int layer,
-                           int64_t batch, dnnl_format_tag_t src, dnnl_format_tag_t dst, dtp_const_md weights)
+                           const dtp_slab *slab, dnnl_format_tag_t src, dnnl_format_tag_t dst, dtp_const_md weights)
 {
     const dtp_layer *l = &graph->layers[layer];
+    dtp_shape in = graph->values[l->src], made = graph->values[layer + 1];
     dnnl_primitive_attr_t attr = NULL;
     dtp_md src_md = NULL, dst_md = NULL;
-    dnnl_status_t s = dtp_value_md(&src_md, graph->values[l->src], batch, src);
-    s = s ? s : dtp_value_md(&dst_md, graph->values[layer + 1], batch, dst);
+    if (slab) {
+        *dtp_shape_axis(&in, slab->axis) = slab->needed;
+        *dtp_shape_axis(&made, slab->axis) = slab->count;
+    }
+    dnnl_status_t s = dtp_value_md(&src_md, in, src);
+    s = s ? s : dtp_value_md(&dst_md, made, dst);
     s = s ? s : dtp_attr_new(&attr, l->add >= 0, l->activation);
     if (!s && l->op == DTP_CONVOLUTION)
-        s = convolution_pd(out, engine, graph, layer, src_md, dst_md, weights, attr);
+        s = convolution_pd(out, engine, graph, layer, slab, src_md, dst_md, weights, attr);
     else if (!s && l->op == DTP_CROP)
-        s = crop_pd(out, engine, src_md, graph->values[layer + 1], batch, dst_md, attr);
+        s = crop_pd(out, engine, src_md, made, dst_md, attr);
     else if (!s)
-        s = pool_pd(out, engine, l, src_md, dst_md, attr);
+        s = pool_pd(out, engine, l, slab, src_md, dst_md, attr);
     if (attr)
         dnnl_primitive_attr_destroy(attr);
     dtp_md_free(src_md);

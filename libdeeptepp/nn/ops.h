@@ -16,11 +16,11 @@ dnnl_status_t dtp_backend_room(void);
 dnnl_status_t dtp_engine_new(dnnl_engine_t *out);
 dnnl_status_t dtp_primitive_new(dnnl_primitive_t *out, const_dnnl_primitive_desc_t pd);
 
-/* The descriptor of `batch` images of a shape in a layout (dnnl_format_tag_any allowed). */
-dnnl_status_t dtp_value_md(dtp_md *out, dtp_shape shape, int64_t batch, dnnl_format_tag_t tag);
+/* The descriptor of an image of a shape in a layout (dnnl_format_tag_any allowed). */
+dnnl_status_t dtp_value_md(dtp_md *out, dtp_shape shape, dnnl_format_tag_t tag);
 
 /* The layout, of those this library plans with, that `md` has; dnnl_format_tag_undef for another. */
-dnnl_status_t dtp_value_tag(dnnl_format_tag_t *out, dtp_const_md md, dtp_shape shape, int64_t batch);
+dnnl_status_t dtp_value_tag(dnnl_format_tag_t *out, dtp_const_md md, dtp_shape shape);
 
 /* Whether two layouts of a shape are the same bytes. */
 bool dtp_tags_alike(dnnl_format_tag_t a, dnnl_format_tag_t b, dtp_shape shape);
@@ -29,10 +29,10 @@ bool dtp_tags_alike(dnnl_format_tag_t a, dnnl_format_tag_t b, dtp_shape shape);
  * then, in this order, add what the destination holds and apply the activation. */
 dnnl_status_t dtp_attr_new(dnnl_primitive_attr_t *attr, bool add, dtp_activation activation);
 
-/* The primitive descriptor of a layer on `batch` images. src and dst may be "any"; weights NULL: the backend chooses.
- * dnnl_unimplemented: it has no code for these. */
+/* The primitive descriptor of a layer on one image, or on a slab of it. src and dst may be "any"; weights NULL: the
+ * backend chooses. dnnl_unimplemented: it has no code for these. */
 dnnl_status_t dtp_layer_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, const dtp_graph *graph, int layer,
-                           int64_t batch, dnnl_format_tag_t src, dnnl_format_tag_t dst, dtp_const_md weights);
+                           const dtp_slab *slab, dnnl_format_tag_t src, dnnl_format_tag_t dst, dtp_const_md weights);
 
 /* The primitive descriptor of a change of layout. */
 dnnl_status_t dtp_reorder_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, dtp_const_md from, dtp_const_md to);

@@ -7,20 +7,21 @@
 #include "plan.h"
 #include "weights.h"
 
-/* What a lane runs a node's primitive with. */
+/* What a lane runs a primitive with. */
 typedef struct dtp_bound_memory {
     dnnl_memory_t src, dst, scratchpad;
+    dnnl_memory_t weights, bias; /* of narrow parts */
 } dtp_bound_memory;
 
 typedef struct dtp_lane {
-    dtp_bound_memory *nodes;
+    dtp_bound_memory *parts;
     double *bounds; /* one a tensor: no value that this run has made of it is larger in magnitude */
 } dtp_lane;
 
 struct dtp_net {
     dtp_plan *plan;
     dnnl_stream_t stream;
-    dnnl_primitive_t *primitives; /* one a node */
+    dnnl_primitive_t *primitives; /* one a part */
     dtp_lane *lanes;
     uint8_t *arena, *scratchpad;
     double macs; /* of a run */
@@ -53,6 +54,7 @@ typedef struct dtp_visit {
     int lane, node;
     int home; /* the lane whose memory the chunk is in */
     int64_t first, images;
+    int part; /* of the node; -1: all, one after the other */
     float *src, *dst;
 } dtp_visit;
 

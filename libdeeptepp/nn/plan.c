@@ -34,11 +34,18 @@ static void enter_stage(dtp_plan *plan, int layer)
 
 static void add_node(dtp_plan *plan, dtp_node node)
 {
+    enum { PAGE = 4096 };
     node.stage = plan->n_stages - 1;
+    node.first_part = plan->n_parts;
+    plan->n_parts += node.n_parts;
     plan->stages[node.stage].last = plan->n_nodes;
-    size_t bytes = node.form ? node.form->kind->scratch_bytes(node.form) : dtp_pd_scratchpad(node.pd);
-    size_t *most = node.form ? &plan->form_scratch : &plan->primitive_scratch;
-    *most = bytes > *most ? bytes : *most;
+    size_t bytes = node.form ? node.form->kind->scratch_bytes(node.form) : 0;
+    for (int i = 0; i < node.n_parts; i++) {
+        size_t part = dtp_pd_scratchpad(node.parts[i].pd);
+        bytes = part > bytes ? part : bytes;
+    }
+    bytes = (bytes + PAGE - 1) / PAGE * PAGE;
+    plan->scratch_bytes = bytes > plan->scratch_bytes ? bytes : plan->scratch_bytes;
     plan->nodes[plan->n_nodes++] = node;
 }
 
@@ -46,19 +53,21 @@ dtp_const_md dtp_node_weights_md(const dtp_plan *plan, const dtp_node *node)
 {
     if (node->form)
         return node->form->kind->weights_md(node->form);
+    if (node->weights)
+        return node->weights;
     bool weighted = node->layer >= 0 && plan->graph->layers[node->layer].op == DTP_CONVOLUTION;
-    return weighted ? dtp_pd_md(node->pd, dnnl_query_weights_md) : NULL;
+    return weighted ? dtp_pd_md(node->parts[0].pd, dnnl_query_weights_md) : NULL;
 }
 
 const char *dtp_node_implementation(const dtp_node *node)
 {
-    return node->form ? node->form->implementation : dtp_pd_implementation(node->pd);
+    return node->form ? node->form->implementation : dtp_pd_implementation(node->parts[0].pd);
 }
 
 static deeptepp_status set_tensor(dtp_plan *plan, int tensor, int value, dnnl_format_tag_t tag, deeptepp_error *error)
 {
     dtp_md md = NULL;
-    dnnl_status_t s = dtp_value_md(&md, plan->graph->values[value], 1, tag);
+    dnnl_status_t s = dtp_value_md(&md, plan->graph->values[value], tag);
     if (s)
         return dtp_backend_fail(error, s, "the layout of a value");
     plan->tensors[tensor] = (dtp_plan_tensor){.value = value, .tag = tag, .image_bytes = dnnl_memory_desc_get_size(md)};
@@ -80,11 +89,10 @@ static int find_copy(const dtp_plan *plan, int value, dnnl_format_tag_t tag)
 /* A change of layout for the stage now being planned. */
 static dnnl_status_t copy_pd(dnnl_primitive_desc_t *out, const dtp_plan *plan, int value, dnnl_format_tag_t tag)
 {
-    int64_t grain = dtp_plan_grain(plan, &plan->stages[plan->n_stages - 1]);
     dtp_shape shape = plan->graph->values[value];
     dtp_md from = NULL, to = NULL;
-    dnnl_status_t s = dtp_value_md(&from, shape, grain, plan->tensors[value].tag);
-    s = s ? s : dtp_value_md(&to, shape, grain, tag);
+    dnnl_status_t s = dtp_value_md(&from, shape, plan->tensors[value].tag);
+    s = s ? s : dtp_value_md(&to, shape, tag);
     s = s ? s : dtp_backend_room();
     s = s ? s : dtp_reorder_pd(out, plan->engine, from, to);
     dtp_md_free(from);
@@ -109,8 +117,14 @@ static deeptepp_status in_layout(dtp_plan *plan, int value, dnnl_format_tag_t ta
     dnnl_status_t s = copy_pd(&pd, plan, value, tag);
     if (s)
         return dtp_backend_fail(error, s, "a change of layout");
+    dtp_part *part = malloc(sizeof *part);
+    if (!part) {
+        dnnl_primitive_desc_destroy(pd);
+        return dtp_fail_memory(error, "a change of layout", sizeof *part);
+    }
+    *part = (dtp_part){.pd = pd};
     plan->n_tensors++;
-    add_node(plan, (dtp_node){.pd = pd, .layer = -1, .src = value, .dst = *tensor});
+    add_node(plan, (dtp_node){.parts = part, .n_parts = 1, .layer = -1, .src = value, .dst = *tensor});
     return DEEPTEPP_OK;
 }
 
@@ -123,7 +137,8 @@ static deeptepp_status plan_layer(dtp_plan *plan, int layer, const dtp_weights *
     DTP_TRY(dtp_choose(&choice, plan, layer, weights, error));
     DTP_TRY(in_layout(plan, plan->graph->layers[layer].src, choice.src, &src, error));
     DTP_TRY(set_tensor(plan, layer + 1, layer + 1, choice.dst, error));
-    add_node(plan, (dtp_node){.pd = choice.pd, .form = choice.form, .layer = layer, .src = src, .dst = layer + 1});
+    add_node(plan, (dtp_node){.parts = choice.parts, .n_parts = choice.n_parts, .weights = choice.weights,
+                              .form = choice.form, .layer = layer, .src = src, .dst = layer + 1});
     return DEEPTEPP_OK;
 fail:
     dtp_choice_free(&choice);
@@ -142,31 +157,6 @@ static deeptepp_status plan_layers(dtp_plan *plan, const dtp_weights *weights, d
     return status == DEEPTEPP_OK ? in_layout(plan, plan->graph->n_layers, dnnl_abcde, &plan->output, error) : status;
 }
 
-/* Lanes a page apart, so that they do not meet. */
-static void place_scratch(dtp_plan *plan)
-{
-    enum { PAGE = 4096 };
-    size_t lane = plan->form_scratch, lanes = (size_t)plan->team_lanes;
-    if (!plan->shares_layers && plan->primitive_scratch > lane)
-        lane = plan->primitive_scratch;
-    plan->scratch_stride = (lane + PAGE - 1) / PAGE * PAGE;
-    plan->scratchpad_bytes = lanes * plan->scratch_stride;
-    if (plan->primitive_scratch > plan->scratchpad_bytes)
-        plan->scratchpad_bytes = plan->primitive_scratch;
-}
-
-/* With an image or more a thread, threads work on images of their own and never wait for each other within a layer. */
-static deeptepp_status choose_lanes(dtp_plan *plan, dtp_team *team, deeptepp_error *error)
-{
-    plan->team = team;
-    plan->team_lanes = plan->lanes = dtp_team_lanes(team);
-    plan->shares_layers = plan->batch < plan->lanes || dtp_team_shares_layers(team);
-    if (!plan->shares_layers)
-        return DEEPTEPP_OK;
-    plan->lanes = 1;
-    return dtp_team_share_layers(team, error);
-}
-
 deeptepp_status dtp_plan_new(dtp_plan **out, const dtp_graph *graph, int64_t batch, const dtp_weights *weights,
                              dtp_watch *watch, deeptepp_error *error)
 {
@@ -177,12 +167,12 @@ deeptepp_status dtp_plan_new(dtp_plan **out, const dtp_graph *graph, int64_t bat
         return dtp_fail_memory(error, "the network's plan", sizeof *plan);
     plan->graph = graph;
     plan->batch = batch;
+    plan->lanes = dtp_team_lanes(dtp_watch_team(watch));
+    plan->divides = batch < plan->lanes;
     plan->n_tensors = graph->n_layers + 1;
     dnnl_status_t s = dtp_engine_new(&plan->engine);
     if (s)
         status = dtp_backend_fail(error, s, "CPU engine");
-    if (status == DEEPTEPP_OK)
-        status = choose_lanes(plan, dtp_watch_team(watch), error);
     if (status == DEEPTEPP_OK)
         status = plan_layers(plan, weights, watch, error);
     if (status != DEEPTEPP_OK) {
@@ -190,9 +180,16 @@ deeptepp_status dtp_plan_new(dtp_plan **out, const dtp_graph *graph, int64_t bat
         return status;
     }
     dtp_plan_arena(plan);
-    place_scratch(plan);
     *out = plan;
     return DEEPTEPP_OK;
+}
+
+void dtp_parts_free(dtp_part *parts, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (parts[i].pd)
+            dnnl_primitive_desc_destroy(parts[i].pd);
+    free(parts);
 }
 
 void dtp_plan_free(dtp_plan *plan)
@@ -201,8 +198,8 @@ void dtp_plan_free(dtp_plan *plan)
         return;
     for (int i = 0; i < plan->n_nodes; i++) {
         dtp_form_free(plan->nodes[i].form);
-        if (plan->nodes[i].pd)
-            dnnl_primitive_desc_destroy(plan->nodes[i].pd);
+        dtp_parts_free(plan->nodes[i].parts, plan->nodes[i].n_parts);
+        dtp_md_free(plan->nodes[i].weights);
     }
     if (plan->engine)
         dnnl_engine_destroy(plan->engine);
@@ -211,5 +208,5 @@ void dtp_plan_free(dtp_plan *plan)
 
 size_t dtp_plan_bytes(const dtp_plan *plan)
 {
-    return plan->arena_bytes + plan->scratchpad_bytes;
+    return plan->arena_bytes + (size_t)plan->lanes * plan->scratch_bytes;
 }

@@ -6,10 +6,21 @@
 #include "forms/form.h"
 #include "ops.h"
 
-/* One primitive or form. Consecutive nodes of one stage run chunk by chunk, so that a chunk's activations stay in cache
- * from layer to layer: a form on the chunk's images at once, a primitive on `grain` of them. */
+/* A primitive for a slab of an image, or for all of it. */
+typedef struct dtp_part {
+    dnnl_primitive_desc_t pd;
+    size_t src, dst; /* floats from the image's first on */
+    bool narrow;     /* it has some of the layer's output channels, and reads their weights alone */
+    size_t weights, bias; /* floats from the layer's first on */
+} dtp_part;
+
+/* Primitives or a form. Consecutive nodes of one stage run chunk by chunk, so that a chunk's activations stay in cache
+ * from layer to layer: a form on the chunk's images at once, primitives on one after the other. */
 typedef struct dtp_node {
-    dnnl_primitive_desc_t pd; /* NULL: form */
+    dtp_part *parts; /* NULL: form */
+    int n_parts;
+    int first_part; /* its number among the plan's */
+    dtp_md weights; /* the layout of all, where parts are narrow */
     dtp_form *form;
     int layer; /* -1: a change of layout */
     int src, dst; /* tensors */
@@ -35,7 +46,8 @@ typedef struct dtp_buffer {
 typedef struct dtp_stage {
     int first, last; /* nodes */
     int64_t chunk;
-    size_t offset, lane_bytes; /* in the arena: the first lane's memory, and from one lane's to the next's */
+    size_t offset, lane_bytes; /* in the arena: the first lane's memory, and from one
+                                  lane's to the next's */
 } dtp_stage;
 
 /* Every layer after a change of layout, and one more for the output. */
@@ -45,29 +57,29 @@ struct dtp_plan {
     const dtp_graph *graph;
     dnnl_engine_t engine;
     int64_t batch;
-    const dtp_team *team; /* while planning */
-    bool shares_layers;   /* the backend shares a layer among the team's threads, since images are fewer than they */
-    int team_lanes;       /* that forms are made for */
-    int lanes;            /* that run chunks side by side, each through all layers of a stage */
+    int lanes;    /* threads */
+    bool divides; /* they share each layer, since images are fewer than they; else chunks are side by side */
     dtp_node nodes[DTP_MAX_NODES];
     dtp_plan_tensor tensors[DTP_MAX_NODES + 1];
     dtp_buffer buffers[DTP_MAX_NODES + 1 + DTP_MAX_LAYERS];
     dtp_stage stages[DTP_MAX_LAYERS];
-    int n_nodes, n_tensors, n_buffers, n_stages;
+    int n_nodes, n_parts, n_tensors, n_buffers, n_stages;
     int output; /* the tensor with the logits, plain */
-    size_t form_scratch, primitive_scratch; /* the most that one needs for a lane */
-    size_t arena_bytes, scratch_stride, scratchpad_bytes;
+    size_t arena_bytes;
+    size_t scratch_bytes; /* a lane; a multiple of a page, so that lanes do not meet */
 };
 
-/* Images that a primitive handles at once. */
-static inline int64_t dtp_plan_grain(const dtp_plan *plan, const dtp_stage *stage)
+/* Lanes that have memory of their own for the stages' chunks. */
+static inline int dtp_plan_chunk_lanes(const dtp_plan *plan)
 {
-    return plan->shares_layers ? stage->chunk : 1;
+    return plan->divides ? 1 : plan->lanes;
 }
 
 /* The layout a node's weights are packed in; NULL: it has none. Its implementation's name. */
 dtp_const_md dtp_node_weights_md(const dtp_plan *plan, const dtp_node *node);
 const char *dtp_node_implementation(const dtp_node *node);
+
+void dtp_parts_free(dtp_part *parts, int count);
 
 /* Assigns buffers and their offsets once all nodes stand. */
 void dtp_plan_arena(dtp_plan *plan);

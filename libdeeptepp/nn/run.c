@@ -38,42 +38,79 @@ static dnnl_status_t run_form(const dtp_pass *p, const dtp_visit *v, dtp_team *t
     return node->form->kind->run(node->form, &run);
 }
 
-static dnnl_status_t run_primitive(const dtp_pass *p, const dtp_visit *v)
+static dnnl_status_t point_at(dnnl_memory_t part, dnnl_memory_t whole, size_t floats)
+{
+    void *data = NULL;
+    dnnl_status_t s = dnnl_memory_get_data_handle(whole, &data);
+    return s ? s : dnnl_memory_set_data_handle(part, (float *)data + floats);
+}
+
+static dnnl_status_t run_part(const dtp_pass *p, const dtp_visit *v, int index)
 {
     const dtp_net *net = p->net;
     const dtp_node *node = &net->plan->nodes[v->node];
-    const dtp_bound_memory *own = &net->lanes[v->lane].nodes[v->node];
-    dnnl_status_t s = dnnl_memory_set_data_handle(own->src, v->src);
-    s = s ? s : dnnl_memory_set_data_handle(own->dst, v->dst);
+    const dtp_part *part = &node->parts[index];
+    const dtp_bound_memory *own = &net->lanes[v->lane].parts[node->first_part + index];
+    dnnl_status_t s = dnnl_memory_set_data_handle(own->src, v->src + part->src);
+    s = s ? s : dnnl_memory_set_data_handle(own->dst, v->dst + part->dst);
     dnnl_exec_arg_t args[5] = {{DNNL_ARG_SRC, own->src}, {DNNL_ARG_DST, own->dst},
                                {DNNL_ARG_SCRATCHPAD, own->scratchpad}};
     int count = 3;
     if (dtp_node_weights_md(net->plan, node)) {
-        args[count++] = (dnnl_exec_arg_t){DNNL_ARG_WEIGHTS, dtp_weights_memory(p->weights, node->layer)};
-        args[count++] = (dnnl_exec_arg_t){DNNL_ARG_BIAS, dtp_weights_bias(p->weights, node->layer)};
+        dnnl_memory_t weights = dtp_weights_memory(p->weights, node->layer);
+        dnnl_memory_t bias = dtp_weights_bias(p->weights, node->layer);
+        s = s || !part->narrow ? s : point_at(own->weights, weights, part->weights);
+        s = s || !part->narrow ? s : point_at(own->bias, bias, part->bias);
+        args[count++] = (dnnl_exec_arg_t){DNNL_ARG_WEIGHTS, part->narrow ? own->weights : weights};
+        args[count++] = (dnnl_exec_arg_t){DNNL_ARG_BIAS, part->narrow ? own->bias : bias};
     }
-    s = s ? s : dnnl_primitive_execute(net->primitives[v->node], net->stream, count, args);
+    s = s ? s : dnnl_primitive_execute(net->primitives[node->first_part + index], net->stream, count, args);
     return s ? s : dnnl_stream_wait(net->stream);
 }
 
-/* Asks, checks, runs, counts. team: for a form. */
-static void run_visit(dtp_pass *p, dtp_visit *v, dtp_team *team)
+static dnnl_status_t run_primitives(const dtp_pass *p, const dtp_visit *v)
+{
+    int parts = p->net->plan->nodes[v->node].n_parts;
+    dnnl_status_t s = dnnl_success;
+    if (v->part >= 0)
+        return run_part(p, v, v->part);
+    for (int i = 0; i < parts && !s; i++)
+        s = run_part(p, v, i);
+    return s;
+}
+
+static void locate(const dtp_pass *p, dtp_visit *v)
+{
+    const dtp_node *node = &p->net->plan->nodes[v->node];
+    v->src = dtp_net_address(p->net, node->src, v->first, v->home);
+    v->dst = dtp_net_address(p->net, node->dst, v->first, v->home);
+}
+
+/* Asks, tells and checks: whether the visit may begin. */
+static bool admit(dtp_pass *p, const dtp_visit *v)
+{
+    deeptepp_error error;
+    if (stopped(p, v->first))
+        return false;
+    int done = (int)(1000 * (double)atomic_load(&p->done) / p->net->macs);
+    deeptepp_status status = dtp_watch_step(p->watch, done, &error);
+    status = status ? status : dtp_check_reach(p, v, &error);
+    if (status != DEEPTEPP_OK)
+        fail(p, v->first, status, &error);
+    return status == DEEPTEPP_OK;
+}
+
+/* team: for a form. */
+static void make_visit(dtp_pass *p, const dtp_visit *v, dtp_team *team)
 {
     const dtp_net *net = p->net;
     const dtp_node *node = &net->plan->nodes[v->node];
     deeptepp_error error;
-    if (stopped(p, v->first))
-        return;
-    v->src = dtp_net_address(net, node->src, v->first, v->home);
-    v->dst = dtp_net_address(net, node->dst, v->first, v->home);
-    deeptepp_status status = dtp_watch_step(p->watch, (int)(1000 * (double)atomic_load(&p->done) / net->macs), &error);
-    status = status ? status : dtp_check_reach(p, v, &error);
-    dnnl_status_t s = status ? dnnl_success : node->form ? run_form(p, v, team) : run_primitive(p, v);
+    dnnl_status_t s = node->form ? run_form(p, v, team) : run_primitives(p, v);
     if (s)
-        status = dtp_backend_fail(&error, s, "running a layer");
-    if (status != DEEPTEPP_OK)
-        fail(p, v->first, status, &error);
-    atomic_fetch_add(&p->done, (long long)(dtp_node_macs(net, node) * (double)v->images));
+        fail(p, v->first, dtp_backend_fail(&error, s, "running a layer"), &error);
+    double share = v->part >= 0 ? 1.0 / node->n_parts : 1.0;
+    atomic_fetch_add(&p->done, (long long)(share * dtp_node_macs(net, node) * (double)v->images));
 }
 
 /* ---- All of them ---- */
@@ -83,39 +120,51 @@ static void run_chunks(void *argument, int lane, int64_t first, int64_t last)
 {
     dtp_pass *p = argument;
     const dtp_plan *plan = p->net->plan;
-    int64_t chunk = p->stage->chunk, grain = dtp_plan_grain(plan, p->stage);
+    int64_t chunk = p->stage->chunk;
     for (int64_t image = first * chunk; image < last * chunk; image += chunk)
         for (int node = p->first_node; node <= p->last_node; node++) {
-            int64_t images = plan->nodes[node].form ? chunk : grain;
-            for (int64_t i = 0; i < chunk; i += images)
-                run_visit(p,
-                          &(dtp_visit){.lane = lane, .node = node, .home = lane, .first = image + i, .images = images},
-                          dtp_team_alone(p->team, lane));
+            int64_t images = plan->nodes[node].form ? chunk : 1;
+            for (int64_t i = 0; i < chunk; i += images) {
+                dtp_visit v = {.lane = lane, .node = node, .home = lane, .first = image + i, .images = images, .part = -1};
+                locate(p, &v);
+                if (admit(p, &v))
+                    make_visit(p, &v, dtp_team_alone(p->team, lane));
+            }
         }
 }
 
-static void run_images(void *argument, int lane, int64_t first, int64_t last)
+/* Parts of images of the chunk in hand. */
+static void run_parts(void *argument, int lane, int64_t first, int64_t last)
 {
     dtp_pass *p = argument;
-    int64_t grain = dtp_plan_grain(p->net->plan, p->stage);
-    for (int64_t i = first; i < last; i++)
-        run_visit(p,
-                  &(dtp_visit){.lane = lane, .node = p->first_node, .first = p->first_image + i * grain, .images = grain},
-                  NULL);
+    int parts = p->net->plan->nodes[p->first_node].n_parts;
+    for (int64_t i = first; i < last; i++) {
+        dtp_visit v = {.lane = lane, .node = p->first_node, .first = p->first_image + i / parts, .images = 1,
+                       .part = (int)(i % parts)};
+        locate(p, &v);
+        if (!stopped(p, v.first) && !dtp_watch_cancelled(p->watch))
+            make_visit(p, &v, NULL);
+    }
 }
 
-/* One chunk, all lanes on one layer after the other: its images side by side, or in a form what it divides itself into. */
+/* One chunk, all lanes on one layer after the other: its images side by side, the slabs they are cut into, or in a form
+ * what it divides itself into. */
 static void run_together(dtp_pass *p, int64_t image, int first_node, int last_node)
 {
     const dtp_plan *plan = p->net->plan;
-    int64_t grain = dtp_plan_grain(plan, p->stage), chunk = p->stage->chunk;
+    int64_t chunk = p->stage->chunk;
     p->first_image = image;
     for (p->first_node = first_node; p->first_node <= last_node; p->first_node++) {
-        if (plan->nodes[p->first_node].form)
-            run_visit(p, &(dtp_visit){.node = p->first_node, .first = image, .images = chunk}, p->team);
+        const dtp_node *node = &plan->nodes[p->first_node];
+        dtp_visit v = {.node = p->first_node, .first = image, .images = chunk};
+        locate(p, &v);
+        if (!admit(p, &v))
+            return;
+        if (node->form)
+            make_visit(p, &v, p->team);
         else
-            dtp_team_for(plan->shares_layers ? NULL : p->team, chunk / grain, 1, run_images, p);
-        dtp_merge_bounds(p->net, plan->nodes[p->first_node].dst);
+            dtp_team_for(p->team, chunk * node->n_parts, 1, run_parts, p);
+        dtp_merge_bounds(p->net, node->dst);
     }
 }
 
@@ -124,12 +173,11 @@ static void run_together(dtp_pass *p, int64_t image, int first_node, int last_no
 static void run_nodes(dtp_pass *p, const dtp_stage *stage, int first_node, int last_node)
 {
     const dtp_plan *plan = p->net->plan;
-    int64_t chunks = plan->batch / stage->chunk, side_by_side = chunks - chunks % plan->lanes;
+    int64_t chunks = plan->batch / stage->chunk;
+    int64_t side_by_side = plan->divides ? 0 : chunks - chunks % plan->lanes;
     p->stage = stage;
     p->first_node = first_node;
     p->last_node = last_node;
-    if (plan->shares_layers)
-        side_by_side = 0;
     dtp_team_for(p->team, side_by_side, 1, run_chunks, p);
     for (int node = first_node; node <= last_node; node++)
         dtp_merge_bounds(p->net, plan->nodes[node].dst);
@@ -145,17 +193,16 @@ static deeptepp_status begin_pass(dtp_pass *p, deeptepp_error *error)
     dnnl_status_t s = dtp_backend_room();
     if (s)
         return dtp_backend_fail(error, s, "running the network");
-    if (dtp_team_lanes(p->team) != plan->team_lanes)
-        return dtp_fail(error, DEEPTEPP_ERR_INTERNAL, "network: planned for %d threads, run on %d", plan->team_lanes,
+    if (dtp_team_lanes(p->team) != plan->lanes)
+        return dtp_fail(error, DEEPTEPP_ERR_INTERNAL, "network: planned for %d threads, run on %d", plan->lanes,
                         dtp_team_lanes(p->team));
-    deeptepp_status status = plan->shares_layers ? dtp_team_share_layers(p->team, error) : DEEPTEPP_OK;
     size_t count = (size_t)plan->batch * dtp_shape_size(plan->graph->values[0]);
     double input = dtp_largest(dtp_net_address(net, 0, 0, 0), count, p->team);
     for (int i = 0; i < plan->lanes; i++) {
         memset(net->lanes[i].bounds, 0, (size_t)plan->n_tensors * sizeof *net->lanes[i].bounds);
         net->lanes[i].bounds[0] = input;
     }
-    return status;
+    return DEEPTEPP_OK;
 }
 
 #define PASS(net, weights, watch)                                                                                      \
@@ -212,6 +259,8 @@ deeptepp_status dtp_net_profile(dtp_net *net, const dtp_weights *weights, int re
     *count = plan->n_nodes;
     if (begun != DEEPTEPP_OK)
         return begun;
+    for (int i = 0; i < plan->lanes; i++)
+        net->lanes[i].bounds[0] = 0; /* whatever the input holds */
     for (int n = 0; n < plan->n_nodes; n++) {
         const dtp_node *node = &plan->nodes[n];
         out[n] = (dtp_step_info){

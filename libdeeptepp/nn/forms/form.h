@@ -27,17 +27,17 @@ typedef struct dtp_form_kind {
     /* Whether a layer can be and is worth being computed so. Depends on its shapes alone. */
     bool (*suits)(const dtp_graph *graph, int layer);
 
-    /* For `images` images at once and any lane of a team. weights: NULL lets the backend choose their layout. Allocates
-     * nothing large. dnnl_unimplemented: the backend has no products of these. */
-    dnnl_status_t (*make)(dtp_form **out, dnnl_engine_t engine, const dtp_team *team, const dtp_graph *graph, int layer,
-                          int64_t images, dtp_const_md weights);
+    /* For `images` images at once. weights: NULL lets the backend choose their layout. Allocates nothing large.
+     * dnnl_unimplemented: the backend has no products of these. */
+    dnnl_status_t (*make)(dtp_form **out, dnnl_engine_t engine, const dtp_graph *graph, int layer, int64_t images,
+                          dtp_const_md weights);
     void (*free)(dtp_form *form);
     size_t (*scratch_bytes)(const dtp_form *form); /* a lane */
     dtp_const_md (*weights_md)(const dtp_form *form);
 
-    /* Makes primitives, bound to the lanes' scratch memory: lane i's is `stride` bytes after lane i - 1's. Several lanes
-     * may then run the form at once, each alone, or one all of them. */
-    dnnl_status_t (*prepare)(dtp_form *form, const dtp_team *team, void *scratch, size_t stride);
+    /* Makes primitives, bound to the lanes' scratch memory: lane i's is `stride` bytes after lane i - 1's. Lanes may then
+     * run the form at once, each alone, or one with all of them. */
+    dnnl_status_t (*prepare)(dtp_form *form, int lanes, void *scratch, size_t stride);
     dnnl_status_t (*run)(const dtp_form *form, const dtp_form_run *run);
 
     /* How many matrices; output channels first to first + count - 1 of weights (oc, ic, kd, kh, kw) as (points, ic,

@@ -6,8 +6,8 @@ static dnnl_status_t matrices(dtp_md *out, int64_t points, int64_t rows, int64_t
     return dtp_md_new(out, 3, dims, tag);
 }
 
-dnnl_status_t dtp_matmul_make(dtp_matmul *out, dnnl_engine_t engine, const dtp_team *team, int64_t points,
-                               int64_t rows, int64_t ic, int64_t oc, dtp_const_md weights)
+dnnl_status_t dtp_matmul_make(dtp_matmul *out, dnnl_engine_t engine, int64_t points, int64_t rows,
+                              int64_t ic, int64_t oc, dtp_const_md weights)
 {
     dnnl_primitive_attr_t attr = NULL;
     dtp_md v = NULL, m = NULL, any = NULL;
@@ -16,9 +16,7 @@ dnnl_status_t dtp_matmul_make(dtp_matmul *out, dnnl_engine_t engine, const dtp_t
     s = s ? s : matrices(&m, points, rows, oc, dnnl_abc);
     s = s ? s : matrices(&any, points, ic, oc, dnnl_format_tag_any);
     s = s ? s : dtp_attr_new(&attr, false, DTP_IDENTITY);
-    dtp_team_for_one(team, true);
     s = s ? s : dtp_pd_matmul(&out->pd, engine, v, weights ? weights : any, m, attr);
-    dtp_team_for_one(team, false);
     if (attr)
         dnnl_primitive_attr_destroy(attr);
     dtp_md_free(v);
@@ -27,14 +25,14 @@ dnnl_status_t dtp_matmul_make(dtp_matmul *out, dnnl_engine_t engine, const dtp_t
     return s;
 }
 
-dnnl_status_t dtp_matmul_make_part(dtp_matmul *out, dnnl_engine_t engine, const dtp_team *team, int64_t points,
-                                    int64_t rows, int64_t ic, int64_t oc, dtp_const_md whole)
+dnnl_status_t dtp_matmul_make_part(dtp_matmul *out, dnnl_engine_t engine, int64_t points, int64_t rows,
+                                   int64_t ic, int64_t oc, dtp_const_md whole)
 {
     const dnnl_dims_t one = {1, ic, oc};
     dtp_md md = NULL;
     *out = (dtp_matmul){.engine = engine};
     dnnl_status_t s = dtp_md_corner(&md, whole, one);
-    s = s ? s : dtp_matmul_make(out, engine, team, 1, rows, ic, oc, md);
+    s = s ? s : dtp_matmul_make(out, engine, 1, rows, ic, oc, md);
     out->part_bytes = s ? 0 : dnnl_memory_desc_get_size(md);
     dtp_md_free(md);
     bool padded = out->part_bytes != (size_t)(ic * oc) * sizeof(float);
@@ -88,11 +86,9 @@ static dnnl_status_t prepare_lane(const dtp_matmul *p, dtp_matmul_lane *lane, vo
     return s;
 }
 
-dnnl_status_t dtp_matmul_prepare(dtp_matmul *p, int lanes, void *scratch, size_t stride, const dtp_team *team)
+dnnl_status_t dtp_matmul_prepare(dtp_matmul *p, int lanes, void *scratch, size_t stride)
 {
-    dtp_team_for_one(team, true);
     dnnl_status_t s = dtp_primitive_new(&p->primitive, p->pd);
-    dtp_team_for_one(team, false);
     p->lanes = calloc((size_t)lanes, sizeof *p->lanes);
     if (!p->lanes)
         return dnnl_out_of_memory;

@@ -179,12 +179,12 @@ static void destroy(dtp_form *form)
     free(f);
 }
 
-static dnnl_status_t make_groups(tap_form *f, dnnl_engine_t engine, const dtp_team *team)
+static dnnl_status_t make_groups(tap_form *f, dnnl_engine_t engine)
 {
     dnnl_status_t s = dnnl_success;
     for (int g = 0; g < f->table.n_groups && !s; g++) {
         group *own = &f->table.groups[g];
-        s = dtp_matmul_make_part(&own->product, engine, team, f->table.n_taps, own->n_pairs * f->images, f->in.c,
+        s = dtp_matmul_make_part(&own->product, engine, f->table.n_taps, own->n_pairs * f->images, f->in.c,
                                   f->out.c, f->layout);
     }
     return s;
@@ -200,8 +200,8 @@ static const char *worst_implementation(const tap_form *f)
 }
 
 /* The centre's group has the most rows: the layout that is best for it and the others' is much the same. */
-static dnnl_status_t make(dtp_form **out, dnnl_engine_t engine, const dtp_team *team, const dtp_graph *graph, int layer,
-                          int64_t images, dtp_const_md weights)
+static dnnl_status_t make(dtp_form **out, dnnl_engine_t engine, const dtp_graph *graph, int layer, int64_t images,
+                          dtp_const_md weights)
 {
     const dtp_layer *l = &graph->layers[layer];
     tap_form *f = calloc(1, sizeof *f);
@@ -212,11 +212,11 @@ static dnnl_status_t make(dtp_form **out, dnnl_engine_t engine, const dtp_team *
     make_table(&f->table, l, f->in, f->out);
     dnnl_status_t s = dnnl_success;
     if (!weights)
-        s = dtp_matmul_make(&f->whole, engine, team, f->table.n_taps, f->table.groups[0].n_pairs * images, f->in.c,
+        s = dtp_matmul_make(&f->whole, engine, f->table.n_taps, f->table.groups[0].n_pairs * images, f->in.c,
                              f->out.c, NULL);
     if (!s && !weights)
         f->layout = dtp_matmul_weights(&f->whole);
-    s = s ? s : make_groups(f, engine, team);
+    s = s ? s : make_groups(f, engine);
     if (s) {
         destroy(&f->form);
         return s;
@@ -253,15 +253,14 @@ static dtp_const_md weights_md(const dtp_form *form)
     return ((const tap_form *)form)->layout;
 }
 
-static dnnl_status_t prepare(dtp_form *form, const dtp_team *team, void *scratch, size_t stride)
+static dnnl_status_t prepare(dtp_form *form, int lanes, void *scratch, size_t stride)
 {
     tap_form *f = (tap_form *)form;
     dnnl_status_t s = dnnl_success;
     f->scratch = scratch;
     f->stride = stride;
     for (int g = 0; g < f->table.n_groups && !s; g++)
-        s = dtp_matmul_prepare(&f->table.groups[g].product, dtp_team_lanes(team), f->scratch + matrix_bytes(f), stride,
-                                team);
+        s = dtp_matmul_prepare(&f->table.groups[g].product, lanes, f->scratch + matrix_bytes(f), stride);
     return s;
 }
 

@@ -75,22 +75,22 @@ static void destroy(dtp_form *form)
     free(w);
 }
 
-static dnnl_status_t make_product(winograd *w, dnnl_engine_t engine, const dtp_team *team, dtp_const_md weights)
+static dnnl_status_t make_product(winograd *w, dnnl_engine_t engine, dtp_const_md weights)
 {
     const dtp_tiling *t = &w->tiling;
     dtp_matmul *all = w->shared ? &w->whole : &w->product;
     dnnl_status_t s = dnnl_success;
     if (!w->shared || !weights)
-        s = dtp_matmul_make(all, engine, team, t->points, t->block, t->ic, t->oc, weights);
+        s = dtp_matmul_make(all, engine, t->points, t->block, t->ic, t->oc, weights);
     if (s)
         return s;
     w->weights = all->pd ? dtp_matmul_weights(all) : weights;
-    return w->shared ? dtp_matmul_make_part(&w->product, engine, team, t->points, t->block, t->ic, t->oc, w->weights)
+    return w->shared ? dtp_matmul_make_part(&w->product, engine, t->points, t->block, t->ic, t->oc, w->weights)
                      : dnnl_success;
 }
 
-static dnnl_status_t make(dtp_form **out, dnnl_engine_t engine, const dtp_team *team, const dtp_graph *graph, int layer,
-                          int64_t images, dtp_const_md weights)
+static dnnl_status_t make(dtp_form **out, dnnl_engine_t engine, const dtp_graph *graph, int layer, int64_t images,
+                          dtp_const_md weights)
 {
     winograd *w = calloc(1, sizeof *w);
     if (!w)
@@ -99,7 +99,7 @@ static dnnl_status_t make(dtp_form **out, dnnl_engine_t engine, const dtp_team *
     choose_block(w);
     w->form.kind = &dtp_winograd;
     w->layer = &graph->layers[layer];
-    dnnl_status_t s = make_product(w, engine, team, weights);
+    dnnl_status_t s = make_product(w, engine, weights);
     if (s) {
         destroy(&w->form);
         return s;
@@ -132,12 +132,12 @@ static dtp_const_md weights_md(const dtp_form *form)
     return w->weights;
 }
 
-static dnnl_status_t prepare(dtp_form *form, const dtp_team *team, void *scratch, size_t stride)
+static dnnl_status_t prepare(dtp_form *form, int lanes, void *scratch, size_t stride)
 {
     winograd *w = (winograd *)form;
     w->scratch = scratch;
     w->stride = stride;
-    return dtp_matmul_prepare(&w->product, dtp_team_lanes(team), w->scratch + matrix_bytes(&w->tiling), stride, team);
+    return dtp_matmul_prepare(&w->product, lanes, w->scratch + matrix_bytes(&w->tiling), stride);
 }
 
 /* ---- Running ---- */

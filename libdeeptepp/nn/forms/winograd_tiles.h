@@ -27,8 +27,8 @@ typedef struct dtp_tiling {
 /* All but the block. */
 void dtp_tiling_make(dtp_tiling *out, const dtp_graph *graph, int layer, int64_t images);
 
-/* Of the block that begins with a tile, tiles first .. last - 1: input, transformed, to V; the transformed products in M
- * to output. */
+/* Of the block that begins with a tile, tiles first .. last - 1: input, transformed, to V; the transformed products in
+ * M to output. */
 void dtp_tiles_gather(const dtp_tiling *tiling, const float *src, int64_t tile, int64_t first, int64_t last, float *v);
 void dtp_tiles_scatter(const dtp_tiling *tiling, const float *m, int64_t tile, int64_t first, int64_t last,
                        const float *bias, bool add, dtp_activation activation, float *dst);
