@@ -29,7 +29,8 @@ static deeptepp_status execute(void *argument, dtp_job *job)
     dtp_net *net = NULL;
     deeptepp_status status;
     DTP_TRY(
-        dtp_plan_new(&plan, &r->model->arch.graph, r->model->recipe.n_views, r->model->members[0], &job->watch, &job->error));
+        dtp_plan_new(&plan, &r->model->arch.graph, r->model->recipe.n_views, r->model->members[0], &job->watch,
+                     &job->error));
     DTP_TRY(dtp_net_new(&net, plan, &job->watch, &job->error));
     DTP_TRY(read_input(r, dtp_net_input(net), &job->error));
     DTP_TRY(dtp_net_run(net, r->model->members[0], r->logits, &job->watch, &job->error));

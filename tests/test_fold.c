@@ -15,8 +15,8 @@ typedef struct folded {
 static folded fold(arch_subject *s, int member, const char *name)
 {
     folded f;
-    if (dtp_arch_fold(&s->arch, &s->network, &s->file, member, arch_layer(s, name), &f.weights, &f.bias, NULL, &s->error) !=
-        DEEPTEPP_OK)
+    if (dtp_arch_fold(&s->arch, &s->network, &s->file, member, arch_layer(s, name), &f.weights, &f.bias, NULL,
+                      &s->error) != DEEPTEPP_OK)
         fail_msg("%s: %s", name, s->error.message);
     return f;
 }

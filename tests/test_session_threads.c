@@ -93,6 +93,69 @@ static void a_models_owners_may_be_of_any_thread(void **state)
     deeptepp_model_free(model);
 }
 
+/* ---- how many threads there are changes no bit, and there are no more ---- */
+
+#define TEN_VIEWS                                                                                                      \
+    "{\"input\": {\"angles_deg\": [0, 7, 14, 21, 28, 35, 42, 49, 56, 63]}}"
+
+/* Layers of every kind: the stem, Winograd's, the backend's own, tap by tap; several stages. */
+static const tiny_options wide = {.seed = 52, .width = 64, .depth = 10, .size = {32, 32, 32}, .stem_stride = 2,
+                                  .pool = true, .kernel = {7, 7, 7}, .patch = TEN_VIEWS};
+
+static void the_score_is_the_same_from_1_to_n_threads(void **state)
+{
+    static const int threads[] = {1, 2, 3, 4, 8, 10};
+    double wanted[11], found;
+    patient *p = patient_new(1);
+    (void)state;
+    for (size_t t = 0; t < DTP_COUNT(threads) - (under_valgrind() ? 3 : 0); t++) {
+        deeptepp_model *model = model_with(&wide, threads[t]);
+        deeptepp_session *session = session_with(model, NULL);
+        deeptepp_result *r = result_of(session, p->known);
+        assert_int_equal(deeptepp_result_view_count(r), 10);
+        for (int v = 0; v <= 10; v++) {
+            found = v < 10 ? deeptepp_result_view_score(r, v) : deeptepp_result_score(r);
+            wanted[v] = t ? wanted[v] : found;
+            assert_memory_equal(&found, &wanted[v], sizeof found);
+        }
+        deeptepp_result_free(r);
+        deeptepp_session_free(session);
+        deeptepp_model_free(model);
+    }
+    patient_free(p);
+}
+
+static int count_tasks(void)
+{
+    int count = 0;
+    char line[200];
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file && fgets(line, sizeof line, file))
+        sscanf(line, "Threads: %d", &count);
+    if (file)
+        fclose(file);
+    return count;
+}
+
+/* With fewer views than threads and with more: what the backend computes with is the session's own threads. */
+static void a_session_has_the_threads_it_was_asked_for(void **state)
+{
+    static const tiny_options one = {.seed = 53, .width = 16};
+    const tiny_options *models[] = {&one, &wide};
+    patient *p = patient_new(1);
+    (void)state;
+    for (size_t m = 0; m < DTP_COUNT(models); m++) {
+        deeptepp_model *model = model_with(models[m], 3);
+        int before = count_tasks();
+        deeptepp_session *session = session_with(model, NULL);
+        score_of(session, p->known);
+        assert_int_equal(count_tasks(), before + 3);
+        deeptepp_session_free(session);
+        deeptepp_model_free(model);
+    }
+    patient_free(p);
+}
+
 /* ---- a session in use ---- */
 
 typedef struct intruder {
@@ -234,6 +297,8 @@ static void a_session_never_used_before_the_fork_works_after_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        silent_test(the_score_is_the_same_from_1_to_n_threads),
+        silent_test(a_session_has_the_threads_it_was_asked_for),
         silent_test(sessions_of_one_model_do_not_meet),
         silent_test(a_models_owners_may_be_of_any_thread),
         silent_test(a_second_thread_finds_the_session_busy),

@@ -1,6 +1,7 @@
-/* One call's progress, which only rises, its cancelling and the threads for it: the one thing that whatever takes long is
- * handed down. On the caller's thread it has the caller's callbacks; a compute thread's has none, but a team, and the
- * caller who waits for it looks at the progress and sets the cancelling (worker.c). NULL is a watch that nobody looks at and nobody cancels. */
+/* One call's progress, which only rises, its cancelling and the threads for it: the one thing that whatever takes long
+ * is handed down. On the caller's thread it has the caller's callbacks; a compute thread's has none, but a team, and
+ * the caller who waits for it looks at the progress and sets the cancelling (worker.c). NULL is a watch that nobody
+ * looks at and nobody cancels, of the calling thread alone. */
 #ifndef DTP_WATCH_H
 #define DTP_WATCH_H
 

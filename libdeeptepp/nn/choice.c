@@ -121,8 +121,8 @@ static int slab_axis(const dtp_choice *c, dtp_shape in, dtp_shape out)
     return axis;
 }
 
-/* One a lane, or two where rows are many, so that a lane that is put off leaves the others some of its work. Channels in
- * whole blocks. */
+/* One a lane, or two where rows are many, so that a lane that is put off leaves the others some of its work. Channels
+ * in whole blocks. */
 static int64_t count_slabs(const dtp_plan *plan, dtp_shape out, int axis)
 {
     enum { BLOCK = 16, ROWS = 4 };
@@ -153,7 +153,8 @@ static size_t offset_of(dtp_shape shape, int axis, int64_t first)
     return dtp_shape_size(shape) / (size_t)*dtp_shape_axis(&shape, axis) * (size_t)first;
 }
 
-static dnnl_status_t make_slab(dtp_part *out, const dtp_plan *plan, int layer, const dtp_slab *slab, const dtp_choice *c)
+static dnnl_status_t make_slab(dtp_part *out, const dtp_plan *plan, int layer, const dtp_slab *slab,
+                               const dtp_choice *c)
 {
     const dtp_graph *graph = plan->graph;
     bool weighted = graph->layers[layer].op == DTP_CONVOLUTION;

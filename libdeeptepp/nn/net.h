@@ -40,8 +40,8 @@ void dtp_net_free(dtp_net *net);
 /* The input: (batch, c, d, h, w), plain, to be filled before each run, which leaves it as it is. */
 float *dtp_net_input(dtp_net *net);
 
-/* Runs all images with these weights; out gets (batch, classes), all finite. The watch has a team as large as the plan's,
- * and is asked and told before each layer of a chunk of images. Errors: CANCELLED, BACKEND, SCORE_NONFINITE. */
+/* Runs all images with these weights; out gets (batch, classes), all finite. The watch has a team as large as the
+ * plan's, and is asked and told before each layer of a chunk of images. Errors: CANCELLED, BACKEND, SCORE_NONFINITE. */
 deeptepp_status dtp_net_run(dtp_net *net, const dtp_weights *weights, float *out, dtp_watch *watch,
                             deeptepp_error *error);
 

@@ -151,8 +151,8 @@ static dnnl_status_t convolution_pd(dnnl_primitive_desc_t *out, dnnl_engine_t en
     return s;
 }
 
-static dnnl_status_t pool_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, const dtp_layer *layer, const dtp_slab *slab,
-                             dtp_const_md src, dtp_const_md dst, dnnl_primitive_attr_t attr)
+static dnnl_status_t pool_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, const dtp_layer *layer,
+                             const dtp_slab *slab, dtp_const_md src, dtp_const_md dst, dnnl_primitive_attr_t attr)
 {
     dtp_window window = {0};
     set_window(&window, layer, slab);

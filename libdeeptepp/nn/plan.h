@@ -35,8 +35,8 @@ typedef struct dtp_plan_tensor {
     int buffer;
 } dtp_plan_tensor;
 
-/* A place in the arena, live from node `first` to node `last`. whole: holds all images; else one chunk's in the memory that
- * a lane has for the stage, where `offset` counts from. */
+/* A place in the arena, live from node `first` to node `last`. whole: holds all images; else one chunk's, in the memory
+ * that a lane has for the stage, where `offset` counts from. */
 typedef struct dtp_buffer {
     size_t image_bytes, bytes, offset;
     int first, last;

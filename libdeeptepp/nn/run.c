@@ -1,5 +1,5 @@
-/* Images on their way through a net: each through all layers of a stage on a lane of its own or, where lanes are more than
- * images, all lanes on one. */
+/* Images on their way through a net: each through all layers of a stage on a lane of its own or, where lanes are more
+ * than images, all lanes on one. */
 #include <time.h>
 
 #include "pass.h"
@@ -125,7 +125,8 @@ static void run_chunks(void *argument, int lane, int64_t first, int64_t last)
         for (int node = p->first_node; node <= p->last_node; node++) {
             int64_t images = plan->nodes[node].form ? chunk : 1;
             for (int64_t i = 0; i < chunk; i += images) {
-                dtp_visit v = {.lane = lane, .node = node, .home = lane, .first = image + i, .images = images, .part = -1};
+                dtp_visit v = {.lane = lane, .node = node, .home = lane, .first = image + i, .images = images,
+                               .part = -1};
                 locate(p, &v);
                 if (admit(p, &v))
                     make_visit(p, &v, dtp_team_alone(p->team, lane));
@@ -168,8 +169,8 @@ static void run_together(dtp_pass *p, int64_t image, int first_node, int last_no
     }
 }
 
-/* Nodes first to last of a stage, for all images: chunk by chunk on every lane as long as there is one for each, what is
- * left together. */
+/* Nodes first to last of a stage, for all images: chunk by chunk on every lane as long as there is one for each, what
+ * is left together. */
 static void run_nodes(dtp_pass *p, const dtp_stage *stage, int first_node, int last_node)
 {
     const dtp_plan *plan = p->net->plan;

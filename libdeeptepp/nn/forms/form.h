@@ -8,8 +8,8 @@
 
 typedef struct dtp_form dtp_form;
 
-/* What one layer's run reads and writes, and who computes; dst holds the value to add where the layer adds one. Once the
- * watch is cancelled what stands there is arbitrary. */
+/* What one layer's run reads and writes, and who computes; dst holds the value to add where the layer adds one. Once
+ * the watch is cancelled what stands there is arbitrary. */
 typedef struct dtp_form_run {
     dtp_team *team; /* a team, or a lane of it alone; NULL: lane 0 */
     int lane;       /* of the thread that hands out */
@@ -35,8 +35,8 @@ typedef struct dtp_form_kind {
     size_t (*scratch_bytes)(const dtp_form *form); /* a lane */
     dtp_const_md (*weights_md)(const dtp_form *form);
 
-    /* Makes primitives, bound to the lanes' scratch memory: lane i's is `stride` bytes after lane i - 1's. Lanes may then
-     * run the form at once, each alone, or one with all of them. */
+    /* Makes primitives, bound to the lanes' scratch memory: lane i's is `stride` bytes after lane i - 1's. Lanes may
+     * then run the form at once, each alone, or one with all of them. */
     dnnl_status_t (*prepare)(dtp_form *form, int lanes, void *scratch, size_t stride);
     dnnl_status_t (*run)(const dtp_form *form, const dtp_form_run *run);
 

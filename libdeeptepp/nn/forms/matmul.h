@@ -1,4 +1,5 @@
-/* Products of matrices on the backend, run on any lane of a team: v (points, rows, ic) times weights (points, ic, oc) to m (points, rows, oc). Private to nn/forms. */
+/* Products of matrices on the backend, run on any lane of a team: v (points, rows, ic) times weights (points, ic, oc)
+ * to m (points, rows, oc). Private to nn/forms. */
 #ifndef DTP_MATMUL_H
 #define DTP_MATMUL_H
 
@@ -18,7 +19,8 @@ typedef struct dtp_matmul {
     dtp_matmul_lane *lanes;
 } dtp_matmul;
 
-/* All points at once. weights: NULL lets the backend choose their layout. dnnl_unimplemented: it has no such product. */
+/* All points at once. weights: NULL lets the backend choose their layout. dnnl_unimplemented: it has no such
+ * product. */
 dnnl_status_t dtp_matmul_make(dtp_matmul *out, dnnl_engine_t engine, int64_t points, int64_t rows,
                               int64_t ic, int64_t oc, dtp_const_md weights);
 
