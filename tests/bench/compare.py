@@ -177,7 +177,7 @@ class Contestant:
 
 
 def start_all(build, model, case, peers):
-    """The contestants, this library first."""
+    """The contestants, this library first; those that did not start are told of."""
     environment = {**os.environ, "OMP_NUM_THREADS": str(case.threads),
                    "TORCHINDUCTOR_CACHE_DIR": str(Path(model).parent / "inductor")}
     run = [model, str(case.threads)]
@@ -187,7 +187,15 @@ def start_all(build, model, case, peers):
     for kind in peers:
         if case.views > 1 or kind not in peer.ONLY_SEVERAL_VIEWS:
             commands[kind] = [sys.executable, str(HERE / "peer.py"), kind, *run]
-    return [Contestant(name, command, environment) for name, command in commands.items()]
+    found = []
+    for name, command in commands.items():
+        try:
+            found.append(Contestant(name, command, environment))
+        except RuntimeError as error:
+            if name == OURS:
+                raise
+            print(f"Not in the next table: {error}.\n")
+    return found
 
 
 @contextlib.contextmanager

@@ -81,7 +81,7 @@ def commands(case, program, model, mask, images):
 def run(command, environment):
     """Standard output; seconds from start to end, the processors' seconds, peak MiB."""
     start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
     output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
