@@ -313,6 +313,41 @@ static void a_visit_ends_within_a_row_and_between_rows(void **state)
     }
 }
 
+typedef struct total {
+    double sum;
+    int blocks;
+} total;
+
+static void add(void *state, const double *block, int64_t n, const int64_t at[3])
+{
+    total *t = state;
+    for (int64_t i = 0; i < n; i++)
+        t->sum += block[i] * (double)(at[0] + i + 10000 * at[1]);
+    t->blocks++;
+}
+
+/* Four rows of three blocks each; what is not 0 lies in three of them: a -0.0, which is no byte of 0, is a value. */
+static void only_blocks_of_nothing_but_0_are_left_out(void **state)
+{
+    (void)state;
+    enum { WIDE = 2 * DTP_BLOCK + 7, HIGH = 4 };
+    static float voxels[HIGH * WIDE];
+    deeptepp_volume volume = {.type = DEEPTEPP_FLOAT32, .data = (const uint8_t *)voxels, .dims = {WIDE, HIGH, 1},
+                              .strides = {4, 4 * WIDE, 4 * WIDE * HIGH}, .slope = 2};
+    voxels[0] = 3;
+    voxels[WIDE + DTP_BLOCK - 1] = -0.0f;
+    voxels[HIGH * WIDE - 1] = 5;
+    for (int inter = 0; inter < 2; inter++) {
+        total all = {0}, nonzero = {0};
+        volume.inter = inter;
+        assert_true(dtp_volume_visit(&volume, add, &all, NULL));
+        assert_true(dtp_volume_visit_nonzero(&volume, add, &nonzero, NULL));
+        assert_true(nonzero.sum == all.sum && all.sum > 0);
+        assert_int_equal(all.blocks, 3 * HIGH);
+        assert_int_equal(nonzero.blocks, inter ? 3 * HIGH : 3);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +367,7 @@ int main(void)
         cmocka_unit_test_setup(integers_up_to_2_53_are_exact, fill_counting),
         cmocka_unit_test(the_search_for_a_bad_voxel_can_be_cancelled),
         cmocka_unit_test(a_visit_ends_within_a_row_and_between_rows),
+        cmocka_unit_test(only_blocks_of_nothing_but_0_are_left_out),
     };
     return cmocka_run_group_tests_name("voxels", tests, NULL, NULL);
 }

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "../base/widest.h"
+
 /* ---- Values, wherever they are: block by block, as doubles ---- */
 
 typedef struct values {
@@ -233,7 +235,7 @@ deeptepp_status dtp_mapping_of_images(dtp_mapping *out, const dtp_study *study, 
     return mapping_of(out, study->recipe, &v, what, error);
 }
 
-void dtp_mapping_apply(const dtp_mapping *mapping, float *floats, size_t count)
+DTP_WIDEST void dtp_mapping_apply(const dtp_mapping *mapping, float *floats, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         double x = floats[i] < mapping->low ? mapping->low : floats[i] > mapping->high ? mapping->high : floats[i];

@@ -142,7 +142,7 @@ deeptepp_status dtp_mask_survey(deeptepp_mask *out, const deeptepp_volume *volum
         if (volume->dims[v] > INT32_MAX)
             return dtp_fail(error, DEEPTEPP_ERR_VOLUME_DIMS, "mask: %lld voxels along %c, wanted %d at most",
                             (long long)volume->dims[v], "ijk"[v], (int)INT32_MAX);
-    bool done = dtp_volume_visit(volume, visit_block, &s, watch);
+    bool done = dtp_volume_visit_nonzero(volume, visit_block, &s, watch);
     deeptepp_status status = done ? judge(&s, error) : dtp_watch_ask(watch, error);
     out->spans = s.spans;
     out->label = (int64_t)s.label;

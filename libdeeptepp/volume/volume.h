@@ -59,4 +59,7 @@ enum { DTP_BLOCK = 512 };
 typedef void (*dtp_visit)(void *state, const double *block, int64_t n, const int64_t at[3]);
 bool dtp_volume_visit(const deeptepp_volume *volume, dtp_visit visit, void *state, const dtp_watch *watch);
 
+/* The same, but that blocks of nothing but 0 are left out where that is seen without reading their values. */
+bool dtp_volume_visit_nonzero(const deeptepp_volume *volume, dtp_visit visit, void *state, const dtp_watch *watch);
+
 #endif
