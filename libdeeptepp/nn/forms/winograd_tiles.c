@@ -2,11 +2,15 @@
 
 #include "../../base/widest.h"
 
-enum { LANES = DTP_TILE_CHANNELS, MAX_POINTS = 64 };
+enum { LANES = DTP_TILE_CHANNELS, MAX_REACH = 6, MAX_POINTS = 64 };
 
 /* Channels side by side: the compiler splits them into the registers the machine has. */
 typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
 typedef int32_t lane_mask __attribute__((vector_size(LANES * sizeof(int32_t))));
+
+/* F(4, 3) evaluates at 0, P, -P, Q, -Q and infinity, F(2, 3) at 0, 1, -1 and infinity. With the usual 1 and 2 the error of
+ * three axes is three times as large; these and their products below are exact in float32. */
+static const float P = 0.625f, Q = 1.5f, P2 = 0.390625f, Q2 = 2.25f;
 
 static void axis_make(dtp_tile_axis *axis, const dtp_layer *layer, int index, int64_t in, int64_t out, bool flat)
 {
@@ -59,12 +63,13 @@ DTP_INLINE void input_axis(lanes *x, int64_t s, int64_t m)
         x[3 * s] = b - d;
     } else if (m == 4) {
         lanes a = x[0], b = x[s], c = x[2 * s], d = x[3 * s], e = x[4 * s], f = x[5 * s];
-        x[0] = 4 * a - 5 * c + e;
-        x[s] = (d + e) - 4 * (b + c);
-        x[2 * s] = (e - d) + 4 * (b - c);
-        x[3 * s] = (e - c) + 2 * (d - b);
-        x[4 * s] = (e - c) - 2 * (d - b);
-        x[5 * s] = 4 * b - 5 * d + f;
+        lanes even = e - Q2 * c, odd = P * (d - Q2 * b), even2 = e - P2 * c, odd2 = Q * (d - P2 * b);
+        x[0] = P2 * Q2 * a - (P2 + Q2) * c + e;
+        x[s] = even + odd;
+        x[2 * s] = even - odd;
+        x[3 * s] = even2 + odd2;
+        x[4 * s] = even2 - odd2;
+        x[5 * s] = P2 * Q2 * b - (P2 + Q2) * d + f;
     }
 }
 
@@ -80,66 +85,63 @@ DTP_INLINE void output_axis(lanes *x, int64_t s, int64_t m)
         lanes sum2 = x[3 * s] + x[4 * s], difference2 = x[3 * s] - x[4 * s];
         lanes first = x[0], last = x[5 * s];
         x[0] = first + sum + sum2;
-        x[s] = difference + 2 * difference2;
-        x[2 * s] = sum + 4 * sum2;
-        x[3 * s] = difference + 8 * difference2 + last;
+        x[s] = P * difference + Q * difference2;
+        x[2 * s] = P2 * sum + Q2 * sum2;
+        x[3 * s] = P * P2 * difference + Q * Q2 * difference2 + last;
     }
 }
-
-/* The same transform along all three axes of a tile. */
-#define FOR_EACH_AXIS(transform, x, t)                                                                                 \
-    do {                                                                                                               \
-        const int64_t ad = (t)->axis[0].alpha, ah = (t)->axis[1].alpha, aw = (t)->axis[2].alpha;                       \
-        for (int64_t i = 0; i < ad * ah; i++)                                                                          \
-            transform((x) + i * aw, 1, (t)->axis[2].m);                                                                \
-        for (int64_t i = 0; i < ad; i++)                                                                               \
-            for (int64_t j = 0; j < aw; j++)                                                                           \
-                transform((x) + i * ah * aw + j, aw, (t)->axis[1].m);                                                  \
-        for (int64_t i = 0; i < ah * aw; i++)                                                                          \
-            transform((x) + i, ah * aw, (t)->axis[0].m);                                                               \
-    } while (0)
 
 DTP_INLINE bool inside(int64_t at, int64_t size)
 {
     return at >= 0 && at < size;
 }
 
-/* A tile's input cells of one channel block; zeros outside the map. */
-DTP_INLINE void load_tile(const dtp_tiling *t, const float *image, const place *p, int64_t channel, lanes *x)
+/* Cells that a tile of m output cells reads along an axis. */
+DTP_INLINE int64_t reach(int64_t m)
 {
+    return m == 1 ? 1 : m + 2;
+}
+
+/* A row of a tile's input cells; zeros outside the map. */
+DTP_INLINE void load_row(const dtp_tile_axis *a, const float *row, int64_t first, int64_t ic, int64_t cells, lanes *x)
+{
+    bool within = row && first >= 0 && first + cells <= a->in;
+    for (int64_t w = 0; w < cells; w++) {
+        if (within || (row && inside(first + w, a->in)))
+            memcpy(&x[w], row + (first + w) * ic, sizeof *x);
+        else
+            memset(&x[w], 0, sizeof *x);
+    }
+}
+
+/* Where the sizes of tiles are constants, all loops within one are unrolled. */
+DTP_INLINE void gather_sized(const dtp_tiling *t, const float *src, int64_t tile, int64_t row, float *v, int64_t m0,
+                             int64_t m1, int64_t m2)
+{
+    const int64_t depth = reach(m0), height = reach(m1), width = reach(m2), plane = height * width;
     const dtp_tile_axis *a = t->axis;
-    for (int64_t d = 0; d < a[0].alpha; d++) {
-        for (int64_t h = 0; h < a[1].alpha; h++) {
-            int64_t id = p->at[0] + d - a[0].pad, ih = p->at[1] + h - a[1].pad;
-            bool row = inside(id, a[0].in) && inside(ih, a[1].in);
-            for (int64_t w = 0; w < a[2].alpha; w++, x++) {
-                int64_t iw = p->at[2] + w - a[2].pad;
-                if (row && inside(iw, a[2].in))
-                    memcpy(x, image + ((id * a[1].in + ih) * a[2].in + iw) * t->ic + channel, sizeof *x);
-                else
-                    memset(x, 0, sizeof *x);
-            }
+    lanes x[MAX_POINTS], y[MAX_REACH];
+    const place p = place_of(t, tile);
+    const int64_t d0 = p.at[0] - a[0].pad, h0 = p.at[1] - a[1].pad, w0 = p.at[2] - a[2].pad;
+    const float *image = src + p.image * a[0].in * a[1].in * a[2].in * t->ic;
+    for (int64_t channel = 0; channel < t->ic; channel += LANES) {
+        for (int64_t i = 0; i < depth * height; i++) {
+            int64_t d = d0 + i / height, h = h0 + i % height;
+            bool there = inside(d, a[0].in) && inside(h, a[1].in);
+            const float *from = there ? image + (d * a[1].in + h) * a[2].in * t->ic + channel : NULL;
+            load_row(&a[2], from, w0, t->ic, width, x + i * width);
+            input_axis(x + i * width, 1, m2);
+        }
+        for (int64_t i = 0; i < depth * width; i++)
+            input_axis(x + i / width * plane + i % width, width, m1);
+        for (int64_t i = 0; i < plane; i++) {
+            for (int64_t d = 0; d < depth; d++)
+                y[d] = x[d * plane + i];
+            input_axis(y, 1, m0);
+            for (int64_t d = 0; d < depth; d++)
+                memcpy(v + ((d * plane + i) * t->block + row) * t->ic + channel, &y[d], sizeof *y);
         }
     }
-}
-
-DTP_WIDEST static void gather_tile(const dtp_tiling *t, const float *src, int64_t tile, int64_t row, float *v)
-{
-    lanes x[MAX_POINTS];
-    place p = place_of(t, tile);
-    const float *image = src + p.image * t->axis[0].in * t->axis[1].in * t->axis[2].in * t->ic;
-    for (int64_t channel = 0; channel < t->ic; channel += LANES) {
-        load_tile(t, image, &p, channel, x);
-        FOR_EACH_AXIS(input_axis, x, t);
-        for (int64_t point = 0; point < t->points; point++)
-            memcpy(v + (point * t->block + row) * t->ic + channel, &x[point], sizeof *x);
-    }
-}
-
-void dtp_tiles_gather(const dtp_tiling *tiling, const float *src, int64_t tile, int64_t first, int64_t last, float *v)
-{
-    for (int64_t row = first; row < last; row++)
-        gather_tile(tiling, src, tile + row, row, v);
 }
 
 DTP_INLINE void finish_cell(float *dst, const lanes *x, const float *bias, bool add, float slope)
@@ -157,40 +159,88 @@ DTP_INLINE void finish_cell(float *dst, const lanes *x, const float *bias, bool 
     memcpy(dst, &y, sizeof y);
 }
 
-/* A tile's output cells of one channel block, those inside the map. */
-DTP_INLINE void store_tile(const dtp_tiling *t, float *image, const place *p, int64_t channel, const lanes *x,
-                       const float *bias, bool add, float slope)
+/* What becomes of a tile's products. */
+typedef struct finishing {
+    const float *bias;
+    bool add;
+    float slope;
+} finishing;
+
+/* A row of a tile's output cells, those inside the map. */
+DTP_INLINE void store_row(const dtp_tile_axis *a, float *row, int64_t first, int64_t oc, int64_t m, const lanes *x,
+                          const finishing *f, int64_t channel)
 {
-    const dtp_tile_axis *a = t->axis;
-    for (int64_t d = 0; d < a[0].m && p->at[0] + d < a[0].out; d++)
-        for (int64_t h = 0; h < a[1].m && p->at[1] + h < a[1].out; h++)
-            for (int64_t w = 0; w < a[2].m && p->at[2] + w < a[2].out; w++) {
-                int64_t cell = ((p->at[0] + d) * a[1].out + p->at[1] + h) * a[2].out + p->at[2] + w;
-                finish_cell(image + cell * t->oc + channel, x + (d * a[1].alpha + h) * a[2].alpha + w, bias + channel,
-                            add, slope);
-            }
+    int64_t cells = dtp_min_i64(m, a->out - first);
+    for (int64_t w = 0; w < cells; w++)
+        finish_cell(row + (first + w) * oc + channel, &x[w], f->bias + channel, f->add, f->slope);
 }
 
-DTP_WIDEST static void scatter_tile(const dtp_tiling *t, const float *m, int64_t tile, int64_t row, const float *bias,
-                                bool add, dtp_activation activation, float *dst)
+DTP_INLINE void scatter_sized(const dtp_tiling *t, const float *m, int64_t tile, int64_t row, const finishing *f,
+                              float *dst, int64_t m0, int64_t m1, int64_t m2)
 {
-    const float slope = dtp_negative_slope(activation);
-    lanes x[MAX_POINTS];
-    place p = place_of(t, tile);
-    float *image = dst + p.image * t->axis[0].out * t->axis[1].out * t->axis[2].out * t->oc;
+    const int64_t depth = reach(m0), height = reach(m1), width = reach(m2), plane = height * width;
+    const dtp_tile_axis *a = t->axis;
+    lanes x[MAX_POINTS], y[MAX_REACH];
+    const place p = place_of(t, tile);
+    float *image = dst + p.image * a[0].out * a[1].out * a[2].out * t->oc;
     for (int64_t channel = 0; channel < t->oc; channel += LANES) {
-        for (int64_t point = 0; point < t->points; point++)
-            memcpy(&x[point], m + (point * t->block + row) * t->oc + channel, sizeof *x);
-        FOR_EACH_AXIS(output_axis, x, t);
-        store_tile(t, image, &p, channel, x, bias, add, slope);
+        for (int64_t i = 0; i < plane; i++) {
+            for (int64_t d = 0; d < depth; d++)
+                memcpy(&y[d], m + ((d * plane + i) * t->block + row) * t->oc + channel, sizeof *y);
+            output_axis(y, 1, m0);
+            for (int64_t d = 0; d < m0; d++)
+                x[d * plane + i] = y[d];
+        }
+        for (int64_t i = 0; i < m0 * width; i++)
+            output_axis(x + i / width * plane + i % width, width, m1);
+        for (int64_t i = 0; i < m0 * m1; i++) {
+            int64_t d = p.at[0] + i / m1, h = p.at[1] + i % m1;
+            lanes *cells = x + i / m1 * plane + i % m1 * width;
+            output_axis(cells, 1, m2);
+            if (d < a[0].out && h < a[1].out)
+                store_row(&a[2], image + (d * a[1].out + h) * a[2].out * t->oc, p.at[2], t->oc, m2, cells, f, channel);
+        }
     }
+}
+
+static bool has_sizes(const dtp_tiling *t, int64_t m0, int64_t m1, int64_t m2)
+{
+    return t->axis[0].m == m0 && t->axis[1].m == m1 && t->axis[2].m == m2;
+}
+
+DTP_WIDEST static void gather_tile(const dtp_tiling *t, const float *src, int64_t tile, int64_t row, float *v)
+{
+    if (has_sizes(t, 2, 2, 2))
+        gather_sized(t, src, tile, row, v, 2, 2, 2);
+    else if (has_sizes(t, 1, 4, 4))
+        gather_sized(t, src, tile, row, v, 1, 4, 4);
+    else
+        gather_sized(t, src, tile, row, v, t->axis[0].m, t->axis[1].m, t->axis[2].m);
+}
+
+DTP_WIDEST static void scatter_tile(const dtp_tiling *t, const float *m, int64_t tile, int64_t row, const finishing *f,
+                                    float *dst)
+{
+    if (has_sizes(t, 2, 2, 2))
+        scatter_sized(t, m, tile, row, f, dst, 2, 2, 2);
+    else if (has_sizes(t, 1, 4, 4))
+        scatter_sized(t, m, tile, row, f, dst, 1, 4, 4);
+    else
+        scatter_sized(t, m, tile, row, f, dst, t->axis[0].m, t->axis[1].m, t->axis[2].m);
+}
+
+void dtp_tiles_gather(const dtp_tiling *tiling, const float *src, int64_t tile, int64_t first, int64_t last, float *v)
+{
+    for (int64_t row = first; row < last; row++)
+        gather_tile(tiling, src, tile + row, row, v);
 }
 
 void dtp_tiles_scatter(const dtp_tiling *tiling, const float *m, int64_t tile, int64_t first, int64_t last,
                        const float *bias, bool add, dtp_activation activation, float *dst)
 {
+    const finishing f = {bias, add, dtp_negative_slope(activation)};
     for (int64_t row = first; row < last; row++)
-        scatter_tile(tiling, m, tile + row, row, bias, add, activation, dst);
+        scatter_tile(tiling, m, tile + row, row, &f, dst);
 }
 
 /* G along one axis: three weights to alpha points; `s` doubles from one to the next. */
@@ -204,11 +254,12 @@ static void weight_axis(const double g[3], double *out, int64_t m)
         out[2] = (g[0] - g[1] + g[2]) / 2;
         out[3] = g[2];
     } else {
-        out[0] = g[0] / 4;
-        out[1] = -(g[0] + g[1] + g[2]) / 6;
-        out[2] = -(g[0] - g[1] + g[2]) / 6;
-        out[3] = g[0] / 24 + g[1] / 12 + g[2] / 6;
-        out[4] = g[0] / 24 - g[1] / 12 + g[2] / 6;
+        const double p = (double)P, q = (double)Q, p2 = p * p, q2 = q * q;
+        out[0] = g[0] / (p2 * q2);
+        out[1] = (g[0] + p * g[1] + p2 * g[2]) / (2 * p2 * (p2 - q2));
+        out[2] = (g[0] - p * g[1] + p2 * g[2]) / (2 * p2 * (p2 - q2));
+        out[3] = (g[0] + q * g[1] + q2 * g[2]) / (2 * q2 * (q2 - p2));
+        out[4] = (g[0] - q * g[1] + q2 * g[2]) / (2 * q2 * (q2 - p2));
         out[5] = g[2];
     }
 }
