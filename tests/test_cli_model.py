@@ -413,6 +413,38 @@ def test_of_case_and_model_the_case_is_spoken_of_first(folder, case, model, comm
     assert "none.safetensors: " in refusal(3, *words(command, none, case, *options))
 
 
+@pytest.mark.parametrize("more", (("--threads", 1), ("--threads", 8), ("--threads", 8, "--verbose")),
+                         ids=("one", "side by side", "one after the other"))
+def test_the_first_fault_in_order_is_told_however_many_are_read_at_once(folder, rich_model, two_phases, more):
+    """The damage comes at a file's end, long after a later one is found to be lost."""
+    pre, post, mask = two_phases
+    damaged, lost = folder / "damaged.nii.gz", folder / "lost.nii.gz"
+    damaged.write_bytes(pre.read_bytes()[:-8] + bytes(8))
+    for phases, code, told in (((damaged, lost, lost), 2, "damaged.nii.gz: "), ((lost, damaged, mask), 3, "lost"),
+                               ((pre, damaged, lost), 2, "damaged"), ((f"{pre}#0", lost, mask), 1, "#0"),
+                               ((pre, f"{post}#2", lost), 2, "#2"), ((pre, post, lost), 3, "lost")):
+        assert told in refusal(code, *rich_words(rich_model, phases, *more))
+
+
+def test_files_read_side_by_side_are_those_read_one_after_the_other(rich_model, two_phases):
+    command = rich_words(rich_model, two_phases, "--threads", 8, "--orientation", "RAS", "--json")
+    beside, alone = run(*command), run(*command, "--verbose")
+    assert beside.returncode == alone.returncode == 0 and beside.stdout == alone.stdout
+    notes = [line for line in beside.stderr.decode().splitlines() if "states its own orientation" in line]
+    assert len(notes) == 3 and all(str(path) in note for path, note in zip(two_phases, notes))
+
+
+def test_an_orientation_for_one_of_several_files_is_used(folder, rich_model, two_phases):
+    bare = folder / "bare.nii"
+    image = nibabel.load(two_phases[1])
+    image.header["qform_code"] = image.header["sform_code"] = 0
+    bare.write_bytes(nibabel.Nifti1Image(np.asanyarray(image.dataobj), None, image.header).to_bytes())
+    phases = (two_phases[0], bare, two_phases[2])
+    assert "--orientation" in refusal(2, *rich_words(rich_model, phases, "--threads", 8))
+    told = run(*rich_words(rich_model, phases, "--threads", 8, "--orientation", "RAS")).stderr.decode()
+    assert told.count("states its own orientation") == 2 and "bare.nii states" not in told
+
+
 # ---- preprocess ----
 
 

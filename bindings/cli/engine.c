@@ -1,7 +1,6 @@
 #include "engine.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 
 #include "number.h"
 #include "progress.h"
+#include "reading.h"
 #include "report.h"
 #include "volume.h"
 
@@ -101,7 +101,17 @@ static const char *path_of(const cli_patient_options *options, int32_t volume)
                                                                  : NULL;
 }
 
-static int add_image(cli_patient *patient, const cli_patient_options *options, size_t index)
+/* What was not tried, or failed beside others for want of memory, is tried alone. */
+static int take_volume(deeptepp_volume **out, cli_volume_attempt *attempt)
+{
+    const deeptepp_status status = attempt->status;
+    if (attempt->volume || (status && status != DEEPTEPP_ERR_MEMORY && status != DEEPTEPP_ERR_CANCELLED))
+        return cli_volume_finish(out, attempt);
+    return cli_volume_open(out, attempt->text, attempt->options);
+}
+
+static int add_image(cli_patient *patient, const cli_patient_options *options, size_t index,
+                     cli_volume_attempt *attempt)
 {
     deeptepp_error error;
     const char *text = options->images.items[index];
@@ -109,7 +119,7 @@ static int add_image(cli_patient *patient, const cli_patient_options *options, s
     char *name = length ? strndup(text, length) : NULL;
     if (length && !name)
         return cli_fail_memory("a channel's name");
-    int code = cli_volume_open(&patient->images[index], cli_image_path(text), &options->volumes);
+    int code = take_volume(&patient->images[index], attempt);
     if (!code && deeptepp_case_set_image(patient->record, name, patient->images[index], &error))
         code = cli_fail_library(path_of(options, error.volumes[0]), cli_image_path(text), &error);
     free(name);
@@ -131,13 +141,13 @@ static int add_covariate(cli_patient *patient, const char *text)
     return status ? cli_fail_library(NULL, NULL, &error) : CLI_OK;
 }
 
-static int add_mask(cli_patient *patient, const cli_patient_options *options)
+static int add_mask(cli_patient *patient, const cli_patient_options *options, cli_volume_attempt *attempt)
 {
     deeptepp_error error;
     const deeptepp_mask_options mask_options = {
         .struct_size = sizeof mask_options, .label = options->label, .largest_part = options->largest_part,
         .grid = options->grid};
-    const int code = cli_volume_open(&patient->mask, options->mask, &options->volumes);
+    const int code = take_volume(&patient->mask, attempt);
     if (!code && deeptepp_case_set_mask(patient->record, patient->mask, &mask_options, &error))
         return cli_fail_library(options->mask, NULL, &error);
     return code;
@@ -161,14 +171,34 @@ static int begin_patient(cli_patient *patient, const cli_patient_options *option
     return code;
 }
 
-static int read_patient(cli_patient *patient, const cli_patient_options *options)
+static int add_volumes(cli_patient *patient, const cli_patient_options *options, cli_volume_attempt *attempts)
 {
     int code = CLI_OK;
     for (size_t i = 0; !code && i < options->images.count; i++)
-        code = add_image(patient, options, i);
+        code = add_image(patient, options, i, &attempts[i]);
     if (!code)
-        code = add_mask(patient, options);
+        code = add_mask(patient, options, &attempts[options->images.count]);
     return code ? code : cli_check_interrupt();
+}
+
+/* The images in order and the mask: the first fault is told, however many read at once. */
+static int read_patient(cli_patient *patient, const cli_patient_options *options, int readers)
+{
+    const size_t images = options->images.count;
+    cli_volume_attempt *attempts = calloc(images + 1, sizeof *attempts);
+    if (!attempts)
+        return cli_fail_memory("the images");
+    for (size_t i = 0; i <= images; i++) {
+        attempts[i].text = i < images ? cli_image_path(options->images.items[i]) : options->mask;
+        attempts[i].options = &options->volumes;
+    }
+    if (readers > 1)
+        cli_read(attempts, images + 1, readers);
+    const int code = add_volumes(patient, options, attempts);
+    for (size_t i = 0; i <= images; i++)
+        deeptepp_volume_free(attempts[i].volume);
+    free(attempts);
+    return code;
 }
 
 int cli_patient_fail(const cli_patient_options *options, const deeptepp_error *error)
@@ -229,21 +259,14 @@ static void *load(void *argument)
     return NULL;
 }
 
-/* Interrupts are for the thread that waits for input. Where memory is limited each has it for itself: the backend ends
- * the process when another thread takes the last of it. */
+/* Where memory is limited each has it for itself: the backend ends the process when another thread takes the last of
+ * it. */
 static bool start(loading *job)
 {
     struct rlimit limit;
-    sigset_t interrupts, before;
     if (job->options->verbose || getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur != RLIM_INFINITY)
         return false;
-    sigemptyset(&interrupts);
-    sigaddset(&interrupts, SIGINT);
-    sigaddset(&interrupts, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &interrupts, &before);
-    const bool started = pthread_create(&job->thread, NULL, load, job) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return started;
+    return cli_thread_start(&job->thread, load, job);
 }
 
 static void wait_for(loading *job)
@@ -278,7 +301,7 @@ int cli_open_both(cli_engine *engine, const cli_engine_options *options, cli_pat
     if (code)
         return code;
     const bool begun = start(&job);
-    code = read_patient(patient, patient_options);
+    code = read_patient(patient, patient_options, begun ? cli_readers(options->threads) : 1);
     atomic_store(&job.abandoned, code != CLI_OK);
     if (begun)
         wait_for(&job);

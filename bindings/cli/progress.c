@@ -41,6 +41,18 @@ int cli_check_interrupt(void)
     return noted ? cli_fail(128 + noted, "interrupted") : 0;
 }
 
+bool cli_thread_start(pthread_t *thread, void *(*function)(void *), void *argument)
+{
+    sigset_t interrupts, before;
+    sigemptyset(&interrupts);
+    sigaddset(&interrupts, SIGINT);
+    sigaddset(&interrupts, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &interrupts, &before);
+    const bool started = pthread_create(thread, NULL, function, argument) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return started;
+}
+
 void cli_progress_clear(void)
 {
     if (shown)

@@ -8,6 +8,8 @@
 #include "progress.h"
 #include "report.h"
 
+static const char READING[] = "reading";
+
 /* A path and the volume chosen in it. */
 typedef struct cli_volume_name {
     size_t path_length;
@@ -46,41 +48,69 @@ static int fail(const char *path, const char *number, const deeptepp_error *erro
                     "from 1 to %lld)", path, (long long)count, (long long)count);
 }
 
-static deeptepp_status open_once(deeptepp_volume **out, const char *path, int64_t number,
-                                 const cli_volume_options *given, deeptepp_error *error)
+static deeptepp_status open_once(deeptepp_volume **out, const char *path, int64_t number, const char *orientation,
+                                 bool any_size, const deeptepp_callbacks *callbacks, deeptepp_error *error)
 {
-    const deeptepp_callbacks callbacks = cli_progress_callbacks("reading", false);
     const deeptepp_volume_options options = {
-        .struct_size = sizeof options, .callbacks = &callbacks, .volume_number = number > 0 ? number : 0,
-        .max_bytes = given->any_size ? UINT64_MAX : 0, .orientation = given->orientation,
-        .max_edge = given->any_size ? INT64_MAX : 0};
-    const deeptepp_status status = deeptepp_volume_open(out, path, &options, error);
-    cli_progress_clear();
-    return status;
+        .struct_size = sizeof options, .callbacks = callbacks, .volume_number = number > 0 ? number : 0,
+        .max_bytes = any_size ? UINT64_MAX : 0, .orientation = orientation, .max_edge = any_size ? INT64_MAX : 0};
+    return deeptepp_volume_open(out, path, &options, error);
 }
 
 /* The user's word must not be overruled silently, so whether the file states its orientation is asked first. */
-static int open_path(deeptepp_volume **out, const char *path, const cli_volume_name *name,
-                     const cli_volume_options *options)
+void cli_volume_try(cli_volume_attempt *attempt, const deeptepp_callbacks *callbacks)
 {
-    const cli_volume_options silent = {.any_size = options->any_size};
-    deeptepp_error error;
-    deeptepp_status status = open_once(out, path, name->number, &silent, &error);
-    if (status == DEEPTEPP_ERR_NIFTI_ORIENTATION && options->orientation)
-        status = open_once(out, path, name->number, options, &error);
-    else if (!status && options->orientation)
+    const cli_volume_name name = read_name(attempt->text);
+    char *path = name.number ? cli_volume_path(attempt->text) : NULL;
+    attempt->status = path ? open_once(&attempt->volume, path, name.number, NULL, attempt->options->any_size, callbacks,
+                                       &attempt->error)
+                           : DEEPTEPP_ERR_MEMORY;
+    free(path);
+}
+
+static bool states_no_orientation(const cli_volume_attempt *attempt)
+{
+    return attempt->status == DEEPTEPP_ERR_NIFTI_ORIENTATION && attempt->options->orientation;
+}
+
+bool cli_volume_failed(const cli_volume_attempt *attempt)
+{
+    return attempt->status && !states_no_orientation(attempt);
+}
+
+static int finish(deeptepp_volume **out, const char *path, const cli_volume_name *name, cli_volume_attempt *attempt)
+{
+    const char *orientation = attempt->options->orientation;
+    const deeptepp_callbacks callbacks = cli_progress_callbacks(READING, false);
+    *out = attempt->volume;
+    attempt->volume = NULL;
+    if (states_no_orientation(attempt)) {
+        attempt->status = open_once(out, path, name->number, orientation, attempt->options->any_size, &callbacks,
+                                    &attempt->error);
+        cli_progress_clear();
+    } else if (!attempt->status && orientation) {
         cli_note("%s states its own orientation (%s): --orientation was not used", path,
                  deeptepp_volume_orientation(*out));
-    return status ? fail(path, name->mark, &error) : CLI_OK;
+    }
+    return attempt->status ? fail(path, name->mark, &attempt->error) : CLI_OK;
+}
+
+int cli_volume_finish(deeptepp_volume **out, cli_volume_attempt *attempt)
+{
+    const cli_volume_name name = read_name(attempt->text);
+    if (name.number == 0)
+        return cli_fail(CLI_USAGE, "%s: found #0, wanted #1 for the first volume", attempt->text);
+    char *path = cli_volume_path(attempt->text);
+    const int code = path ? finish(out, path, &name, attempt) : cli_fail_memory("a file name");
+    free(path);
+    return code;
 }
 
 int cli_volume_open(deeptepp_volume **out, const char *text, const cli_volume_options *options)
 {
-    const cli_volume_name name = read_name(text);
-    if (name.number == 0)
-        return cli_fail(CLI_USAGE, "%s: found #0, wanted #1 for the first volume", text);
-    char *path = cli_volume_path(text);
-    const int code = path ? open_path(out, path, &name, options) : cli_fail_memory("a file name");
-    free(path);
-    return code;
+    cli_volume_attempt attempt = {.text = text, .options = options};
+    const deeptepp_callbacks callbacks = cli_progress_callbacks(READING, false);
+    cli_volume_try(&attempt, &callbacks);
+    cli_progress_clear();
+    return cli_volume_finish(out, &attempt);
 }

@@ -13,6 +13,21 @@ typedef struct cli_volume_options {
  * Returns an exit code, having said what is wrong. */
 int cli_volume_open(deeptepp_volume **out, const char *text, const cli_volume_options *options);
 
+/* The same in two steps, of which the first prints nothing and may be on any thread. */
+typedef struct cli_volume_attempt {
+    const char *text;
+    const cli_volume_options *options;
+    deeptepp_volume *volume; /* to be finished, or freed */
+    deeptepp_status status;
+    deeptepp_error error;
+} cli_volume_attempt;
+
+void cli_volume_try(cli_volume_attempt *attempt, const deeptepp_callbacks *callbacks);
+int cli_volume_finish(deeptepp_volume **out, cli_volume_attempt *attempt);
+
+/* Whether it can but end in a message. */
+bool cli_volume_failed(const cli_volume_attempt *attempt);
+
 /* For the middle of the table of every command that opens volumes. */
 #define CLI_VOLUME_OPTIONS(o)                                                                                          \
     {"orientation", "RAS", "where the axes run to, for files that do not state it", cli_take_orientation,              \
