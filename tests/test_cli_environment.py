@@ -26,7 +26,7 @@ HARMLESS = {
     "NETTLE_FAT_OVERRIDE": ("none",), "ONEDNN_DEFAULT_FPMATH_MODE": ("ANY", "BF16"),
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY": ("0", "1"), "OMP_WAIT_POLICY": ("passive", "active"), "GOMP_SPINCOUNT": ("0",),
     "OMP_PROC_BIND": ("close", "spread"), "OMP_PLACES": ("threads", "cores"), "GOMP_CPU_AFFINITY": ("0",),
-    "ONEDNN_VERBOSE_TIMESTAMP": ("1",),
+    "ONEDNN_VERBOSE_TIMESTAMP": ("1",), "OMP_THREAD_LIMIT": ("1",), "OMP_STACKSIZE": ("1G",), "GOMP_STACKSIZE": ("1G",),
 }
 CASES = [(name, value) for name, values in HARMLESS.items() for value in values]
 
@@ -67,13 +67,6 @@ def test_a_harmless_variable_changes_no_bit_prints_nothing_and_writes_nothing(co
     assert scored(command, tmp_path, **{name: value}) == (usual, "", [])
 
 
-def test_a_limit_of_threads_is_what_the_result_says(command, usual, tmp_path):
-    """And the score is that of so many threads."""
-    out, error, left = scored(command, tmp_path, OMP_THREAD_LIMIT="1")
-    one = scored([part if part != "2" else "1" for part in command], tmp_path)[0]
-    assert (out, error, left) == (one, "", []) and json.loads(out)["software"]["threads"] == 1
-
-
 # What each does in the releases that have it; another release may have dropped it.
 PRINTS = {"NETTLE_FAT_VERBOSE": "libnettle", "OMP_DISPLAY_ENV": "OPENMP DISPLAY ENVIRONMENT"}
 
@@ -97,7 +90,7 @@ def test_profiling_leaves_a_map_in_tmp_and_a_folder_at_home(command, usual, tmp_
 
 def test_the_page_names_every_variable_that_is_tried_here():
     page = CONVENTIONS.read_text()
-    tried = {*HARMLESS, *PRINTS, "OMP_THREAD_LIMIT", "ONEDNN_JIT_DUMP", "ONEDNN_JIT_PROFILE"}
+    tried = {*HARMLESS, *PRINTS, "ONEDNN_JIT_DUMP", "ONEDNN_JIT_PROFILE"}
     assert not [name for name in tried - {"ONEDNN_VERBOSE_TIMESTAMP"} if f"`{name}`" not in page]
     nothing = re.search(r"^\| (.*) \| nothing here \|$", page, re.M)[1]
     overruled = re.findall(r"^\| (.*) \| overruled:", page, re.M)

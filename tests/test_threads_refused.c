@@ -10,12 +10,12 @@ static const tiny_options options = {.seed = 61, .width = 8, .size = {16, 16, 16
 
 static int asked, allowed = 1 << 20;
 
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*function)(void *), void *argument);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*function)(void *), void *argument);
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*function)(void *), void *argument);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*function)(void *), void *argument);
 
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*function)(void *), void *argument)
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*function)(void *), void *argument)
 {
-    return asked++ < allowed ? __real_pthread_create(thread, attributes, function, argument) : EAGAIN;
+    return asked++ < allowed ? __real_pthread_create(thread, attr, function, argument) : EAGAIN;
 }
 
 static deeptepp_status score(deeptepp_model **model, deeptepp_session **session, const patient *p, double *found,

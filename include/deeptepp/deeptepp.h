@@ -510,9 +510,10 @@ DEEPTEPP_API deeptepp_status deeptepp_case_set_covariate(deeptepp_case *patient,
 
 /* A model made ready to run: one compute thread, its helpers, and all memory a score needs. One thread at a time (a
  * second gets DEEPTEPP_ERR_BUSY); make one session a thread. Computation happens on the session's own threads, as many
- * as the model was opened with, which sleep between calls and whose floating-point environment the host neither sees nor changes. Usable in a child
- * after fork(), if at the fork no call was running in it and no other thread was creating a session or opening a
- * model. */
+ * as the model was opened with, which sleep between calls, and whose floating-point environment the host neither sees
+ * nor changes. With as many views as threads or more, a score is the same to the last bit for any number of threads.
+ * Usable in a child after fork(), if at the fork no call was running in it and no other thread was creating a session
+ * or opening a model. */
 typedef struct deeptepp_session deeptepp_session;
 typedef struct deeptepp_result deeptepp_result;
 

@@ -1,5 +1,5 @@
-/* Functions whose loops are worth the widest registers the machine has: the compiler makes one of each width, the first
- * call chooses. The numbers are the same: C11 contracts no products and sums. */
+/* Static functions (others would become symbols of the library) whose loops are worth the widest registers the machine
+ * has: the compiler makes one of each width, loading the library chooses. The numbers are the same: C11 contracts no products and sums. */
 #ifndef DTP_WIDEST_H
 #define DTP_WIDEST_H
 

@@ -235,10 +235,15 @@ deeptepp_status dtp_mapping_of_images(dtp_mapping *out, const dtp_study *study, 
     return mapping_of(out, study->recipe, &v, what, error);
 }
 
-DTP_WIDEST void dtp_mapping_apply(const dtp_mapping *mapping, float *floats, size_t count)
+DTP_WIDEST static void apply(const dtp_mapping *mapping, float *floats, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         double x = floats[i] < mapping->low ? mapping->low : floats[i] > mapping->high ? mapping->high : floats[i];
         floats[i] = (float)((x - mapping->shift) * mapping->gain + mapping->base);
     }
+}
+
+void dtp_mapping_apply(const dtp_mapping *mapping, float *floats, size_t count)
+{
+    apply(mapping, floats, count);
 }

@@ -45,8 +45,8 @@ COUNT_BAD(count_u64, uint64_t, v > EXACT_MAX)
 static const count_function count_none = NULL;
 
 /* Voxels side by side have a loop of their own, which is vectorised. */
-DTP_WIDEST void dtp_voxels_take(const uint8_t *at, deeptepp_type type, int64_t n, int64_t step, double slope,
-                                double inter, double *out)
+DTP_WIDEST static void take(const uint8_t *at, deeptepp_type type, int64_t n, int64_t step, double slope, double inter,
+                            double *out)
 {
 #define TAKE(name, voxel, real, count)                                                                                 \
     case DEEPTEPP_##name:                                                                                              \
@@ -65,6 +65,12 @@ DTP_WIDEST void dtp_voxels_take(const uint8_t *at, deeptepp_type type, int64_t n
         DTP_VOXEL_TYPES(TAKE)
     case DEEPTEPP_TYPE_FORCE_INT32: break;
     }
+}
+
+void dtp_voxels_take(const uint8_t *at, deeptepp_type type, int64_t n, int64_t step, double slope, double inter,
+                     double *out)
+{
+    take(at, type, n, step, slope, inter, out);
 }
 
 size_t dtp_type_size(deeptepp_type type)

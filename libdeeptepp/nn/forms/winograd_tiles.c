@@ -8,8 +8,8 @@ enum { LANES = DTP_TILE_CHANNELS, MAX_REACH = 6, MAX_POINTS = 64 };
 typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
 typedef int32_t lane_mask __attribute__((vector_size(LANES * sizeof(int32_t))));
 
-/* F(4, 3) evaluates at 0, P, -P, Q, -Q and infinity, F(2, 3) at 0, 1, -1 and infinity. With the usual 1 and 2 the error of
- * three axes is three times as large; these and their products below are exact in float32. */
+/* F(4, 3) evaluates at 0, P, -P, Q, -Q and infinity, F(2, 3) at 0, 1, -1 and infinity. With the usual 1 and 2 the
+ * error of two axes is three times as large; these and their products below are exact in float32. */
 static const float P = 0.625f, Q = 1.5f, P2 = 0.390625f, Q2 = 2.25f;
 
 static void axis_make(dtp_tile_axis *axis, const dtp_layer *layer, int index, int64_t in, int64_t out, bool flat)
