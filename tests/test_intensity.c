@@ -392,6 +392,103 @@ static void a_huge_offset_of_an_image_costs_no_precision(void **state)
     free_bench(b);
 }
 
+enum { WIDE = 37, HIGH = 11, DEEP = 7, VOXELS = WIDE * HIGH * DEEP };
+
+/* The lowest and the highest of its type, many equal ones, and others; real types get what float32 rounds. */
+#define STORE(name, type, low, high)                                                                                   \
+    case DEEPTEPP_##name:                                                                                              \
+        for (size_t n = 0; n < VOXELS; n++)                                                                            \
+            ((type *)to)[n] = n == 5 ? (type)(low) : n == 7 ? (type)(high) : n % 3 ? (type)(n % 97 + n % 2)            \
+                                                                                   : (type)(n * 2654435761u % 30011);  \
+        break;
+
+static void store(void *to, deeptepp_type type)
+{
+    switch (type) {
+        STORE(UINT8, uint8_t, 0, UINT8_MAX)
+        STORE(INT8, int8_t, INT8_MIN, INT8_MAX)
+        STORE(UINT16, uint16_t, 0, UINT16_MAX)
+        STORE(INT16, int16_t, INT16_MIN, INT16_MAX)
+        STORE(UINT32, uint32_t, 0, UINT32_MAX)
+        STORE(INT32, int32_t, INT32_MIN, INT32_MAX)
+        STORE(UINT64, uint64_t, 0, INT64_C(1) << 53)
+        STORE(INT64, int64_t, -(INT64_C(1) << 53), INT64_C(1) << 53)
+        STORE(FLOAT32, float, -1e30, 1e30)
+        STORE(FLOAT64, double, -1e30, 1e30)
+    case DEEPTEPP_TYPE_FORCE_INT32:
+        break;
+    }
+}
+
+static deeptepp_volume volume_of(deeptepp_type type, double slope, double inter)
+{
+    const int64_t size = (int64_t)dtp_type_size(type);
+    deeptepp_volume v = {.type = type, .dims = {WIDE, HIGH, DEEP}, .slope = slope, .inter = inter,
+                         .strides = {size, WIDE * size, WIDE * HIGH * size}};
+    v.data = v.owned = malloc((size_t)size * VOXELS);
+    assert_non_null(v.owned);
+    store(v.owned, type);
+    return v;
+}
+
+/* Adds the volume's values to a list: what the percentiles of floats are of. */
+static size_t list(const deeptepp_volume *v, float *floats, size_t count)
+{
+    double row[WIDE];
+    for (int64_t jk = 0; jk < HIGH * DEEP; jk++) {
+        dtp_volume_row(v, 0, jk % HIGH, jk / HIGH, WIDE, row);
+        for (int i = 0; i < WIDE; i++)
+            floats[count++] = (float)row[i];
+    }
+    return count;
+}
+
+static void assert_as_of_values(const dtp_study *study, int first, int last, dtp_watch *watch)
+{
+    static float floats[2 * VOXELS];
+    dtp_mapping wanted, found;
+    size_t count = 0;
+    for (int c = first; c <= last; c++)
+        count = list(study->images[c], floats, count);
+    const deeptepp_status status = dtp_mapping_of_values(&wanted, study->recipe, floats, count, "", NULL, NULL);
+    assert_int_equal(dtp_mapping_of_images(&found, study, first, last, watch, NULL), status);
+    if (status == DEEPTEPP_OK)
+        assert_memory_equal(&found, &wanted, sizeof found);
+}
+
+/* Backwards along i and k, which leaves the values as they are. */
+static void turn_round(deeptepp_volume *v)
+{
+    v->data += (WIDE - 1) * v->strides[0] + (DEEP - 1) * v->strides[2];
+    v->strides[0] = -v->strides[0];
+    v->strides[2] = -v->strides[2];
+}
+
+/* Small integers are counted, others selected; to the last bit that is no difference. */
+static void percentiles_of_images_are_those_of_their_values_in_any_type(void **state)
+{
+    static const double scales[][2] = {{1, 0}, {-0.37, 11}, {0, 5}, {1e-3, -2e3}};
+    (void)state;
+    bench *b = make_bench(PERCENTILE("0.7", "98.3"), "'image'");
+    dtp_watch watch = {.cancelled = false};
+    assert_int_equal(dtp_team_new(&watch.team, 3, NULL), DEEPTEPP_OK);
+    for (int type = DEEPTEPP_UINT8; type <= DEEPTEPP_FLOAT64; type++)
+        for (size_t n = 0; n < DTP_COUNT(scales); n++) {
+            deeptepp_volume own = volume_of((deeptepp_type)type, scales[n][0], scales[n][1]);
+            deeptepp_volume other = volume_of(n % 2 ? DEEPTEPP_INT16 : DEEPTEPP_UINT8, 2, -30);
+            if (n % 2)
+                turn_round(&own);
+            b->study.images[0] = &own;
+            b->study.images[1] = &other;
+            assert_as_of_values(&b->study, 0, 0, NULL);
+            assert_as_of_values(&b->study, 0, 1, &watch);
+            free(own.owned);
+            free(other.owned);
+        }
+    dtp_team_free(watch.team);
+    free_bench(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -412,6 +509,7 @@ int main(void)
         cmocka_unit_test(a_cancelled_pass_over_an_image_says_so),
         cmocka_unit_test(a_cancelled_pass_does_not_go_on_row_by_row),
         cmocka_unit_test(a_huge_offset_of_an_image_costs_no_precision),
+        cmocka_unit_test(percentiles_of_images_are_those_of_their_values_in_any_type),
     };
     return cmocka_run_group_tests_name("intensity", tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "../base/widest.h"
+#include "../volume/tally.h"
 
 /* ---- Values, wherever they are: block by block, as doubles ---- */
 
@@ -11,6 +12,7 @@ typedef struct values {
     size_t count;
     const dtp_study *study;
     int first, last;
+    const uint64_t *tallies; /* of these images, one after the other; NULL: there are none */
     dtp_watch *watch;
 } values;
 
@@ -95,26 +97,42 @@ static bool begins_like_the_one_before(const selection *s, int r)
     return r > 0 && s->found[r] == s->found[r - 1];
 }
 
-static void count_keys(selection *s, int r, const uint32_t *keys, int64_t n)
+static void count_keys(selection *s, int r, const uint32_t *keys, const uint64_t *times, int64_t n)
 {
     const int shift = SHIFT[s->pass], width = WIDTH[s->pass];
     const uint32_t found = s->found[r], mask = (1u << width) - 1;
     uint64_t *counts = s->counts[r];
     for (int64_t i = 0; i < n; i++)
         if ((uint64_t)keys[i] >> (shift + width) == found)
-            counts[keys[i] >> shift & mask]++;
+            counts[keys[i] >> shift & mask] += times ? times[i] : 1;
 }
 
-static void count_block(void *state, const double *block, int64_t n, const int64_t at[3])
+/* times: how often each value occurs; NULL: once. */
+static void count_values(selection *s, const double *block, const uint64_t *times, int64_t n)
 {
-    selection *s = state;
     uint32_t keys[DTP_BLOCK];
-    (void)at;
     for (int64_t i = 0; i < n; i++)
         keys[i] = key_of(block[i]);
     for (int r = 0; r < RANKS; r++)
         if (!begins_like_the_one_before(s, r))
-            count_keys(s, r, keys, n);
+            count_keys(s, r, keys, times, n);
+}
+
+static void count_block(void *state, const double *block, int64_t n, const int64_t at[3])
+{
+    (void)at;
+    count_values(state, block, NULL, n);
+}
+
+static void count_tallies(selection *s, const values *v)
+{
+    double block[DTP_BLOCK];
+    const uint64_t *tally = v->tallies;
+    for (int c = v->first; c <= v->last; c++, tally += DTP_TALLY)
+        for (int64_t cell = 0; cell < DTP_TALLY; cell += DTP_BLOCK) {
+            dtp_tally_values(v->study->images[c], cell, DTP_BLOCK, block);
+            count_values(s, block, tally + cell, DTP_BLOCK);
+        }
 }
 
 /* From the last rank, so that those before it still tell which begin alike. */
@@ -135,7 +153,11 @@ static deeptepp_status select_ranks(selection *s, const values *v, deeptepp_erro
 {
     for (s->pass = 0; s->pass < PASSES; s->pass++) {
         memset(s->counts, 0, sizeof s->counts);
-        deeptepp_status status = visit_all(v, count_block, s, error);
+        deeptepp_status status = DEEPTEPP_OK;
+        if (v->tallies)
+            count_tallies(s, v);
+        else
+            status = visit_all(v, count_block, s, error);
         if (status != DEEPTEPP_OK)
             return status;
         narrow(s);
@@ -223,16 +245,39 @@ deeptepp_status dtp_mapping_of_values(dtp_mapping *out, const dtp_recipe *recipe
     return mapping_of(out, recipe, &v, what, error);
 }
 
+/* Of images of small integers, where percentiles are asked for. To be freed. */
+static deeptepp_status make_tallies(values *v, uint64_t **out, deeptepp_error *error)
+{
+    const size_t images = (size_t)(v->last - v->first + 1);
+    deeptepp_status status = DEEPTEPP_OK;
+    *out = NULL;
+    for (int c = v->first; c <= v->last; c++)
+        if (v->study->recipe->intensity != DTP_INTENSITY_PERCENTILE || !dtp_tally_suits(v->study->images[c]->type))
+            return DEEPTEPP_OK;
+    *out = calloc(images * DTP_TALLY, sizeof **out);
+    if (!*out)
+        return dtp_fail_memory(error, "the images' values", images * DTP_TALLY * sizeof **out);
+    for (size_t i = 0; i < images && status == DEEPTEPP_OK; i++)
+        status = dtp_tally_add(*out + i * DTP_TALLY, v->study->images[v->first + (int)i], v->watch, error);
+    v->tallies = *out;
+    return status;
+}
+
 deeptepp_status dtp_mapping_of_images(dtp_mapping *out, const dtp_study *study, int first, int last,
                                       dtp_watch *watch, deeptepp_error *error)
 {
     char what[160];
+    uint64_t *tallies;
     const int64_t *dims = study->images[first]->dims; /* all lie on one grid */
-    const values v = {.count = (size_t)(last - first + 1) * (size_t)(dims[0] * dims[1] * dims[2]), .study = study,
-                      .first = first, .last = last, .watch = watch};
+    values v = {.count = (size_t)(last - first + 1) * (size_t)(dims[0] * dims[1] * dims[2]), .study = study,
+                .first = first, .last = last, .watch = watch};
     dtp_format(what, sizeof what, "image \"%.100s\"%s", study->recipe->channels[first],
                last > first ? " and the others" : "");
-    return mapping_of(out, study->recipe, &v, what, error);
+    deeptepp_status status = make_tallies(&v, &tallies, error);
+    if (status == DEEPTEPP_OK)
+        status = mapping_of(out, study->recipe, &v, what, error);
+    free(tallies);
+    return status;
 }
 
 DTP_WIDEST static void apply(const dtp_mapping *mapping, float *floats, size_t count)
