@@ -137,26 +137,24 @@ static deeptepp_status image_mappings(const dtp_study *study, dtp_mapping *mappi
     return DEEPTEPP_OK;
 }
 
-static deeptepp_status view_mappings(const dtp_study *study, const float *view, int index, dtp_mapping *mappings,
-                                     dtp_watch *watch, deeptepp_error *error)
+/* Of one channel of a view; what all channels have together is the first one's. */
+static deeptepp_status view_mapping(const dtp_study *study, const float *view, int index, int c, dtp_mapping *mappings,
+                                    dtp_watch *watch, deeptepp_error *error)
 {
+    char what[160];
     const dtp_recipe *recipe = study->recipe;
-    size_t size = cube_size(recipe);
-    size_t together = recipe->over == DTP_OVER_VIEW_TOGETHER ? (size_t)recipe->n_channels : 1;
-    bool own = recipe->over == DTP_OVER_VIEW || recipe->over == DTP_OVER_VIEW_TOGETHER;
-    for (int c = 0; c < recipe->n_channels; c++) {
-        if (own && (c == 0 || together == 1)) {
-            char what[160];
-            dtp_format(what, sizeof what, "crop of channel \"%.100s\", view %d", recipe->channels[c], index + 1);
-            deeptepp_status status = dtp_mapping_of_values(&mappings[c], recipe, view + (size_t)c * size,
-                                                           together * size, what, watch, error);
-            if (status != DEEPTEPP_OK)
-                return dtp_about(status, study->numbers[c], DEEPTEPP_NO_VOLUME, error);
-        } else if (own) {
-            mappings[c] = mappings[0];
-        }
+    const bool together = recipe->over == DTP_OVER_VIEW_TOGETHER;
+    const size_t size = cube_size(recipe), channels = together ? (size_t)recipe->n_channels : 1;
+    if (recipe->over != DTP_OVER_VIEW && !together)
+        return DEEPTEPP_OK;
+    if (together && c > 0) {
+        mappings[c] = mappings[0];
+        return DEEPTEPP_OK;
     }
-    return DEEPTEPP_OK;
+    dtp_format(what, sizeof what, "crop of channel \"%.100s\", view %d", recipe->channels[c], index + 1);
+    return dtp_about(dtp_mapping_of_values(&mappings[c], recipe, view + (size_t)c * size, channels * size, what, watch,
+                                           error),
+                     study->numbers[c], DEEPTEPP_NO_VOLUME, error);
 }
 
 /* Within the network ReLU turns NaN and minus infinity into 0, so that after an overflow the score can look fine. Half
@@ -182,21 +180,34 @@ static deeptepp_status check_range(const float *values, size_t first, size_t las
     return DEEPTEPP_OK;
 }
 
+static deeptepp_status normalise_channel(const dtp_study *study, float *view, int c, const dtp_mapping *mapping,
+                                         dtp_watch *watch, deeptepp_error *error)
+{
+    enum { SLAB = 1 << 16 };
+    const size_t size = cube_size(study->recipe), last = ((size_t)c + 1) * size;
+    deeptepp_status status = DEEPTEPP_OK;
+    for (size_t at = last - size, end; at < last && status == DEEPTEPP_OK; at = end) {
+        end = at + (last - at < SLAB ? last - at : SLAB);
+        if (dtp_watch_cancelled(watch))
+            return dtp_watch_ask(watch, error);
+        dtp_mapping_apply(mapping, view + at, end - at);
+        status = check_range(view, at, end, size * (size_t)study->recipe->n_channels, error);
+    }
+    return dtp_about(status, study->numbers[c], DEEPTEPP_NO_VOLUME, error);
+}
+
+/* Channel by channel: one is still in the cache when its mapping is known. A crop that has none is told of before
+ * values that the network would overflow on. */
 static deeptepp_status normalise_view(const dtp_study *study, float *view, int index, dtp_mapping *mappings,
                                       dtp_watch *watch, deeptepp_error *error)
 {
-    enum { SLAB = 1 << 16 };
-    const dtp_recipe *recipe = study->recipe;
-    size_t size = cube_size(recipe), count = size * (size_t)recipe->n_channels;
-    deeptepp_status status = view_mappings(study, view, index, mappings, watch, error);
-    for (size_t at = 0, end; at < count && status == DEEPTEPP_OK; at = end) {
-        size_t channel = at / size, rest = (channel + 1) * size - at;
-        end = at + (rest < SLAB ? rest : SLAB);
-        if (dtp_watch_cancelled(watch))
-            return dtp_watch_ask(watch, error);
-        dtp_mapping_apply(&mappings[channel], view + at, end - at);
-        status = check_range(view, at, end, count, error);
-        status = dtp_about(status, study->numbers[channel], DEEPTEPP_NO_VOLUME, error);
+    deeptepp_status status = DEEPTEPP_OK;
+    for (int c = 0; c < study->recipe->n_channels; c++) {
+        deeptepp_status mapped = view_mapping(study, view, index, c, mappings, watch, error);
+        if (mapped != DEEPTEPP_OK)
+            return mapped;
+        if (status == DEEPTEPP_OK)
+            status = normalise_channel(study, view, c, &mappings[c], watch, error);
     }
     return status;
 }
