@@ -194,21 +194,6 @@ static void values_the_network_would_overflow_on_are_refused(void **state)
     }
 }
 
-/* Of two channels' faults: whichever comes first among the channels. */
-static void a_constant_crop_is_told_of_before_values_too_large(void **state)
-{
-    (void)state;
-    for (int constant = 0; constant < 2; constant++) {
-        bench *b = make_bench(RECIPE_WITH("size", "[8, 8, 8]", "channels", "['pre', 'post']", "intensity",
-                                          "{'rule': 'minmax', 'over': 'view', 'range': [0, 3e18]}"));
-        for (size_t n = 0; constant && n < picture_count(&b->images[1]); n++)
-            b->images[1].values[n] = 5;
-        assert_int_equal(run(b), constant ? DEEPTEPP_ERR_IMAGE_CONSTANT : DEEPTEPP_ERR_SCORE_NONFINITE);
-        assert_non_null(strstr(b->error.message, constant ? "\"post\"" : "network input: value"));
-        free_bench(b);
-    }
-}
-
 /* ---- Stopping ---- */
 
 static void a_cancelled_run_says_so(void **state)
@@ -286,7 +271,6 @@ int main(void)
         cmocka_unit_test(a_constant_crop_is_refused_by_name),
         cmocka_unit_test(voxels_that_became_nan_are_refused),
         cmocka_unit_test(values_the_network_would_overflow_on_are_refused),
-        cmocka_unit_test(a_constant_crop_is_told_of_before_values_too_large),
         cmocka_unit_test(a_cancelled_run_says_so),
         cmocka_unit_test(normalising_can_be_cancelled),
     };
