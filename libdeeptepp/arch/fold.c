@@ -1,6 +1,7 @@
 /* Inference weights: BatchNorm and other linear steps folded into the convolution beside them, in double precision. */
 #include <math.h>
 
+#include "../base/fetch.h"
 #include "arch.h"
 
 static const double EPSILON = 1e-5; /* PyTorch's default, which every supported network uses */
@@ -86,15 +87,24 @@ typedef struct folding {
     size_t per_channel;
 } folding;
 
+static void scale(float *values, size_t count, double factor)
+{
+    enum { STEP = DTP_FETCH / sizeof(float) };
+    for (size_t at = 0; at < count; at += STEP) {
+        const size_t end = count - at < STEP ? count : at + STEP;
+        dtp_fetch_next(values + at);
+        for (size_t i = at; i < end; i++)
+            values[i] = (float)(values[i] * factor);
+    }
+}
+
 /* y = scale (w x + b) + shift, in place */
 static void fold(void *argument, int lane, int64_t first, int64_t last)
 {
     const folding *f = argument;
     (void)lane;
     for (int64_t c = first; c < last; c++) {
-        float *w = f->weights + (size_t)c * f->per_channel;
-        for (size_t i = 0; i < f->per_channel; i++)
-            w[i] = (float)(w[i] * f->after->scale[c]);
+        scale(f->weights + (size_t)c * f->per_channel, f->per_channel, f->after->scale[c]);
         f->bias[c] = (float)(f->bias[c] * f->after->scale[c] + f->after->shift[c]);
     }
 }

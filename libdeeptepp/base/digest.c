@@ -1,26 +1,20 @@
 #include "digest.h"
 
+#include "fetch.h"
+
 void dtp_digest_init(dtp_digest *digest)
 {
     sha256_init(&digest->context);
-}
-
-static void fetch(const uint8_t *bytes, size_t size)
-{
-    enum { LINE = 64 };
-    for (size_t at = 0; at < size; at += LINE)
-        __builtin_prefetch(bytes + at);
 }
 
 /* Asked for ahead: hashing is long chains of instructions, behind which the processor sees too few loads to come.
  * Bytes that are in no cache near by take half the time, others as long as ever. */
 void dtp_digest_add(dtp_digest *digest, const void *data, size_t size)
 {
-    enum { STEP = 1 << 10 };
     const uint8_t *bytes = data;
-    for (; size >= 2 * STEP; bytes += STEP, size -= STEP) {
-        fetch(bytes + STEP, STEP);
-        sha256_update(&digest->context, STEP, bytes);
+    for (; size >= 2 * DTP_FETCH; bytes += DTP_FETCH, size -= DTP_FETCH) {
+        dtp_fetch_next(bytes);
+        sha256_update(&digest->context, DTP_FETCH, bytes);
     }
     sha256_update(&digest->context, size, bytes);
 }

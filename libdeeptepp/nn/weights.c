@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "../base/fetch.h"
 #include "plan.h"
 
 typedef struct packed {
@@ -233,10 +234,15 @@ typedef struct measuring {
 
 static double sum_of(const float *values, size_t count)
 {
+    enum { STEP = DTP_FETCH / sizeof(float) };
     double sum = 0;
+    for (size_t at = 0; at < count; at += STEP) {
+        const size_t end = count - at < STEP ? count : at + STEP;
+        dtp_fetch_next(values + at);
 #pragma omp simd reduction(+ : sum)
-    for (size_t i = 0; i < count; i++)
-        sum += (double)fabsf(values[i]);
+        for (size_t i = at; i < end; i++)
+            sum += (double)fabsf(values[i]);
+    }
     return sum;
 }
 
