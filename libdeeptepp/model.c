@@ -4,6 +4,7 @@
 #include "base/call.h"
 #include "base/worker.h"
 #include "file/model_file.h"
+#include "precision.h"
 
 enum { PROVENANCE = 64 }; /* texts at most */
 
@@ -44,7 +45,7 @@ static deeptepp_status build(deeptepp_model *model, dtp_safetensors *file, const
 
 /* ---- on the compute thread: reading the file, packing the weights ---- */
 
-enum { READING = 500 }; /* thousandths of opening, for progress */
+enum { READING = 500, PACKED = 800 }; /* thousandths of opening, for progress; PACKED: of a model in bf16 */
 
 typedef struct opening {
     const char *path; /* NULL: bytes */
@@ -73,6 +74,8 @@ static deeptepp_status pack_layer(opening *o, int member, int layer, dtp_job *jo
         status = dtp_watch_ask(&job->watch, &job->error);
     if (status == DEEPTEPP_OK)
         status = dtp_weights_set(o->model->members[member], layer, weights, bias, &job->watch, &job->error);
+    if (status == DEEPTEPP_OK && o->model->bf16_graph)
+        status = dtp_weights_set(o->model->bf16_members[member], layer, weights, bias, &job->watch, &job->error);
     free(weights);
     free(bias);
     return status;
@@ -92,24 +95,53 @@ static deeptepp_status pack_member(opening *o, int member, dtp_job *job)
     return status;
 }
 
+/* Room for all members' weights of one precision, and what a session's net of it takes. */
+static deeptepp_status make_room(deeptepp_model *model, const dtp_graph *graph, dtp_weights **members, dtp_job *job)
+{
+    dtp_plan *plan;
+    deeptepp_status status = dtp_plan_new(&plan, graph, model->recipe.n_views, NULL, &job->watch, &job->error);
+    if (status != DEEPTEPP_OK)
+        return status;
+    model->memory += dtp_plan_bytes(plan);
+    for (int m = 0; m < model->network.n_members && status == DEEPTEPP_OK; m++) {
+        status = dtp_weights_new(&members[m], plan, &job->error);
+        if (status == DEEPTEPP_OK)
+            model->memory += dtp_weights_bytes(members[m]);
+    }
+    dtp_plan_free(plan);
+    return status;
+}
+
+static deeptepp_status make_bf16_graph(deeptepp_model *model, deeptepp_error *error)
+{
+    model->bf16_graph = malloc(sizeof *model->bf16_graph);
+    if (!model->bf16_graph)
+        return dtp_fail_memory(error, "the network", sizeof *model->bf16_graph);
+    *model->bf16_graph = model->arch.graph;
+    dtp_graph_round(model->bf16_graph);
+    model->memory += sizeof *model->bf16_graph;
+    return DEEPTEPP_OK;
+}
+
 static deeptepp_status pack(void *argument, dtp_job *job)
 {
     opening *o = argument;
     deeptepp_model *model = o->model;
-    dtp_plan *plan;
-    deeptepp_status status = dtp_plan_new(&plan, &model->arch.graph, model->recipe.n_views, NULL, &job->watch,
-                                          &job->error);
-    if (status != DEEPTEPP_OK)
-        return status;
-    model->memory = dtp_plan_bytes(plan) + dtp_model_logits(model) * sizeof(float) + sizeof *model;
-    for (int m = 0; m < model->network.n_members && status == DEEPTEPP_OK; m++) {
-        status = dtp_weights_new(&model->members[m], plan, &job->error);
-        if (status != DEEPTEPP_OK)
-            break;
-        model->memory += dtp_weights_bytes(model->members[m]);
-        status = pack_member(o, m, job);
-    }
-    dtp_plan_free(plan);
+    const bool bf16 = model->precision == DEEPTEPP_PRECISION_BF16;
+    deeptepp_status status;
+    model->memory = dtp_model_logits(model) * sizeof(float) + sizeof *model;
+    DTP_TRY(make_room(model, &model->arch.graph, model->members, job));
+    if (bf16)
+        DTP_TRY(make_bf16_graph(model, &job->error));
+    if (bf16)
+        DTP_TRY(make_room(model, model->bf16_graph, model->bf16_members, job));
+    dtp_watch_part(&job->watch, READING, bf16 ? PACKED : 1000);
+    for (int m = 0; m < model->network.n_members; m++)
+        DTP_TRY(pack_member(o, m, job));
+    dtp_watch_part(&job->watch, PACKED, 1000);
+    if (bf16)
+        DTP_TRY(dtp_precision_measure(model, &job->watch, &job->error));
+fail:
     return status;
 }
 
@@ -192,7 +224,7 @@ static deeptepp_status make(deeptepp_model *model, opening *o, dtp_worker *worke
     return status;
 }
 
-static deeptepp_status make_on_worker(deeptepp_model **out, opening *o, int threads,
+static deeptepp_status make_on_worker(deeptepp_model **out, opening *o, const deeptepp_model_options *options,
                                       dtp_watch *watch, deeptepp_error *error)
 {
     dtp_worker *worker;
@@ -200,7 +232,8 @@ static deeptepp_status make_on_worker(deeptepp_model **out, opening *o, int thre
     if (!model)
         return dtp_fail_memory(error, "a model", sizeof *model);
     atomic_init(&model->references, 1);
-    deeptepp_status status = dtp_worker_start(&worker, threads, error);
+    model->precision = (deeptepp_precision)options->precision;
+    deeptepp_status status = dtp_worker_start(&worker, options->threads, error);
     if (status == DEEPTEPP_OK) {
         model->threads = dtp_worker_threads(worker);
         status = make(model, o, worker, watch, error);
@@ -232,6 +265,8 @@ static deeptepp_status read_options(const deeptepp_model_options *in, deeptepp_m
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "deeptepp_model_options.threads is %d, wanted 0 to 256",
                         out->threads);
     status = check_expected(out->expected_sha256, error);
+    if (status == DEEPTEPP_OK)
+        status = dtp_precision_check(out->precision, error);
     if (status != DEEPTEPP_OK)
         return status;
     return dtp_callbacks_copy(callbacks, out->callbacks, error);
@@ -253,7 +288,7 @@ static deeptepp_status open_model(deeptepp_model **out, opening o, const deeptep
     o.max_bytes = read.max_file_bytes;
     o.expected_sha256 = read.expected_sha256;
     dtp_call_begin(&call, &callbacks);
-    status = make_on_worker(out, &o, read.threads, &call.watch, error);
+    status = make_on_worker(out, &o, &read, &call.watch, error);
     dtp_call_end(&call);
     return status;
 }
@@ -281,8 +316,11 @@ void deeptepp_model_free(deeptepp_model *model)
 {
     if (!model || atomic_fetch_sub(&model->references, 1) > 1)
         return;
-    for (int m = 0; m < DTP_MAX_MEMBERS; m++)
+    for (int m = 0; m < DTP_MAX_MEMBERS; m++) {
         dtp_weights_free(model->members[m]);
+        dtp_weights_free(model->bf16_members[m]);
+    }
+    free(model->bf16_graph);
     dtp_recipe_free(&model->recipe);
     dtp_risk_free(&model->risk);
     free(model->description);

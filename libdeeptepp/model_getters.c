@@ -112,6 +112,23 @@ const char *deeptepp_model_covariate_level_name(const deeptepp_model *model, int
     return c && level >= 0 && level < c->n_levels ? c->level_names[level] : NULL;
 }
 
+/* ---- Precision ---- */
+
+deeptepp_precision deeptepp_model_precision(const deeptepp_model *model)
+{
+    return model ? model->precision : DEEPTEPP_PRECISION_F32;
+}
+
+double deeptepp_model_precision_shift(const deeptepp_model *model)
+{
+    return model ? model->shift : NAN;
+}
+
+double deeptepp_model_precision_margin(const deeptepp_model *model)
+{
+    return model ? model->margin : NAN;
+}
+
 /* ---- Tiers and survival ---- */
 
 int64_t deeptepp_model_tier_count(const deeptepp_model *model)

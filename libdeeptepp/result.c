@@ -104,6 +104,7 @@ deeptepp_status dtp_result_make(deeptepp_result **out, const dtp_run *run, deept
         return dtp_fail_memory(error, "a result", sizeof *r);
     r->n_views = run->model->recipe.n_views;
     r->n_members = run->model->network.n_members;
+    r->precision = run->precision;
     DTP_TRY(keep_covariates(r, run, error));
     r->views = calloc((size_t)r->n_views, sizeof *r->views);
     r->members = calloc((size_t)r->n_members, sizeof *r->members);
@@ -154,6 +155,11 @@ double deeptepp_result_score(const deeptepp_result *result)
 double deeptepp_result_score_sd(const deeptepp_result *result)
 {
     return result ? result->sd : NAN;
+}
+
+deeptepp_precision deeptepp_result_precision(const deeptepp_result *result)
+{
+    return result ? result->precision : DEEPTEPP_PRECISION_F32;
 }
 
 int64_t deeptepp_result_view_count(const deeptepp_result *result)

@@ -13,6 +13,7 @@ typedef struct dtp_run {
     const float *logits; /* members x views x heads x classes */
     const dtp_covariate_use *covariates; /* one for each of the model's */
     dtp_warnings *warnings;              /* the result adds its own and takes a copy */
+    deeptepp_precision precision; /* of the logits */
     int threads;
     bool guidance;
 } dtp_run;
@@ -28,6 +29,7 @@ typedef struct dtp_result_covariate {
 
 struct deeptepp_result {
     double score, sd, distance, term;
+    deeptepp_precision precision;
     double *views, *members;
     int n_views, n_members;
     int tier;

@@ -1,5 +1,6 @@
 /* A result as JSON; the keys are described in docs/result.md. */
 #include "guidance.h"
+#include "precision.h"
 #include "result.h"
 
 static void write_tier(dtp_json_writer *json, const deeptepp_result *result, const dtp_risk *risk)
@@ -139,6 +140,12 @@ static void write_software(dtp_json_writer *json, const dtp_run *run)
     dtp_write_text(json, "backend", backend);
     dtp_write_text(json, "instruction_set", dtp_backend_isa());
     dtp_write_integer(json, "threads", run->threads);
+    dtp_write_text(json, "precision", dtp_precision_name(run->precision));
+    if (run->model->precision == DEEPTEPP_PRECISION_BF16) {
+        dtp_write_text(json, "precision_asked", "bf16");
+        dtp_write_number(json, "precision_shift", run->model->shift);
+        dtp_write_number(json, "precision_margin", run->model->margin);
+    }
     dtp_write_object_end(json);
 }
 

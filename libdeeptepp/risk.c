@@ -265,6 +265,19 @@ deeptepp_status dtp_risk_covariates(const dtp_risk *risk, const deeptepp_case *p
     return status;
 }
 
+static double tolerance_of(const dtp_risk *risk, int cutpoint)
+{
+    return isnan(risk->tolerance) ? 1e-4 * fmax(1, fabs(risk->cutpoints[cutpoint])) : risk->tolerance;
+}
+
+bool dtp_risk_near(const dtp_risk *risk, double score, double slack)
+{
+    for (int i = 0; i < risk->n_tiers - 1; i++)
+        if (fabs(score - risk->cutpoints[i]) <= tolerance_of(risk, i) + slack)
+            return true;
+    return false;
+}
+
 int dtp_risk_tier(const dtp_risk *risk, double score, double *distance, dtp_warnings *warnings)
 {
     int tier = 0, nearest = 0;
@@ -277,7 +290,7 @@ int dtp_risk_tier(const dtp_risk *risk, double score, double *distance, dtp_warn
             nearest = i;
     }
     *distance = score - risk->cutpoints[nearest];
-    double tolerance = isnan(risk->tolerance) ? 1e-4 * fmax(1, fabs(risk->cutpoints[nearest])) : risk->tolerance;
+    double tolerance = tolerance_of(risk, nearest);
     if (fabs(*distance) <= tolerance)
         dtp_warn(warnings, DEEPTEPP_WARN_NEAR_CUTPOINT,
                  "score %.9g lies within %.3g of the cut-point %.9g: the tier could be the neighbouring one", score,

@@ -56,6 +56,9 @@ deeptepp_status dtp_risk_covariates(const dtp_risk *risk, const deeptepp_case *p
 /* The tier (-1 without cut-points); the signed distance to the nearest cut-point (NaN); the warning when it is near. */
 int dtp_risk_tier(const dtp_risk *risk, double score, double *distance, dtp_warnings *warnings);
 
+/* Whether a cut-point's tolerance and `slack` reach as far as the score. */
+bool dtp_risk_near(const dtp_risk *risk, double score, double slack);
+
 /* Event-free probability at the calibration's time `index`. */
 double dtp_risk_survival(const dtp_risk *risk, double score, int index);
 

@@ -34,7 +34,7 @@ class SessionOptions(ctypes.Structure):
 
 class ModelOptions(ctypes.Structure):
     _fields_ = [("struct_size", c_size_t), ("callbacks", c_void_p), ("threads", c_int32), ("max_file_bytes", c_uint64),
-                ("expected_sha256", c_char_p)]
+                ("expected_sha256", c_char_p), ("precision", c_int32)]
 
 
 class MaskOptions(ctypes.Structure):
@@ -180,8 +180,8 @@ class Mask:
 
 
 class Session:
-    def __init__(self, model, threads=0):
-        options = ModelOptions(ctypes.sizeof(ModelOptions), None, threads, 0, None)
+    def __init__(self, model, threads=0, precision=0):
+        options = ModelOptions(ctypes.sizeof(ModelOptions), None, threads, 0, None, precision)
         self.model = Handle("model", "model_open", os.fsencode(model), byref(options))
         self.handle = Handle("session", "session_new", self.model.pointer, None)
         shape = (c_int64 * 5)()

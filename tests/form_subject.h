@@ -51,7 +51,7 @@ static inline dtp_md plain_md(const subject *s)
 {
     const dnnl_dims_t dims = {s->kind->points(&s->graph, 0), s->graph.values[0].c, s->graph.values[1].c};
     dtp_md md = NULL;
-    assert_int_equal(dtp_md_new(&md, 3, dims, dnnl_abc), dnnl_success);
+    assert_int_equal(dtp_md_new(&md, 3, dims, dnnl_f32, dnnl_abc), dnnl_success);
     return md;
 }
 

@@ -25,6 +25,7 @@ static const struct {
     STATUS(7, DEEPTEPP_ERR_THREAD),
     STATUS(8, DEEPTEPP_ERR_BACKEND),
     STATUS(9, DEEPTEPP_ERR_INTERNAL),
+    STATUS(10, DEEPTEPP_ERR_PRECISION),
     STATUS(20, DEEPTEPP_ERR_FILE_MISSING),
     STATUS(21, DEEPTEPP_ERR_FILE_READ),
     STATUS(22, DEEPTEPP_ERR_FILE_TOO_LARGE),
@@ -137,6 +138,9 @@ static void public_types_keep_their_sizes(void **state)
     assert_int_equal(sizeof(deeptepp_type), 4);
     assert_int_equal(sizeof(deeptepp_warning), 4);
     assert_int_equal(sizeof(deeptepp_log_level), 4);
+    assert_int_equal(sizeof(deeptepp_precision), 4);
+    assert_int_equal(DEEPTEPP_PRECISION_F32, 0);
+    assert_int_equal(DEEPTEPP_PRECISION_BF16, 1);
     assert_int_equal(sizeof(deeptepp_error), 1024);
     assert_int_equal(offsetof(deeptepp_error, message), 12);
     assert_int_equal(offsetof(deeptepp_callbacks, struct_size), 0);

@@ -212,14 +212,27 @@ int cli_take_orientation(const cli_option *option, const char *text)
     return CLI_OK;
 }
 
-int cli_take_grid(const cli_option *option, const char *text)
+/* The index of the name that it is. */
+static int take_name(const cli_option *option, const char *text, const char *const *names, size_t count,
+                     const char *wanted)
 {
-    static const char *const names[] = {[DEEPTEPP_MASK_GRID_SAME] = "same", [DEEPTEPP_MASK_GRID_IMAGE] = "image",
-                                        [DEEPTEPP_MASK_GRID_NEAREST] = "nearest"};
-    for (size_t i = 0; i < CLI_COUNT(names); i++)
+    for (size_t i = 0; i < count; i++)
         if (strcmp(text, names[i]) == 0) {
             *(int32_t *)option->target = (int32_t)i;
             return CLI_OK;
         }
-    return bad_value(option, text, "same, image or nearest");
+    return bad_value(option, text, wanted);
+}
+
+int cli_take_grid(const cli_option *option, const char *text)
+{
+    static const char *const names[] = {[DEEPTEPP_MASK_GRID_SAME] = "same", [DEEPTEPP_MASK_GRID_IMAGE] = "image",
+                                        [DEEPTEPP_MASK_GRID_NEAREST] = "nearest"};
+    return take_name(option, text, names, CLI_COUNT(names), "same, image or nearest");
+}
+
+int cli_take_precision(const cli_option *option, const char *text)
+{
+    static const char *const names[] = {[DEEPTEPP_PRECISION_F32] = "f32", [DEEPTEPP_PRECISION_BF16] = "bf16"};
+    return take_name(option, text, names, CLI_COUNT(names), "f32 or bf16");
 }

@@ -46,6 +46,7 @@ cli_take cli_take_number;  /* double within low..high */
 cli_take cli_take_triple;  /* double[3] within low..high, written X,Y,Z */
 cli_take cli_take_bytes;   /* uint64_t above 0: digits, then nothing or K, M, G, T (powers of 1024) */
 cli_take cli_take_grid;    /* int32_t: a deeptepp_mask_grid by its name */
+cli_take cli_take_precision; /* int32_t: a deeptepp_precision by its name */
 cli_take cli_take_orientation; /* const char *: a letter each of RL, AP, SI */
 
 #endif

@@ -11,6 +11,7 @@
 #include "progress.h"
 #include "reading.h"
 #include "report.h"
+#include "text.h"
 #include "volume.h"
 
 static const char LOADING[] = "loading the model";
@@ -23,6 +24,7 @@ static deeptepp_status open_model(cli_engine *engine, const cli_engine_options *
     model_options.struct_size = sizeof model_options;
     model_options.callbacks = callbacks;
     model_options.threads = (int32_t)options->threads;
+    model_options.precision = options->precision;
     return deeptepp_model_open(&engine->model, options->model, &model_options, error);
 }
 
@@ -64,6 +66,17 @@ void cli_engine_close(cli_engine *engine)
     deeptepp_session_free(engine->session);
     deeptepp_model_free(engine->model);
     memset(engine, 0, sizeof *engine);
+}
+
+void cli_engine_tell_precision(const deeptepp_model *model)
+{
+    if (deeptepp_model_precision(model) == DEEPTEPP_PRECISION_F32)
+        return;
+    cli_text_line("bf16", "moves scores by up to %.3g: tried on noise, against f32",
+                  deeptepp_model_precision_shift(model));
+    if (deeptepp_model_tier_count(model))
+        cli_text_line("", "within %.3g of a cut-point a score is computed in f32",
+                      deeptepp_model_precision_margin(model));
 }
 
 /* A name ends at the first '='; what comes before it is a path when it has a '/'. */

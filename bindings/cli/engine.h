@@ -8,6 +8,7 @@ typedef struct cli_engine_options {
     const char *model;
     int64_t threads;
     uint64_t memory_limit;
+    int32_t precision; /* a deeptepp_precision */
     bool no_guidance, verbose;
 } cli_engine_options;
 
@@ -22,6 +23,9 @@ int cli_engine_open_model(cli_engine *engine, const cli_engine_options *options)
 /* Model and session; `what` labels the progress bar while the session works. */
 int cli_engine_open(cli_engine *engine, const cli_engine_options *options, const char *what);
 void cli_engine_close(cli_engine *engine);
+
+/* How far bfloat16 moves the scores of a model that was opened in it; nothing of another. */
+void cli_engine_tell_precision(const deeptepp_model *model);
 
 typedef struct cli_patient_options {
     const char *mask;
@@ -61,6 +65,11 @@ const char *cli_image_path(const char *image);
          cli_take_bytes, &(o).memory_limit, .required = false},                                                        \
         {"verbose", NULL, "what the library reports: threads, backend, memory, warnings", cli_take_switch,             \
          &(o).verbose, .required = false}
+
+/* Of the commands whose numbers depend on it. */
+#define CLI_PRECISION_OPTION(o)                                                                                        \
+    {"precision", "P", "f32 (default), or bf16: bfloat16, faster where the processor has it;\nscores move a little, "  \
+     "tiers do not", cli_take_precision, &(o).precision, .required = false}
 
 #define CLI_PATIENT_OPTIONS(o)                                                                                         \
     {"image", "[NAME=]PATH", "an MR (.nii, .nii.gz) and the channel it is for; once a\nchannel; #N at the end names "  \

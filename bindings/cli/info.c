@@ -12,7 +12,7 @@ enum { LIST = 2048 };
 
 static const cli_usage usage = {
     "info",
-    "--model M [--json]",
+    "--model M [--precision P] [--json]",
     "Describes a model: what it is for and on whom it was trained, its network, the input it wants, its score, tiers\n"
     "and where they come from.\n",
     "  deeptepp info --model m.safetensors\n"
@@ -231,6 +231,7 @@ static void tell(const deeptepp_model *model, const char *path)
     tell_score(model);
     tell_tiers(model);
     tell_calibration(model);
+    cli_engine_tell_precision(model);
     if (*cli_property(model, "self_test.score"))
         cli_text_line("self-test", "must give %.9g; `deeptepp selftest` tries it",
                       cli_property_number(model, "self_test.score"));
@@ -247,6 +248,7 @@ int cli_info(int argc, char **argv)
     memset(&given, 0, sizeof given);
     const cli_option options[] = {
         {"model", "M", "the model file (.safetensors)", cli_take_text, &given.model, .required = true},
+        CLI_PRECISION_OPTION(given),
         {"json", NULL, "the whole description as one JSON object", cli_take_switch, &json, .required = false}};
     int code = cli_args_parse(&usage, options, CLI_COUNT(options), argc, argv, &done);
     if (done)

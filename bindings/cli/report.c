@@ -16,6 +16,7 @@ static const advice hints[] = {
     {DEEPTEPP_ERR_MEMORY, "close other programs, or use a smaller model"},
     {DEEPTEPP_ERR_THREAD, "use fewer --threads"},
     {DEEPTEPP_ERR_INTERNAL, "please report this"},
+    {DEEPTEPP_ERR_PRECISION, "leave out --precision"},
     {DEEPTEPP_ERR_NIFTI_PAIR, "convert it to one .nii.gz file"},
     {DEEPTEPP_ERR_NIFTI_ANALYZE, "convert it to one .nii.gz file"},
     {DEEPTEPP_ERR_NIFTI_4D, "name one volume by #N at the end of the path, counted from 1"},
@@ -50,6 +51,7 @@ static int exit_code(deeptepp_status status)
     case DEEPTEPP_OK:
         return CLI_OK;
     case DEEPTEPP_ERR_ARGUMENT:
+    case DEEPTEPP_ERR_PRECISION:
         return CLI_USAGE;
     case DEEPTEPP_ERR_FILE_MISSING:
     case DEEPTEPP_ERR_FILE_READ:

@@ -138,6 +138,19 @@ static void tell_survival(const deeptepp_result *result, const deeptepp_model *m
                       cli_property(model, "calibration.endpoint"));
 }
 
+/* Of a model in float32 there is nothing to say. */
+static void tell_precision(const deeptepp_result *result, const deeptepp_model *model)
+{
+    if (deeptepp_model_precision(model) == DEEPTEPP_PRECISION_F32)
+        return;
+    if (deeptepp_result_precision(result) == DEEPTEPP_PRECISION_F32)
+        cli_text_line("precision", "f32: in bf16 the score was within %.3g of a cut-point",
+                      deeptepp_model_precision_margin(model));
+    else
+        cli_text_line("precision", "bf16: it moved scores by up to %.3g when it was tried on noise",
+                      deeptepp_model_precision_shift(model));
+}
+
 static void tell_views(const deeptepp_result *result)
 {
     char list[LIST] = "";
@@ -172,6 +185,7 @@ static void tell(const deeptepp_result *result, const cli_engine *engine, const 
     cli_print_lines(stdout, "RESEARCH USE ONLY: not a medical device.\n\n");
     cli_text_line("model", "%s, version %s", deeptepp_model_name(model), cli_property(model, "version"));
     tell_score(result);
+    tell_precision(result, model);
     tell_tier(result, model);
     tell_survival(result, model);
     tell_covariates(result);
@@ -211,7 +225,7 @@ int cli_score(int argc, char **argv)
     arguments given;
     memset(&given, 0, sizeof given);
     const cli_option options[] = {
-        CLI_ENGINE_OPTIONS(given.engine), CLI_PATIENT_OPTIONS(given.patient),
+        CLI_ENGINE_OPTIONS(given.engine), CLI_PRECISION_OPTION(given.engine), CLI_PATIENT_OPTIONS(given.patient),
         {"covariate", "NAME=VALUE", "a clinical value the model asks for; once each", cli_take_list,
          &given.patient.covariates, .required = false},
         {"json", NULL, "everything, and the provenance, as one JSON object", cli_take_switch, &given.json,

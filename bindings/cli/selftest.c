@@ -11,7 +11,8 @@ static const cli_usage usage = {
     "selftest",
     "--model M [options]",
     "Runs the network on the input that the model file's self-test states, and compares the score with the one it\n"
-    "must give. Exit code 0 when they agree, 2 when they do not or the file has no self-test.\n",
+    "must give, in float32. Exit code 0 when they agree, 2 when they do not or the file has no self-test. With\n"
+    "--precision bf16 it also says how far bfloat16 moves the model's scores.\n",
     "  deeptepp selftest --model m.safetensors\n"};
 
 static int run(const cli_engine *engine, const char *path)
@@ -25,6 +26,7 @@ static int run(const cli_engine *engine, const char *path)
         cli_text_line("expected", "%.9g", expected);
         cli_text_line("found", "%.9g", found);
         cli_text_line("verdict", "%s (they differ by %.3g)", status ? "FAIL" : "pass", fabs(found - expected));
+        cli_engine_tell_precision(engine->model);
     }
     return status ? cli_fail_library(path, NULL, &error) : CLI_OK;
 }
@@ -34,7 +36,7 @@ int cli_selftest(int argc, char **argv)
     cli_engine_options given;
     cli_engine engine = {0};
     memset(&given, 0, sizeof given);
-    const cli_option options[] = {CLI_ENGINE_OPTIONS(given)};
+    const cli_option options[] = {CLI_ENGINE_OPTIONS(given), CLI_PRECISION_OPTION(given)};
     bool done = false;
     int code = cli_args_parse(&usage, options, CLI_COUNT(options), argc, argv, &done);
     if (done)

@@ -88,6 +88,7 @@ typedef enum deeptepp_status {
     DEEPTEPP_ERR_THREAD = 7,       /* the system would not start the threads asked for */
     DEEPTEPP_ERR_BACKEND = 8,      /* oneDNN refused an operation it should support */
     DEEPTEPP_ERR_INTERNAL = 9,     /* a fault of this library: please report it */
+    DEEPTEPP_ERR_PRECISION = 10,   /* a precision was asked for that this processor does not compute in */
 
     /* Reading a file. */
     DEEPTEPP_ERR_FILE_MISSING = 20,   /* nothing exists at that path, or a link that leads nowhere */
@@ -241,6 +242,21 @@ typedef struct deeptepp_callbacks {
  * (docs/model-format.md). Immutable and reference-counted. Any number of threads and sessions may share one. */
 typedef struct deeptepp_model deeptepp_model;
 
+/* What a network's products are computed in; their sums are float32 always. */
+typedef enum deeptepp_precision {
+    DEEPTEPP_PRECISION_F32 = 0,
+    DEEPTEPP_PRECISION_BF16 = 1, /* convolutions of 16 channels and more over maps take their input and weights rounded
+                                    to bfloat16, 8 significant bits; the first convolution, pools, sums of shortcuts,
+                                    linear layers and all that follows stay float32. Scores move (see
+                                    deeptepp_model_precision_shift); tiers do not, as far as the margin says: a score
+                                    within it of a cut-point is computed again in float32 */
+    DEEPTEPP_PRECISION_FORCE_INT32 = 0x7fffffff
+} deeptepp_precision;
+
+/* 1 where this processor computes in a precision, else 0: BF16 needs AVX512_BF16, and is faster than F32 where there is
+ * AMX-BF16 too (docs/performance.md). Any thread. */
+DEEPTEPP_API int deeptepp_precision_available(deeptepp_precision precision);
+
 typedef struct deeptepp_model_options {
     size_t struct_size;                  /* sizeof(deeptepp_model_options) */
     const deeptepp_callbacks *callbacks; /* NULL: none. Used during the call only. */
@@ -250,11 +266,14 @@ typedef struct deeptepp_model_options {
     const char *expected_sha256;         /* 64 hexadecimal digits of either case: a file with another SHA-256 is refused
                                             (MODEL_SHA256), unless it is refused before for being no model file. NULL:
                                             any file */
+    int32_t precision;                   /* a deeptepp_precision, of every session of this model; 0: float32. BF16 where
+                                            the processor has none is refused (PRECISION) */
 } deeptepp_model_options;
 
 /* Reads and checks the file at `path`. options: NULL for all defaults. Runs on `threads` threads of its own, which end
  * with it.
- * Errors: ARGUMENT, STRUCT_SIZE, FILE_*, MODEL_*, MEMORY, THREAD, BACKEND, CANCELLED. Any thread. */
+ * Errors: ARGUMENT, STRUCT_SIZE, PRECISION, FILE_*, MODEL_*, MEMORY, THREAD, BACKEND, CANCELLED; of a model in BF16
+ * also SCORE_NONFINITE, as of a score. Any thread. */
 DEEPTEPP_API deeptepp_status deeptepp_model_open(deeptepp_model **out, const char *path,
                                                  const deeptepp_model_options *options, deeptepp_error *error);
 
@@ -319,13 +338,23 @@ DEEPTEPP_API double deeptepp_model_cutpoint(const deeptepp_model *model, int64_t
 DEEPTEPP_API int64_t deeptepp_model_survival_count(const deeptepp_model *model);
 DEEPTEPP_API double deeptepp_model_survival_time(const deeptepp_model *model, int64_t index);
 
+/* The precision that the model was opened in. How far BF16 moves its scores: the largest difference from F32 among 8
+ * or more inputs of noise, each one view, measured when the model was opened; the score's own unit. And the margin, 4
+ * times that: a score that lies no further than this, and the cut-point's tolerance (NEAR_CUTPOINT), from a cut-point
+ * is computed again in F32, so that it is the very score of F32. Scores of real images may move otherwise than those of
+ * noise: docs/performance.md says what was found. 0 and 0 of a model in F32; NaN of none. */
+DEEPTEPP_API deeptepp_precision deeptepp_model_precision(const deeptepp_model *model);
+DEEPTEPP_API double deeptepp_model_precision_shift(const deeptepp_model *model);
+DEEPTEPP_API double deeptepp_model_precision_margin(const deeptepp_model *model);
+
 /* Bytes that the model and one session of it hold together: the weights of all members, the session's activations and
- * scratchpad. A further session has no weights of its own, so it adds only the rest. On top come: the case's own
- * volumes; while scoring, some 20 bytes for each row of voxels that the mask falls into; for a model that takes mosaics
- * and for a mask that is put onto the image's grid a byte for each voxel of its bounding box; for mosaics some 1.5 MB a
- * thread; the backend's own descriptors and generated code, some MB. Intensity rules, percentiles included, need
- * less than 100 KB a thread. While a model is being opened, the file's tensors as stored, each given back once it is
- * laid out: at the peak about the larger of file and weights, and the largest layer once more. */
+ * scratchpad; in BF16 all of these in both precisions. A further session has no weights of its own, so it adds only the
+ * rest. On top come: the case's own volumes; while scoring, some 20 bytes for each row of voxels that the mask falls
+ * into; for a model that takes mosaics and for a mask that is put onto the image's grid a byte for each voxel of its
+ * bounding box; for mosaics some 1.5 MB a thread; the backend's own descriptors and generated code, some MB. Intensity
+ * rules, percentiles included, need less than 100 KB a thread. While a model is being opened, the file's tensors as
+ * stored, each given back once it is laid out: at the peak about the larger of file and weights, and the largest layer
+ * once more. */
 DEEPTEPP_API uint64_t deeptepp_model_memory(const deeptepp_model *model);
 
 /* The shape of the network input, float32 in C order: views, channels, depth, height, width. */
@@ -547,9 +576,9 @@ DEEPTEPP_API deeptepp_status deeptepp_session_score(deeptepp_session *session, c
 DEEPTEPP_API deeptepp_status deeptepp_session_preprocess(deeptepp_session *session, const deeptepp_case *patient,
                                                          float *out, size_t count, deeptepp_error *error);
 
-/* Runs the model file's self-test: the score the file states and the one this machine gives, written with OK and
- * MODEL_SELF_TEST. Errors: ARGUMENT, MODEL_SELF_TEST, MODEL_NO_SELF_TEST, SCORE_NONFINITE, BUSY, CANCELLED, MEMORY,
- * THREAD, BACKEND. */
+/* Runs the model file's self-test: the score the file states and the one this machine gives, in F32 whatever the model
+ * was opened in, written with OK and MODEL_SELF_TEST. Errors: ARGUMENT, MODEL_SELF_TEST, MODEL_NO_SELF_TEST,
+ * SCORE_NONFINITE, BUSY, CANCELLED, MEMORY, THREAD, BACKEND. */
 DEEPTEPP_API deeptepp_status deeptepp_session_self_test(deeptepp_session *session, double *expected, double *found,
                                                         deeptepp_error *error);
 
@@ -561,6 +590,10 @@ DEEPTEPP_API void deeptepp_result_free(deeptepp_result *result);
 /* The patient's score: the model's rule over the logits, mean over views and members, plus the covariates' term.
  * Unit and range are the model's. */
 DEEPTEPP_API double deeptepp_result_score(const deeptepp_result *result);
+
+/* What the score was computed in. F32 of a model in BF16: within the margin of a cut-point (see
+ * deeptepp_model_precision_margin). F32 without a result. */
+DEEPTEPP_API deeptepp_precision deeptepp_result_precision(const deeptepp_result *result);
 
 /* Standard deviation (n - 1) of the score over views: how much the angle of rotation matters. It is not an uncertainty
  * of the score. NaN with one view. */
@@ -657,8 +690,8 @@ DEEPTEPP_API int64_t deeptepp_result_warning_count(const deeptepp_result *result
 DEEPTEPP_API deeptepp_warning deeptepp_result_warning_code(const deeptepp_result *result, int64_t index);
 DEEPTEPP_API const char *deeptepp_result_warning_message(const deeptepp_result *result, int64_t index);
 
-/* Everything above and the provenance - library and backend version, instruction set, threads, model name and SHA-256,
- * input and mask digests, geometry and what was done to it, warnings, guidance - as one JSON object.
+/* Everything above and the provenance - library and backend version, instruction set, threads, precision, model name
+ * and SHA-256, input and mask digests, geometry and what was done to it, warnings, guidance - as one JSON object.
  * docs/result.md describes the keys. */
 DEEPTEPP_API const char *deeptepp_result_json(const deeptepp_result *result);
 

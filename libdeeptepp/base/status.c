@@ -33,6 +33,7 @@ const char *deeptepp_status_name(deeptepp_status status)
         NAME(DEEPTEPP_ERR_THREAD);
         NAME(DEEPTEPP_ERR_BACKEND);
         NAME(DEEPTEPP_ERR_INTERNAL);
+        NAME(DEEPTEPP_ERR_PRECISION);
         NAME(DEEPTEPP_ERR_FILE_MISSING);
         NAME(DEEPTEPP_ERR_FILE_READ);
         NAME(DEEPTEPP_ERR_FILE_TOO_LARGE);

@@ -57,8 +57,9 @@ static dnnl_status_t read_layouts(dtp_choice *c, const dtp_plan *plan, int layer
 {
     const dtp_graph *graph = plan->graph;
     dtp_shape src = graph->values[graph->layers[layer].src], dst = graph->values[layer + 1];
-    dnnl_status_t s = dtp_value_tag(&c->src, dtp_pd_md(c->parts[0].pd, dnnl_query_src_md), src);
-    s = s ? s : dtp_value_tag(&c->dst, dtp_pd_md(c->parts[0].pd, dnnl_query_dst_md), dst);
+    dnnl_data_type_t read = dtp_read_type(graph, layer), made = dtp_value_type(graph, layer + 1);
+    dnnl_status_t s = dtp_value_tag(&c->src, dtp_pd_md(c->parts[0].pd, dnnl_query_src_md), src, read);
+    s = s ? s : dtp_value_tag(&c->dst, dtp_pd_md(c->parts[0].pd, dnnl_query_dst_md), dst, made);
     bool known = c->src != dnnl_format_tag_undef && c->dst != dnnl_format_tag_undef;
     return s ? s : known ? dnnl_success : dnnl_unimplemented;
 }
@@ -143,9 +144,9 @@ static dnnl_status_t narrow(dtp_part *out, dtp_md *md, const dtp_slab *slab, con
     dnnl_status_t s = dtp_md_corner(md, whole, dims);
     if (s)
         return s;
-    size_t floats = (size_t)(slab->count * ic * cells);
-    *out = (dtp_part){.narrow = true, .weights = (size_t)(slab->first * ic * cells), .bias = (size_t)slab->first};
-    return dnnl_memory_desc_get_size(*md) == floats * sizeof(float) ? dnnl_success : dnnl_unimplemented;
+    size_t channel = (size_t)(ic * cells) * dtp_number_bytes(dtp_read_type(graph, layer)), first = (size_t)slab->first;
+    *out = (dtp_part){.narrow = true, .weights = first * channel, .bias = first * sizeof(float)};
+    return dnnl_memory_desc_get_size(*md) == (size_t)slab->count * channel ? dnnl_success : dnnl_unimplemented;
 }
 
 static size_t offset_of(dtp_shape shape, int axis, int64_t first)
@@ -163,8 +164,10 @@ static dnnl_status_t make_slab(dtp_part *out, const dtp_plan *plan, int layer, c
     dnnl_status_t s = slab->needed == 0 ? dnnl_unimplemented : dnnl_success;
     if (!s && weighted && slab->axis == 0)
         s = narrow(out, &part, slab, graph, layer, weights);
-    out->src = offset_of(graph->values[graph->layers[layer].src], slab->axis, slab->from);
-    out->dst = offset_of(graph->values[layer + 1], slab->axis, slab->first);
+    out->src = offset_of(graph->values[graph->layers[layer].src], slab->axis, slab->from) *
+               dtp_number_bytes(dtp_read_type(graph, layer));
+    out->dst = offset_of(graph->values[layer + 1], slab->axis, slab->first) *
+               dtp_number_bytes(dtp_value_type(graph, layer + 1));
     s = s ? s : dtp_layer_pd(&out->pd, plan->engine, graph, layer, slab, c->src, c->dst, part ? part : weights);
     dtp_md_free(part);
     return s ? s : dtp_is_reference(dtp_pd_implementation(out->pd)) ? dnnl_unimplemented : dnnl_success;

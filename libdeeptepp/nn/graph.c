@@ -59,6 +59,26 @@ dtp_slab dtp_slab_of(const dtp_graph *graph, int layer, int axis, int64_t first,
     return (dtp_slab){axis, first, count, from, to - from, {from - start, end - to}};
 }
 
+static bool worth_rounding(const dtp_graph *graph, int layer)
+{
+    enum { CHANNELS = 16 };
+    dtp_shape in = graph->values[graph->layers[layer].src];
+    return graph->layers[layer].op == DTP_CONVOLUTION && in.c >= CHANNELS && in.d * in.h * in.w > 1;
+}
+
+void dtp_graph_round(dtp_graph *graph)
+{
+    for (int i = 0; i < graph->n_layers; i++) {
+        graph->layers[i].bf16 = worth_rounding(graph, i);
+        graph->bf16[i + 1] = graph->layers[i].bf16 && graph->layers[i].add < 0 && i + 1 < graph->n_layers;
+    }
+    for (int i = 0; i < graph->n_layers; i++) {
+        graph->bf16[graph->layers[i].src] &= graph->layers[i].bf16;
+        if (graph->layers[i].add >= 0)
+            graph->bf16[graph->layers[i].add] = false;
+    }
+}
+
 size_t dtp_shape_size(dtp_shape shape)
 {
     return (size_t)(shape.c * shape.d * shape.h * shape.w);

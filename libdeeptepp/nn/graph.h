@@ -30,12 +30,14 @@ typedef struct dtp_layer {
     int64_t kernel[3], stride[3], pad[3], dilation[3]; /* depth, height, width; dilation 1 is dense */
     bool open_end; /* zeros are padded before the first cell only: what lies past the last was cropped off */
     dtp_activation activation;
+    bool bf16; /* a convolution: what it reads and its weights are rounded to bfloat16; its sums are float32 */
 } dtp_layer;
 
 enum { DTP_MAX_LAYERS = 512 };
 
 typedef struct dtp_graph {
     dtp_shape values[DTP_MAX_LAYERS + 1];
+    bool bf16[DTP_MAX_LAYERS + 1]; /* a value that only bf16 layers read, which would round it: it is kept so */
     dtp_layer layers[DTP_MAX_LAYERS];
     int n_layers;
 } dtp_graph;
@@ -43,6 +45,10 @@ typedef struct dtp_graph {
 /* Appends a layer that makes `oc` channels (pools: 0, as many as src has); *value is the number of its result.
  * Padding must be set. Errors: MODEL_VALUE when its output would be empty or too large. */
 deeptepp_status dtp_graph_add(dtp_graph *graph, const dtp_layer *layer, int64_t oc, int *value, deeptepp_error *error);
+
+/* Rounds what costs most: convolutions of many channels over maps. No value is rounded but where one of them reads
+ * it. */
+void dtp_graph_round(dtp_graph *graph);
 
 /* Cells padded after the last one along an axis. */
 int64_t dtp_layer_pad_end(const dtp_layer *layer, int axis);

@@ -64,4 +64,7 @@ const char *dtp_net_slow_layer(const dtp_net *net, int index, const char **imple
 void dtp_backend_version(char *out, size_t size);
 const char *dtp_backend_isa(void);
 
+/* Whether this processor multiplies bfloat16 by itself, as far as the backend may use it. */
+bool dtp_backend_has_bf16(void);
+
 #endif

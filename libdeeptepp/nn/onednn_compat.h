@@ -16,9 +16,10 @@ typedef struct dtp_window {
 typedef dnnl_memory_desc_t dtp_md;
 typedef const_dnnl_memory_desc_t dtp_const_md;
 
-static inline dnnl_status_t dtp_md_new(dtp_md *out, int ndims, const dnnl_dims_t dims, dnnl_format_tag_t tag)
+static inline dnnl_status_t dtp_md_new(dtp_md *out, int ndims, const dnnl_dims_t dims, dnnl_data_type_t type,
+                                       dnnl_format_tag_t tag)
 {
-    return dnnl_memory_desc_create_with_tag(out, ndims, dims, dnnl_f32, tag);
+    return dnnl_memory_desc_create_with_tag(out, ndims, dims, type, tag);
 }
 
 static inline dnnl_status_t dtp_md_clone(dtp_md *out, dtp_const_md md)
@@ -87,10 +88,11 @@ static inline dnnl_status_t dtp_md_keep(dtp_md *out, const dnnl_memory_desc_t *m
     return dnnl_success;
 }
 
-static inline dnnl_status_t dtp_md_new(dtp_md *out, int ndims, const dnnl_dims_t dims, dnnl_format_tag_t tag)
+static inline dnnl_status_t dtp_md_new(dtp_md *out, int ndims, const dnnl_dims_t dims, dnnl_data_type_t type,
+                                       dnnl_format_tag_t tag)
 {
     dnnl_memory_desc_t md;
-    dnnl_status_t s = dnnl_memory_desc_init_by_tag(&md, ndims, dims, dnnl_f32, tag);
+    dnnl_status_t s = dnnl_memory_desc_init_by_tag(&md, ndims, dims, type, tag);
     return s ? s : dtp_md_keep(out, &md);
 }
 

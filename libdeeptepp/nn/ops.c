@@ -58,19 +58,34 @@ const char *dtp_backend_isa(void)
     return "other";
 }
 
-dnnl_status_t dtp_value_md(dtp_md *out, dtp_shape shape, dnnl_format_tag_t tag)
+bool dtp_backend_has_bf16(void)
 {
-    const dnnl_dims_t dims = {1, shape.c, shape.d, shape.h, shape.w};
-    return dtp_md_new(out, 5, dims, tag);
+    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
 }
 
-dnnl_status_t dtp_value_tag(dnnl_format_tag_t *out, dtp_const_md md, dtp_shape shape)
+dnnl_data_type_t dtp_value_type(const dtp_graph *graph, int value)
+{
+    return graph->bf16[value] ? dnnl_bf16 : dnnl_f32;
+}
+
+dnnl_data_type_t dtp_read_type(const dtp_graph *graph, int layer)
+{
+    return graph->layers[layer].bf16 ? dnnl_bf16 : dtp_value_type(graph, graph->layers[layer].src);
+}
+
+dnnl_status_t dtp_value_md(dtp_md *out, dtp_shape shape, dnnl_data_type_t type, dnnl_format_tag_t tag)
+{
+    const dnnl_dims_t dims = {1, shape.c, shape.d, shape.h, shape.w};
+    return dtp_md_new(out, 5, dims, type, tag);
+}
+
+dnnl_status_t dtp_value_tag(dnnl_format_tag_t *out, dtp_const_md md, dtp_shape shape, dnnl_data_type_t type)
 {
     static const dnnl_format_tag_t tags[] = {dnnl_abcde, dnnl_acdeb, dnnl_aBcde16b, dnnl_aBcde8b, dnnl_aBcde4b};
     *out = dnnl_format_tag_undef;
     for (size_t i = 0; i < DTP_COUNT(tags); i++) {
         dtp_md candidate = NULL;
-        dnnl_status_t s = dtp_value_md(&candidate, shape, tags[i]);
+        dnnl_status_t s = dtp_value_md(&candidate, shape, type, tags[i]);
         bool same = !s && dnnl_memory_desc_equal(candidate, md);
         dtp_md_free(candidate);
         if (same)
@@ -143,8 +158,8 @@ static dnnl_status_t convolution_pd(dnnl_primitive_desc_t *out, dnnl_engine_t en
     dtp_window window = {0};
     set_window(&window, l, slab);
     dtp_md any = NULL, bias = NULL;
-    dnnl_status_t s = dtp_md_new(&any, 5, weight_dims, dnnl_format_tag_any);
-    s = s ? s : dtp_md_new(&bias, 1, bias_dims, dnnl_a);
+    dnnl_status_t s = dtp_md_new(&any, 5, weight_dims, dtp_read_type(graph, layer), dnnl_format_tag_any);
+    s = s ? s : dtp_md_new(&bias, 1, bias_dims, dnnl_f32, dnnl_a);
     s = s ? s : dtp_pd_convolution(out, engine, src, weights ? weights : any, bias, dst, &window, attr);
     dtp_md_free(any);
     dtp_md_free(bias);
@@ -183,8 +198,8 @@ dnnl_status_t dtp_layer_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, con
         *dtp_shape_axis(&in, slab->axis) = slab->needed;
         *dtp_shape_axis(&made, slab->axis) = slab->count;
     }
-    dnnl_status_t s = dtp_value_md(&src_md, in, src);
-    s = s ? s : dtp_value_md(&dst_md, made, dst);
+    dnnl_status_t s = dtp_value_md(&src_md, in, dtp_read_type(graph, layer), src);
+    s = s ? s : dtp_value_md(&dst_md, made, dtp_value_type(graph, layer + 1), dst);
     s = s ? s : dtp_attr_new(&attr, l->add >= 0, l->activation);
     if (!s && l->op == DTP_CONVOLUTION)
         s = convolution_pd(out, engine, graph, layer, slab, src_md, dst_md, weights, attr);

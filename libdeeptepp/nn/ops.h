@@ -16,11 +16,33 @@ dnnl_status_t dtp_backend_room(void);
 dnnl_status_t dtp_engine_new(dnnl_engine_t *out);
 dnnl_status_t dtp_primitive_new(dnnl_primitive_t *out, const_dnnl_primitive_desc_t pd);
 
+/* The type a value is kept in. */
+dnnl_data_type_t dtp_value_type(const dtp_graph *graph, int value);
+
+/* The type that a layer reads its source in, and a convolution its weights. */
+dnnl_data_type_t dtp_read_type(const dtp_graph *graph, int layer);
+
+/* Bytes of a number: of the two types there are. */
+static inline size_t dtp_number_bytes(dnnl_data_type_t type)
+{
+    return type == dnnl_bf16 ? sizeof(uint16_t) : sizeof(float);
+}
+
 /* The descriptor of an image of a shape in a layout (dnnl_format_tag_any allowed). */
-dnnl_status_t dtp_value_md(dtp_md *out, dtp_shape shape, dnnl_format_tag_t tag);
+dnnl_status_t dtp_value_md(dtp_md *out, dtp_shape shape, dnnl_data_type_t type, dnnl_format_tag_t tag);
 
 /* The layout, of those this library plans with, that `md` has; dnnl_format_tag_undef for another. */
-dnnl_status_t dtp_value_tag(dnnl_format_tag_t *out, dtp_const_md md, dtp_shape shape);
+dnnl_status_t dtp_value_tag(dnnl_format_tag_t *out, dtp_const_md md, dtp_shape shape, dnnl_data_type_t type);
+
+/* To the nearest bfloat16, of two equally near the even one. The values are finite. */
+static inline void dtp_round_bf16(uint16_t *out, const float *values, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        out[i] = (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+    }
+}
 
 /* Whether two layouts of a shape are the same bytes. */
 bool dtp_tags_alike(dnnl_format_tag_t a, dnnl_format_tag_t b, dtp_shape shape);

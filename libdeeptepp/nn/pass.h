@@ -41,6 +41,7 @@ typedef struct dtp_pass {
     dtp_team *team;
     const dtp_stage *stage; /* the one in hand */
     int first_node, last_node;
+    bool timing; /* nodes run alone, on what other tensors left in their memory: no number means anything */
     int64_t first_image; /* of the chunk in hand, where all lanes work on one */
     atomic_llong done;   /* multiplications */
     pthread_mutex_t lock;

@@ -64,35 +64,38 @@ const char *dtp_node_implementation(const dtp_node *node)
     return node->form ? node->form->implementation : dtp_pd_implementation(node->parts[0].pd);
 }
 
-static deeptepp_status set_tensor(dtp_plan *plan, int tensor, int value, dnnl_format_tag_t tag, deeptepp_error *error)
+static deeptepp_status set_tensor(dtp_plan *plan, int tensor, int value, dnnl_data_type_t type,
+                                  dnnl_format_tag_t tag, deeptepp_error *error)
 {
     dtp_md md = NULL;
-    dnnl_status_t s = dtp_value_md(&md, plan->graph->values[value], tag);
+    dnnl_status_t s = dtp_value_md(&md, plan->graph->values[value], type, tag);
     if (s)
         return dtp_backend_fail(error, s, "the layout of a value");
-    plan->tensors[tensor] = (dtp_plan_tensor){.value = value, .tag = tag, .image_bytes = dnnl_memory_desc_get_size(md)};
+    plan->tensors[tensor] =
+        (dtp_plan_tensor){.value = value, .type = type, .tag = tag, .image_bytes = dnnl_memory_desc_get_size(md)};
     dtp_md_free(md);
     return DEEPTEPP_OK;
 }
 
-/* An existing copy of the value in that layout, made in the stage now being planned; -1 without one. */
-static int find_copy(const dtp_plan *plan, int value, dnnl_format_tag_t tag)
+/* An existing copy of the value of that type and layout, made in the stage now being planned; -1 without one. */
+static int find_copy(const dtp_plan *plan, int value, dnnl_data_type_t type, dnnl_format_tag_t tag)
 {
     for (int i = plan->stages[plan->n_stages - 1].first; i < plan->n_nodes; i++) {
         const dtp_plan_tensor *copy = &plan->tensors[plan->nodes[i].dst];
-        if (plan->nodes[i].layer < 0 && copy->value == value && copy->tag == tag)
+        if (plan->nodes[i].layer < 0 && copy->value == value && copy->type == type && copy->tag == tag)
             return plan->nodes[i].dst;
     }
     return -1;
 }
 
 /* A change of layout for the stage now being planned. */
-static dnnl_status_t copy_pd(dnnl_primitive_desc_t *out, const dtp_plan *plan, int value, dnnl_format_tag_t tag)
+static dnnl_status_t copy_pd(dnnl_primitive_desc_t *out, const dtp_plan *plan, int value, dnnl_data_type_t type,
+                             dnnl_format_tag_t tag)
 {
     dtp_shape shape = plan->graph->values[value];
     dtp_md from = NULL, to = NULL;
-    dnnl_status_t s = dtp_value_md(&from, shape, plan->tensors[value].tag);
-    s = s ? s : dtp_value_md(&to, shape, tag);
+    dnnl_status_t s = dtp_value_md(&from, shape, plan->tensors[value].type, plan->tensors[value].tag);
+    s = s ? s : dtp_value_md(&to, shape, type, tag);
     s = s ? s : dtp_backend_room();
     s = s ? s : dtp_reorder_pd(out, plan->engine, from, to);
     dtp_md_free(from);
@@ -101,20 +104,22 @@ static dnnl_status_t copy_pd(dnnl_primitive_desc_t *out, const dtp_plan *plan, i
 }
 
 /* The tensor that holds `value` in the wanted layout; inserts a change of layout where needed. */
-static deeptepp_status in_layout(dtp_plan *plan, int value, dnnl_format_tag_t tag, int *tensor, deeptepp_error *error)
+static deeptepp_status in_layout(dtp_plan *plan, int value, dnnl_data_type_t type, dnnl_format_tag_t tag, int *tensor,
+                                 deeptepp_error *error)
 {
     dnnl_primitive_desc_t pd = NULL;
     *tensor = value;
-    if (dtp_tags_alike(plan->tensors[value].tag, tag, plan->graph->values[value]))
+    const dtp_plan_tensor *made = &plan->tensors[value];
+    if (made->type == type && dtp_tags_alike(made->tag, tag, plan->graph->values[value]))
         return DEEPTEPP_OK;
-    *tensor = find_copy(plan, value, tag);
+    *tensor = find_copy(plan, value, type, tag);
     if (*tensor >= 0)
         return DEEPTEPP_OK;
     *tensor = plan->n_tensors;
-    deeptepp_status status = set_tensor(plan, *tensor, value, tag, error);
+    deeptepp_status status = set_tensor(plan, *tensor, value, type, tag, error);
     if (status != DEEPTEPP_OK)
         return status;
-    dnnl_status_t s = copy_pd(&pd, plan, value, tag);
+    dnnl_status_t s = copy_pd(&pd, plan, value, type, tag);
     if (s)
         return dtp_backend_fail(error, s, "a change of layout");
     dtp_part *part = malloc(sizeof *part);
@@ -130,13 +135,14 @@ static deeptepp_status in_layout(dtp_plan *plan, int value, dnnl_format_tag_t ta
 
 static deeptepp_status plan_layer(dtp_plan *plan, int layer, const dtp_weights *weights, deeptepp_error *error)
 {
+    const dtp_graph *graph = plan->graph;
     dtp_choice choice = {0};
     deeptepp_status status;
     int src;
     enter_stage(plan, layer);
     DTP_TRY(dtp_choose(&choice, plan, layer, weights, error));
-    DTP_TRY(in_layout(plan, plan->graph->layers[layer].src, choice.src, &src, error));
-    DTP_TRY(set_tensor(plan, layer + 1, layer + 1, choice.dst, error));
+    DTP_TRY(in_layout(plan, graph->layers[layer].src, dtp_read_type(graph, layer), choice.src, &src, error));
+    DTP_TRY(set_tensor(plan, layer + 1, layer + 1, dtp_value_type(graph, layer + 1), choice.dst, error));
     add_node(plan, (dtp_node){.parts = choice.parts, .n_parts = choice.n_parts, .weights = choice.weights,
                               .form = choice.form, .layer = layer, .src = src, .dst = layer + 1});
     return DEEPTEPP_OK;
@@ -148,13 +154,15 @@ fail:
 static deeptepp_status plan_layers(dtp_plan *plan, const dtp_weights *weights, dtp_watch *watch,
                                    deeptepp_error *error)
 {
-    deeptepp_status status = set_tensor(plan, 0, 0, dnnl_abcde, error);
+    deeptepp_status status = set_tensor(plan, 0, 0, dnnl_f32, dnnl_abcde, error);
     for (int i = 0; i < plan->graph->n_layers && status == DEEPTEPP_OK; i++) {
         status = dtp_watch_ask(watch, error);
         if (status == DEEPTEPP_OK)
             status = plan_layer(plan, i, weights, error);
     }
-    return status == DEEPTEPP_OK ? in_layout(plan, plan->graph->n_layers, dnnl_abcde, &plan->output, error) : status;
+    if (status == DEEPTEPP_OK)
+        status = in_layout(plan, plan->graph->n_layers, dnnl_f32, dnnl_abcde, &plan->output, error);
+    return status;
 }
 
 deeptepp_status dtp_plan_new(dtp_plan **out, const dtp_graph *graph, int64_t batch, const dtp_weights *weights,

@@ -9,9 +9,9 @@
 /* A primitive for a slab of an image, or for all of it. */
 typedef struct dtp_part {
     dnnl_primitive_desc_t pd;
-    size_t src, dst; /* floats from the image's first on */
+    size_t src, dst; /* bytes from the image's first on */
     bool narrow;     /* it has some of the layer's output channels, and reads their weights alone */
-    size_t weights, bias; /* floats from the layer's first on */
+    size_t weights, bias; /* bytes from the layer's first on */
 } dtp_part;
 
 /* Primitives or a form. Consecutive nodes of one stage run chunk by chunk, so that a chunk's activations stay in cache
@@ -30,6 +30,7 @@ typedef struct dtp_node {
 /* A value in one layout. The first n_layers + 1 tensors are the graph's values, the others copies in another layout. */
 typedef struct dtp_plan_tensor {
     int value;
+    dnnl_data_type_t type;
     dnnl_format_tag_t tag;
     size_t image_bytes;
     int buffer;

@@ -3,7 +3,7 @@
 #include "pass.h"
 
 /* No sum within a layer may come near float32's end, Winograd's not either, whose transforms carry up to 1e5
- * further. */
+ * further; rounding to bfloat16 adds a hundredth at most. */
 static const double REACH_MAX = 1e30;
 
 typedef struct searching {
@@ -40,10 +40,25 @@ double dtp_largest(const float *values, size_t count, dtp_team *team)
     return (double)value;
 }
 
+static double largest_bf16(const void *values, size_t count)
+{
+    uint32_t worst = 0;
+    float value;
+    for (size_t i = 0; i < count; i++) {
+        uint16_t upper;
+        memcpy(&upper, (const uint8_t *)values + i * sizeof upper, sizeof upper);
+        uint32_t bits = (uint32_t)(upper & 0x7fffu) << 16;
+        worst = bits > worst ? bits : worst;
+    }
+    memcpy(&value, &worst, sizeof value);
+    return (double)value;
+}
+
 static double largest_of(const dtp_pass *p, const dtp_visit *v, int tensor, const float *values)
 {
-    size_t image = p->net->plan->tensors[tensor].image_bytes / sizeof(float);
-    return dtp_largest(values, image * (size_t)v->images, NULL);
+    const dtp_plan_tensor *t = &p->net->plan->tensors[tensor];
+    size_t bytes = t->image_bytes * (size_t)v->images;
+    return t->type == dnnl_bf16 ? largest_bf16(values, bytes / 2) : dtp_largest(values, bytes / sizeof(float), NULL);
 }
 
 /* How large a layer's output can be, before it is computed: from bounds of what it reads or, where those say too much,

@@ -38,11 +38,11 @@ static dnnl_status_t run_form(const dtp_pass *p, const dtp_visit *v, dtp_team *t
     return node->form->kind->run(node->form, &run);
 }
 
-static dnnl_status_t point_at(dnnl_memory_t part, dnnl_memory_t whole, size_t floats)
+static dnnl_status_t point_at(dnnl_memory_t part, dnnl_memory_t whole, size_t bytes)
 {
     void *data = NULL;
     dnnl_status_t s = dnnl_memory_get_data_handle(whole, &data);
-    return s ? s : dnnl_memory_set_data_handle(part, (float *)data + floats);
+    return s ? s : dnnl_memory_set_data_handle(part, (uint8_t *)data + bytes);
 }
 
 static dnnl_status_t run_part(const dtp_pass *p, const dtp_visit *v, int index)
@@ -51,8 +51,8 @@ static dnnl_status_t run_part(const dtp_pass *p, const dtp_visit *v, int index)
     const dtp_node *node = &net->plan->nodes[v->node];
     const dtp_part *part = &node->parts[index];
     const dtp_bound_memory *own = &net->lanes[v->lane].parts[node->first_part + index];
-    dnnl_status_t s = dnnl_memory_set_data_handle(own->src, v->src + part->src);
-    s = s ? s : dnnl_memory_set_data_handle(own->dst, v->dst + part->dst);
+    dnnl_status_t s = dnnl_memory_set_data_handle(own->src, (uint8_t *)v->src + part->src);
+    s = s ? s : dnnl_memory_set_data_handle(own->dst, (uint8_t *)v->dst + part->dst);
     dnnl_exec_arg_t args[5] = {{DNNL_ARG_SRC, own->src}, {DNNL_ARG_DST, own->dst},
                                {DNNL_ARG_SCRATCHPAD, own->scratchpad}};
     int count = 3;
@@ -94,7 +94,7 @@ static bool admit(dtp_pass *p, const dtp_visit *v)
         return false;
     int done = (int)(1000 * (double)atomic_load(&p->done) / p->net->macs);
     deeptepp_status status = dtp_watch_step(p->watch, done, &error);
-    status = status ? status : dtp_check_reach(p, v, &error);
+    status = status || p->timing ? status : dtp_check_reach(p, v, &error);
     if (status != DEEPTEPP_OK)
         fail(p, v->first, status, &error);
     return status == DEEPTEPP_OK;
@@ -260,8 +260,7 @@ deeptepp_status dtp_net_profile(dtp_net *net, const dtp_weights *weights, int re
     *count = plan->n_nodes;
     if (begun != DEEPTEPP_OK)
         return begun;
-    for (int i = 0; i < plan->lanes; i++)
-        net->lanes[i].bounds[0] = 0; /* whatever the input holds */
+    p.timing = true;
     for (int n = 0; n < plan->n_nodes; n++) {
         const dtp_node *node = &plan->nodes[n];
         out[n] = (dtp_step_info){

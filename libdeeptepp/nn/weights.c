@@ -68,7 +68,7 @@ static deeptepp_status make_room(dtp_weights *weights, int layer, dtp_const_md m
         return dtp_fail_memory(error, weights->graph->layers[layer].name, p->bytes);
     dtp_md bias_md = NULL;
     dnnl_status_t s = dtp_md_clone(&p->md, md);
-    s = s ? s : dtp_md_new(&bias_md, 1, bias_dims, dnnl_a);
+    s = s ? s : dtp_md_new(&bias_md, 1, bias_dims, dnnl_f32, dnnl_a);
     s = s ? s : dnnl_memory_create(&p->memory, md, weights->engine, p->data);
     s = s ? s : dnnl_memory_create(&p->bias, bias_md, weights->engine, p->bias_data);
     dtp_md_free(bias_md);
@@ -143,7 +143,7 @@ static dnnl_status_t plain_md(dtp_md *out, const dtp_graph *graph, int layer)
     const dtp_layer *l = &graph->layers[layer];
     const dnnl_dims_t dims = {graph->values[layer + 1].c, graph->values[l->src].c, l->kernel[0], l->kernel[1],
                               l->kernel[2]};
-    return dtp_md_new(out, 5, dims, dnnl_abcde);
+    return dtp_md_new(out, 5, dims, dnnl_f32, dnnl_abcde);
 }
 
 /* From plain memory to a layout that shares `to`'s block. */
@@ -174,7 +174,7 @@ static dnnl_status_t pack_part(const dtp_weights *weights, int layer, int64_t po
     const dnnl_dims_t dims = {points, weights->graph->values[weights->graph->layers[layer].src].c, count};
     const dnnl_dims_t offsets = {0, 0, first};
     dtp_md from = NULL, to = NULL;
-    dnnl_status_t s = dtp_md_new(&from, 3, dims, dnnl_abc);
+    dnnl_status_t s = dtp_md_new(&from, 3, dims, dnnl_f32, dnnl_abc);
     s = s ? s : dtp_md_part(&to, p->md, dims, offsets);
     s = s ? s : pack(weights, to, p->data, from, part);
     dtp_md_free(from);

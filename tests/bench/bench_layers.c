@@ -1,5 +1,5 @@
 /* The network of a model file, layer by layer: the backend, then time, speed and implementation of each primitive,
- * their sum, and the whole run. Usage: bench_layers MODEL [THREADS [REPEATS]] */
+ * their sum, and the whole run. Usage: bench_layers MODEL [THREADS [REPEATS [bf16]]] */
 #include <stdio.h>
 #include <time.h>
 
@@ -8,6 +8,7 @@
 
 typedef struct bench {
     deeptepp_model *model;
+    const dtp_weights *weights;
     int repeats, count;
     dtp_step_info steps[2 * DTP_MAX_LAYERS];
     double run;
@@ -27,7 +28,7 @@ static deeptepp_status time_runs(bench *b, dtp_net *net, dtp_job *job)
     b->run = 1e9;
     for (int r = 0; r <= b->repeats && status == DEEPTEPP_OK; r++) {
         double start = now();
-        status = dtp_net_run(net, b->model->members[0], out, &job->watch, &job->error);
+        status = dtp_net_run(net, b->weights, out, &job->watch, &job->error);
         double seconds = now() - start;
         b->run = r && seconds < b->run ? seconds : b->run;
     }
@@ -41,14 +42,16 @@ static deeptepp_status measure(void *argument, dtp_job *job)
     dtp_plan *plan;
     dtp_net *net = NULL;
     deeptepp_status status;
-    DTP_TRY(dtp_plan_new(&plan, &b->model->arch.graph, b->model->recipe.n_views, b->model->members[0], &job->watch,
+    const deeptepp_precision precision = deeptepp_model_precision(b->model);
+    b->weights = dtp_model_members(b->model, precision)[0];
+    DTP_TRY(dtp_plan_new(&plan, dtp_model_graph(b->model, precision), b->model->recipe.n_views, b->weights, &job->watch,
                          &job->error));
     DTP_TRY(dtp_net_new(&net, plan, &job->watch, &job->error));
     size_t count = (size_t)b->model->recipe.n_views * dtp_shape_size(b->model->arch.graph.values[0]);
     for (size_t i = 0; i < count; i++)
         dtp_net_input(net)[i] = (float)(i % 1000) / 500.0f - 1.0f;
     DTP_TRY(time_runs(b, net, job));
-    DTP_TRY(dtp_net_profile(net, b->model->members[0], b->repeats, b->steps, &b->count, &job->watch, &job->error));
+    DTP_TRY(dtp_net_profile(net, b->weights, b->repeats, b->steps, &b->count, &job->watch, &job->error));
 fail:
     dtp_net_free(net);
     return status;
@@ -79,11 +82,12 @@ int main(int argc, char **argv)
     deeptepp_error error;
     dtp_worker *worker;
     if (argc < 2) {
-        fprintf(stderr, "usage: %s MODEL [THREADS [REPEATS]]\n", argv[0]);
+        fprintf(stderr, "usage: %s MODEL [THREADS [REPEATS [bf16]]]\n", argv[0]);
         return 1;
     }
     b.repeats = argc > 3 ? atoi(argv[3]) : 10;
-    const deeptepp_model_options options = {.struct_size = sizeof options, .threads = argc > 2 ? atoi(argv[2]) : 0};
+    const deeptepp_model_options options = {.struct_size = sizeof options, .threads = argc > 2 ? atoi(argv[2]) : 0,
+                                            .precision = argc > 4 && strcmp(argv[4], "bf16") == 0};
     deeptepp_status status = deeptepp_model_open(&b.model, argv[1], &options, &error);
     status = status ? status : dtp_worker_start(&worker, options.threads, &error);
     status = status ? status : dtp_worker_run(worker, measure, &b, NULL, &error);

@@ -8,10 +8,11 @@ static void open_model(world *w)
 {
     deeptepp_model *made = NULL, **slot = SLOT(w, models);
     deeptepp_error error = {0};
-    static const int threads[] = {1, 1, 1, 2, 0, -1, 300, INT32_MIN};
+    static const int threads[] = {1, 1, 1, 2, 0, -1, 300, INT32_MIN}, precisions[] = {0, 0, 0, 0, 0, 1, 2, -1};
     if (w->opened++ >= MOST_OPENED)
         return;
-    deeptepp_model_options all = {sizeof all, NULL, threads[bite(&w->input) % 8], 0, NULL};
+    const uint8_t chosen = bite(&w->input);
+    deeptepp_model_options all = {sizeof all, NULL, threads[chosen % 8], 0, NULL, precisions[chosen / 8 % 8]};
     const deeptepp_callbacks *callbacks = all.callbacks = listen(w);
     void *options = sized(&w->input, &all, sizeof all);
     size_t size = bite(&w->input) % 4 ? w->file.size : w->file.size * (size_t)bite_within(&w->input, 0, 255) / 255;

@@ -17,6 +17,9 @@ cores <- new.env(parent = emptyenv())
 #' @param guidance `FALSE`: no score carries what the paper proposes for its tier.
 #' @param memory_limit Bytes: a call fails where model and session would need more. `NULL`: any.
 #' @param max_file_bytes A larger file is refused. `NULL`: 4 GiB.
+#' @param precision `"bf16"`: convolutions in bfloat16. Scores move a little (`precision_shift` of [tepp_info()]); near
+#'   a cut-point they are computed in `"f32"` again. An error of class `deeptepp_precision` where the processor has
+#'   none: [tepp_precision_available()] says so beforehand.
 #' @param progress `TRUE` for progressr, or a function that gets the fraction that is done, 0 to 1.
 #' @return A `tepp_model`: a list of `path`, `sha256` and `options`.
 #' @seealso [tepp_info()] for what the file says, [deeptepp-conditions] for the errors.
@@ -29,24 +32,46 @@ cores <- new.env(parent = emptyenv())
 #' close(model)
 #' @export
 tepp_open <- function(path, threads = NULL, expected_sha256 = NULL, guidance = TRUE, memory_limit = NULL,
-                      max_file_bytes = NULL, progress = NULL) {
+                      max_file_bytes = NULL, precision = "f32", progress = NULL) {
   options <- list(
     threads = whole(threads, "threads", 256), guidance = flag(guidance, "guidance"),
     memory_limit = whole(memory_limit, "memory_limit", 2^53),
-    max_file_bytes = whole(max_file_bytes, "max_file_bytes", 2^53)
+    max_file_bytes = whole(max_file_bytes, "max_file_bytes", 2^53), precision = precision_of(precision)
   )
   path <- absolute(path_of(path, "path"))
   core <- open_core(path, text_or_null(expected_sha256, "expected_sha256"), options, progress_of(progress))
   structure(list(path = path, sha256 = core$facts$sha256, options = options), class = "tepp_model")
 }
 
+PRECISIONS <- c(f32 = 0L, bf16 = 1L)
+
+precision_of <- function(precision) {
+  if (!is.character(precision) || length(precision) != 1L || !precision %in% names(PRECISIONS)) {
+    refuse("precision is ", shown(precision), ", wanted one of \"f32\", \"bf16\"")
+  }
+  precision
+}
+
+#' Does this processor compute in a precision?
+#'
+#' @param precision `"f32"` or `"bf16"`, as for [tepp_open()].
+#' @return `TRUE` for `"f32"`; for `"bf16"` where the processor has AVX512_BF16. It is faster than `"f32"` where there
+#'   is AMX too.
+#' @examples
+#' tepp_precision_available("bf16")
+#' @export
+tepp_precision_available <- function(precision) {
+  .Call(C_precision_available, PRECISIONS[[precision_of(precision)]])
+}
+
 core_key <- function(sha256, options) {
-  sprintf("%s %g %s %.17g", sha256, options$threads, options$guidance, options$memory_limit)
+  sprintf("%s %g %s %.17g %s", sha256, options$threads, options$guidance, options$memory_limit, options$precision)
 }
 
 # Reads the file; its memory is shared where the same one is open already.
 open_core <- function(path, sha256, options, progress = NULL) {
-  pointer <- checked(.Call(C_model_open, by_bytes(path), options$threads, options$max_file_bytes, sha256, progress))
+  pointer <- checked(.Call(C_model_open, by_bytes(path), options$threads, options$max_file_bytes, sha256,
+                           PRECISIONS[[options$precision]], progress))
   facts <- .Call(C_model_facts, pointer)
   key <- core_key(facts$sha256, options)
   if (is.null(cores[[key]])) {
@@ -71,7 +96,7 @@ core_of <- function(model) {
 is_recipe <- function(x) {
   number <- function(value) is.numeric(value) && length(value) == 1L && !is.na(value)
   is.list(x) && is_path(x$path) && is_path(x$sha256) && !anyNA(c(x$path, x$sha256)) && is.list(x$options) &&
-    isTRUE(x$options$guidance %in% c(TRUE, FALSE)) &&
+    isTRUE(x$options$guidance %in% c(TRUE, FALSE)) && isTRUE(x$options$precision %in% names(PRECISIONS)) &&
     all(vapply(x$options[c("threads", "memory_limit", "max_file_bytes")], number, TRUE))
 }
 
@@ -133,6 +158,9 @@ print.tepp_model <- function(x, ...) {
 #'   * `survival_times`: of the calibration, in the unit that `properties[["calibration.unit"]]` says
 #'   * `input_shape`: views, channels, depth, height, width
 #'   * `memory`: bytes that the model and one session hold
+#'   * `precision`: as [tepp_open()] was told; `precision_shift`: how far `"bf16"` moves scores from those of `"f32"`,
+#'     measured on noise when the model was opened; `precision_margin`: a score this near a cut-point is computed in
+#'     `"f32"` again. 0 in `"f32"`
 #'   * `json`: the description as the library gives it
 #' @examples
 #' source(system.file("example", "files.R", package = "deeptepp"))
@@ -145,7 +173,8 @@ tepp_info <- function(model) {
   levels <- facts$covariates$levels
   facts$covariates <- as.data.frame(facts$covariates[names(facts$covariates) != "levels"], stringsAsFactors = FALSE)
   facts$covariates$levels <- levels
-  structure(c(facts[1], list(path = model$path), facts[-1]), class = "tepp_info")
+  structure(c(facts[1], list(path = model$path), facts[-1], list(precision = model$options$precision)),
+            class = "tepp_info")
 }
 
 #' @export
@@ -160,6 +189,9 @@ print.tepp_info <- function(x, ...) {
                 paste(format_each(x$cutpoints), collapse = ", ")))
   }
   cat(sprintf("  input       %s\n", paste(x$input_shape, collapse = " x ")))
+  if (x$precision != "f32") {
+    cat(sprintf("  precision   %s, moves scores by up to %.3g\n", x$precision, x$precision_shift))
+  }
   cat("Research use only. Not a medical device.\n")
   invisible(x)
 }

@@ -116,9 +116,10 @@ run_settings <- function(model, cohort, folder, largest_part, mask_grid, orienta
   mask_options(NULL, largest_part, mask_grid)
   folder <- by_bytes(text_or_null(folder, "folder") %||% attr(cohort, "folder", exact = TRUE) %||% getwd())
   threads <- model$options$threads
-  options <- sprintf("largest_part=%s;mask_grid=%s;orientation=%s;threads=%s", if (largest_part) "true" else "false",
-                     mask_grid, text_or_null(orientation, "orientation") %||% "",
-                     if (threads > 0) sprintf("%.0f", threads) else "")
+  options <- sprintf("largest_part=%s;mask_grid=%s;orientation=%s;threads=%s;precision=%s",
+                     if (largest_part) "true" else "false", mask_grid,
+                     text_or_null(orientation, "orientation") %||% "",
+                     if (threads > 0) sprintf("%.0f", threads) else "", model$options$precision)
   list(task = list(model = model, folder = absolute(path.expand(folder)), largest_part = largest_part,
                    mask_grid = mask_grid, orientation = orientation), options = options)
 }

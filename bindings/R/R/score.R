@@ -36,6 +36,7 @@ READY <- 0.3
 #'   * `guidance`: what the paper proposes for the tier, with its evidence. Research use only
 #'   * `warnings`: a data frame of `code`, `name` and `message`
 #'   * `json`: all of it and the provenance
+#'   * `precision`: `"f32"` or `"bf16"`, what it was computed in; `"f32"` of a model in `"bf16"`: near a cut-point
 #'   * `tiers`, `cutpoints`: the model's
 #' @seealso [print.tepp_score()], [plot.tepp_score()], [deeptepp-conditions] for the errors.
 #' @examples
@@ -83,8 +84,9 @@ tepp_preprocess <- function(model, image, mask, label = NULL, largest_part = FAL
 #' Does this machine give the score the model file says it must?
 #'
 #' @inheritParams tepp_score
-#' @return A named vector of `expected` and `found`. If they differ by more than the file allows: an error of class
-#'   `deeptepp_model_self_test`; without a self-test in the file: `deeptepp_model_no_self_test`.
+#' @return A named vector of `expected` and `found`, both in `"f32"` whatever the model's precision. If they differ by
+#'   more than the file allows: an error of class `deeptepp_model_self_test`; without a self-test in the file:
+#'   `deeptepp_model_no_self_test`.
 #' @examples
 #' source(system.file("example", "files.R", package = "deeptepp"))
 #' model <- tepp_open(example_files(tempfile())$model, threads = 1)

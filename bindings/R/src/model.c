@@ -1,12 +1,18 @@
 /* Models and sessions. */
 #include "deeptepp_r.h"
 
-SEXP dtr_model_open(SEXP path, SEXP threads, SEXP max_file_bytes, SEXP sha256, SEXP progress)
+SEXP dtr_precision_available(SEXP precision)
+{
+    return Rf_ScalarLogical(deeptepp_precision_available((deeptepp_precision)Rf_asInteger(precision)));
+}
+
+SEXP dtr_model_open(SEXP path, SEXP threads, SEXP max_file_bytes, SEXP sha256, SEXP precision, SEXP progress)
 {
     deeptepp_model_options options = {.struct_size = sizeof options, .callbacks = &dtr_callbacks};
     options.threads = Rf_asInteger(threads);
     options.max_file_bytes = (uint64_t)Rf_asReal(max_file_bytes);
     options.expected_sha256 = dtr_utf8(sha256, 0);
+    options.precision = Rf_asInteger(precision);
     const char *file = dtr_path(path);
     SEXP token = PROTECT(R_MakeUnwindCont());
     SEXP handle = PROTECT(dtr_handle_new(DTR_MODEL, R_NilValue));
@@ -118,7 +124,8 @@ static SEXP input_shape_of(const deeptepp_model *model)
 SEXP dtr_model_facts(SEXP handle)
 {
     const char *names[] = {"name", "sha256", "properties", "channels", "covariates", "tiers", "cutpoints", "members",
-                           "survival_times", "input_shape", "memory", "json", ""};
+                           "survival_times", "input_shape", "memory", "json", "precision_shift", "precision_margin",
+                           ""};
     const deeptepp_model *model = dtr_handle_get(handle, DTR_MODEL);
     int64_t tiers = deeptepp_model_tier_count(model);
     SEXP facts = PROTECT(Rf_mkNamed(VECSXP, names));
@@ -134,6 +141,8 @@ SEXP dtr_model_facts(SEXP handle)
     SET_VECTOR_ELT(facts, 9, input_shape_of(model));
     SET_VECTOR_ELT(facts, 10, Rf_ScalarReal((double)deeptepp_model_memory(model)));
     SET_VECTOR_ELT(facts, 11, dtr_string(deeptepp_model_json(model)));
+    SET_VECTOR_ELT(facts, 12, Rf_ScalarReal(deeptepp_model_precision_shift(model)));
+    SET_VECTOR_ELT(facts, 13, Rf_ScalarReal(deeptepp_model_precision_margin(model)));
     UNPROTECT(1);
     return facts;
 }

@@ -126,7 +126,8 @@ static SEXP mask_of(const deeptepp_result *result)
 SEXP dtr_result_read(const deeptepp_result *result)
 {
     const char *names[] = {"score", "score_sd", "view_scores", "member_scores", "tier", "tier_name",
-                           "cutpoint_distance", "survival", "covariates", "mask", "guidance", "warnings", "json", ""};
+                           "cutpoint_distance", "survival", "covariates", "mask", "guidance", "warnings", "json",
+                           "precision", ""};
     int tier = deeptepp_result_tier(result);
     SEXP found = PROTECT(Rf_mkNamed(VECSXP, names));
     SET_VECTOR_ELT(found, 0, Rf_ScalarReal(deeptepp_result_score(result)));
@@ -142,6 +143,8 @@ SEXP dtr_result_read(const deeptepp_result *result)
     SET_VECTOR_ELT(found, 10, dtr_string(deeptepp_result_guidance(result)));
     SET_VECTOR_ELT(found, 11, warnings_of(result));
     SET_VECTOR_ELT(found, 12, dtr_string(deeptepp_result_json(result)));
+    const char *precision = deeptepp_result_precision(result) == DEEPTEPP_PRECISION_BF16 ? "bf16" : "f32";
+    SET_VECTOR_ELT(found, 13, dtr_string(precision));
     UNPROTECT(1);
     return found;
 }

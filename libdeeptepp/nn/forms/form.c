@@ -4,7 +4,7 @@ const dtp_form_kind *dtp_form_choose(const dtp_graph *graph, int layer)
 {
     static const dtp_form_kind *const kinds[] = {&dtp_winograd, &dtp_taps};
     for (size_t i = 0; i < DTP_COUNT(kinds); i++)
-        if (kinds[i]->suits(graph, layer))
+        if ((kinds[i]->bf16 || !graph->layers[layer].bf16) && kinds[i]->suits(graph, layer))
             return kinds[i];
     return NULL;
 }

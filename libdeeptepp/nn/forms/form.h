@@ -16,13 +16,15 @@ typedef struct dtp_form_run {
     const dtp_watch *watch;
     dnnl_stream_t stream;
     dnnl_memory_t weights;
-    const float *bias, *src;
-    float *dst;
+    const float *bias;
+    const void *src;
+    void *dst;
 } dtp_form_run;
 
 /* A kind of form. Weights are matrices (points, ic, oc) of it. */
 typedef struct dtp_form_kind {
     const char *name; /* what its implementations' names begin with */
+    bool bf16;        /* it can do a rounded layer: src, and dst where the graph says it, are then bfloat16 */
 
     /* Whether a layer can be and is worth being computed so. Depends on its shapes alone. */
     bool (*suits)(const dtp_graph *graph, int layer);

@@ -1,20 +1,21 @@
 #include "matmul.h"
 
-static dnnl_status_t matrices(dtp_md *out, int64_t points, int64_t rows, int64_t columns, dnnl_format_tag_t tag)
+static dnnl_status_t matrices(dtp_md *out, int64_t points, int64_t rows, int64_t columns, dnnl_data_type_t type,
+                              dnnl_format_tag_t tag)
 {
     const dnnl_dims_t dims = {points, rows, columns};
-    return dtp_md_new(out, 3, dims, tag);
+    return dtp_md_new(out, 3, dims, type, tag);
 }
 
-dnnl_status_t dtp_matmul_make(dtp_matmul *out, dnnl_engine_t engine, int64_t points, int64_t rows,
-                              int64_t ic, int64_t oc, dtp_const_md weights)
+dnnl_status_t dtp_matmul_make(dtp_matmul *out, dnnl_engine_t engine, dnnl_data_type_t type, int64_t points,
+                              int64_t rows, int64_t ic, int64_t oc, dtp_const_md weights)
 {
     dnnl_primitive_attr_t attr = NULL;
     dtp_md v = NULL, m = NULL, any = NULL;
-    *out = (dtp_matmul){.engine = engine};
-    dnnl_status_t s = matrices(&v, points, rows, ic, dnnl_abc);
-    s = s ? s : matrices(&m, points, rows, oc, dnnl_abc);
-    s = s ? s : matrices(&any, points, ic, oc, dnnl_format_tag_any);
+    *out = (dtp_matmul){.engine = engine, .type = type};
+    dnnl_status_t s = matrices(&v, points, rows, ic, type, dnnl_abc);
+    s = s ? s : matrices(&m, points, rows, oc, dnnl_f32, dnnl_abc);
+    s = s ? s : matrices(&any, points, ic, oc, type, dnnl_format_tag_any);
     s = s ? s : dtp_attr_new(&attr, false, DTP_IDENTITY);
     s = s ? s : dtp_pd_matmul(&out->pd, engine, v, weights ? weights : any, m, attr);
     if (attr)
@@ -25,17 +26,17 @@ dnnl_status_t dtp_matmul_make(dtp_matmul *out, dnnl_engine_t engine, int64_t poi
     return s;
 }
 
-dnnl_status_t dtp_matmul_make_part(dtp_matmul *out, dnnl_engine_t engine, int64_t points, int64_t rows,
-                                   int64_t ic, int64_t oc, dtp_const_md whole)
+dnnl_status_t dtp_matmul_make_part(dtp_matmul *out, dnnl_engine_t engine, dnnl_data_type_t type, int64_t points,
+                                   int64_t rows, int64_t ic, int64_t oc, dtp_const_md whole)
 {
     const dnnl_dims_t one = {1, ic, oc};
     dtp_md md = NULL;
-    *out = (dtp_matmul){.engine = engine};
+    *out = (dtp_matmul){.engine = engine, .type = type};
     dnnl_status_t s = dtp_md_corner(&md, whole, one);
-    s = s ? s : dtp_matmul_make(out, engine, 1, rows, ic, oc, md);
+    s = s ? s : dtp_matmul_make(out, engine, type, 1, rows, ic, oc, md);
     out->part_bytes = s ? 0 : dnnl_memory_desc_get_size(md);
     dtp_md_free(md);
-    bool padded = out->part_bytes != (size_t)(ic * oc) * sizeof(float);
+    bool padded = out->part_bytes != (size_t)(ic * oc) * dtp_number_bytes(type);
     bool side_by_side = out->part_bytes * (size_t)points == dnnl_memory_desc_get_size(whole);
     s = s || (!padded && side_by_side) ? s : dnnl_unimplemented;
     if (s)
@@ -106,7 +107,7 @@ static dnnl_status_t set_part(const dtp_matmul *p, const dtp_matmul_lane *lane, 
 }
 
 dnnl_status_t dtp_matmul_run(const dtp_matmul *p, dnnl_stream_t stream, int lane, dnnl_memory_t weights,
-                              int64_t point, const float *v, float *m)
+                              int64_t point, const void *v, float *m)
 {
     const dtp_matmul_lane *own = &p->lanes[lane];
     dnnl_status_t s = p->part_bytes ? set_part(p, own, weights, point) : dnnl_success;

@@ -37,6 +37,7 @@ typedef struct tap_form {
     const dtp_layer *layer;
     dtp_shape in, out;
     int64_t images;
+    dnnl_data_type_t read, made; /* of src, weights and V; of dst */
     dtp_matmul whole; /* of all taps at once: only its weights' layout counts */
     dtp_const_md layout; /* of the weights */
     uint8_t *scratch; /* a lane's V and M; `stride` bytes further the next one's */
@@ -184,8 +185,8 @@ static dnnl_status_t make_groups(tap_form *f, dnnl_engine_t engine)
     dnnl_status_t s = dnnl_success;
     for (int g = 0; g < f->table.n_groups && !s; g++) {
         group *own = &f->table.groups[g];
-        s = dtp_matmul_make_part(&own->product, engine, f->table.n_taps, own->n_pairs * f->images, f->in.c,
-                                  f->out.c, f->layout);
+        s = dtp_matmul_make_part(&own->product, engine, f->read, f->table.n_taps, own->n_pairs * f->images, f->in.c,
+                                 f->out.c, f->layout);
     }
     return s;
 }
@@ -208,12 +209,13 @@ static dnnl_status_t make(dtp_form **out, dnnl_engine_t engine, const dtp_graph 
     if (!f)
         return dnnl_out_of_memory;
     *f = (tap_form){.form.kind = &dtp_taps, .layer = l, .in = graph->values[l->src], .out = graph->values[layer + 1],
-                .images = images, .layout = weights};
+                .images = images, .read = dtp_read_type(graph, layer), .made = dtp_value_type(graph, layer + 1),
+                .layout = weights};
     make_table(&f->table, l, f->in, f->out);
     dnnl_status_t s = dnnl_success;
     if (!weights)
-        s = dtp_matmul_make(&f->whole, engine, f->table.n_taps, f->table.groups[0].n_pairs * images, f->in.c,
-                             f->out.c, NULL);
+        s = dtp_matmul_make(&f->whole, engine, f->read, f->table.n_taps, f->table.groups[0].n_pairs * images, f->in.c,
+                            f->out.c, NULL);
     if (!s && !weights)
         f->layout = dtp_matmul_weights(&f->whole);
     s = s ? s : make_groups(f, engine);
@@ -232,9 +234,25 @@ static size_t rows(const tap_form *f)
     return (size_t)(f->table.n_pairs * f->images);
 }
 
+static size_t v_bytes(const tap_form *f)
+{
+    return rows(f) * (size_t)f->in.c * dtp_number_bytes(f->read);
+}
+
+static size_t m_bytes(const tap_form *f)
+{
+    return rows(f) * (size_t)f->out.c * sizeof(float);
+}
+
+/* Outputs before they are rounded; none where they are not. */
+static size_t sums_bytes(const tap_form *f)
+{
+    return f->made == dnnl_f32 ? 0 : (size_t)(f->images * cells_of(f->out) * f->out.c) * sizeof(float);
+}
+
 static size_t matrix_bytes(const tap_form *f)
 {
-    return rows(f) * (size_t)(f->in.c + f->out.c) * sizeof(float);
+    return v_bytes(f) + m_bytes(f) + sums_bytes(f);
 }
 
 static size_t scratch_bytes(const dtp_form *form)
@@ -270,7 +288,8 @@ static dnnl_status_t prepare(dtp_form *form, int lanes, void *scratch, size_t st
 typedef struct tap_run {
     const tap_form *form;
     const dtp_form_run *run;
-    float *v, *m;
+    uint8_t *v;
+    float *m, *sums; /* sums: those of dst, before they are rounded, or dst itself */
     atomic_int worst;
 } tap_run;
 
@@ -279,11 +298,12 @@ static void gather(void *argument, int lane, int64_t first, int64_t last)
 {
     const tap_run *t = argument;
     const tap_form *f = t->form;
-    const int64_t ic = f->in.c, cells = cells_of(f->in);
+    const size_t bytes = (size_t)f->in.c * dtp_number_bytes(f->read);
+    const int64_t cells = cells_of(f->in);
     (void)lane;
     for (int64_t row = first; row < last; row++) {
-        const float *from = t->run->src + (row % f->images * cells + f->table.pairs[row / f->images].in) * ic;
-        memcpy(t->v + row * ic, from, (size_t)ic * sizeof *from);
+        int64_t cell = row % f->images * cells + f->table.pairs[row / f->images].in;
+        memcpy(t->v + (size_t)row * bytes, (const uint8_t *)t->run->src + (size_t)cell * bytes, bytes);
     }
 }
 
@@ -291,8 +311,8 @@ static void multiply_tap(tap_run *t, int lane, const group *g, int64_t tap)
 {
     const tap_form *f = t->form;
     int64_t row = (g->first_pair + (tap - g->first) * g->n_pairs) * f->images;
-    int s = (int)dtp_matmul_run(&g->product, t->run->stream, lane, t->run->weights, tap, t->v + row * f->in.c,
-                                 t->m + row * f->out.c);
+    const uint8_t *v = t->v + (size_t)(row * f->in.c) * dtp_number_bytes(f->read);
+    int s = (int)dtp_matmul_run(&g->product, t->run->stream, lane, t->run->weights, tap, v, t->m + row * f->out.c);
     if (s)
         atomic_store(&t->worst, s);
 }
@@ -336,18 +356,22 @@ static void finish_cell(const tap_run *t, int64_t image, int64_t cell, float *re
 static void scatter(void *argument, int lane, int64_t first, int64_t last)
 {
     const tap_run *t = argument;
-    const int64_t cells = cells_of(t->form->out);
+    const int64_t cells = cells_of(t->form->out), oc = t->form->out.c;
     (void)lane;
-    for (int64_t row = first; row < last; row++)
-        finish_cell(t, row / cells, row % cells, t->run->dst + row * t->form->out.c);
+    for (int64_t row = first; row < last; row++) {
+        finish_cell(t, row / cells, row % cells, t->sums + row * oc);
+        if (t->form->made == dnnl_bf16)
+            dtp_round_bf16((uint16_t *)t->run->dst + row * oc, t->sums + row * oc, oc);
+    }
 }
 
 static dnnl_status_t run(const dtp_form *form, const dtp_form_run *r)
 {
     enum { ROWS = 16 };
     const tap_form *f = (const tap_form *)form;
-    float *v = (float *)(void *)(f->scratch + (size_t)r->lane * f->stride);
-    tap_run t = {f, r, v, v + rows(f) * (size_t)f->in.c, dnnl_success};
+    uint8_t *v = f->scratch + (size_t)r->lane * f->stride;
+    float *m = (float *)(void *)(v + v_bytes(f)), *sums = (float *)(void *)(v + v_bytes(f) + m_bytes(f));
+    tap_run t = {f, r, v, m, f->made == dnnl_f32 ? r->dst : sums, dnnl_success};
     dtp_team_for(r->team, (int64_t)rows(f), ROWS, gather, &t);
     dtp_team_for(r->team, f->table.n_taps, 1, multiply, &t);
     dtp_team_for(r->team, f->images * cells_of(f->out), 1, scatter, &t);
@@ -355,6 +379,6 @@ static dnnl_status_t run(const dtp_form *form, const dtp_form_run *r)
 }
 
 const dtp_form_kind dtp_taps = {
-    .name = "taps", .suits = suits, .make = make, .free = destroy, .scratch_bytes = scratch_bytes,
+    .name = "taps", .bf16 = true, .suits = suits, .make = make, .free = destroy, .scratch_bytes = scratch_bytes,
     .weights_md = weights_md, .prepare = prepare, .run = run, .points = points, .transform = transform,
 };

@@ -81,11 +81,12 @@ static dnnl_status_t make_product(winograd *w, dnnl_engine_t engine, dtp_const_m
     dtp_matmul *all = w->shared ? &w->whole : &w->product;
     dnnl_status_t s = dnnl_success;
     if (!w->shared || !weights)
-        s = dtp_matmul_make(all, engine, t->points, t->block, t->ic, t->oc, weights);
+        s = dtp_matmul_make(all, engine, dnnl_f32, t->points, t->block, t->ic, t->oc, weights);
     if (s)
         return s;
     w->weights = all->pd ? dtp_matmul_weights(all) : weights;
-    return w->shared ? dtp_matmul_make_part(&w->product, engine, t->points, t->block, t->ic, t->oc, w->weights)
+    return w->shared ? dtp_matmul_make_part(&w->product, engine, dnnl_f32, t->points, t->block, t->ic, t->oc,
+                                            w->weights)
                      : dnnl_success;
 }
 

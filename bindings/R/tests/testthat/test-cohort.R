@@ -143,7 +143,7 @@ test_that("each row has its score or its reason, in order, and good rows are sin
   expect_identical(levels(found$tier), score$tiers)
   expect_identical(found$image_sha256[[5L]], NA_character_)
   expect_identical(found$mask_sha256[[5L]], found$mask_sha256[[1L]])
-  expect_identical(found$options[[1L]], "largest_part=false;mask_grid=same;orientation=;threads=1")
+  expect_identical(found$options[[1L]], "largest_part=false;mask_grid=same;orientation=;threads=1;precision=f32")
   expect_output(print(summary(found)), "error 4, ok 2, skipped 1")
   row <- tepp_score_case(model, read_cohort(mixed_cohort())[2, ])
   expect_identical(row$score, score$score)

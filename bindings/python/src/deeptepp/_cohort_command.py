@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--resume", action="store_true", help="keep what an earlier run to --out has scored")
     parser.add_argument("--shard", type=_shard, metavar="K/N", help="only the K-th of N parts")
     parser.add_argument("--threads", type=int, metavar="N")
+    parser.add_argument("--precision", choices=("f32", "bf16"), default="f32")
     parser.add_argument("--largest-part", action="store_true")
     parser.add_argument("--mask-grid", choices=("same", "image", "nearest"), default="same")
     parser.add_argument("--orientation", metavar="AXES", help="of files that state none, such as LPS")
@@ -50,7 +51,7 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def _run(given: argparse.Namespace) -> str:
-    with open_model(given.model, threads=given.threads) as model:
+    with open_model(given.model, threads=given.threads, precision=given.precision) as model:
         table = score_cohort(model, given.cohort, out=given.out, resume=given.resume, shard=given.shard,
                              progress=given.progress, largest_part=given.largest_part, mask_grid=given.mask_grid,
                              orientation=given.orientation)

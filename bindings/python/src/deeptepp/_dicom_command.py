@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--segment", metavar="NUMBER|LABEL", help="of several segments: which")
     parser.add_argument("--covariate", action="append", metavar="NAME=VALUE", default=[])
     parser.add_argument("--threads", type=int, metavar="N")
+    parser.add_argument("--precision", choices=("f32", "bf16"), default="f32")
     parser.add_argument("--report", metavar="FILE", help="writes a structured report (TID 1500), not over another file")
     parser.add_argument("--json", action="store_true", help="the whole result as JSON")
     return parser
@@ -46,7 +47,7 @@ def _run(given: argparse.Namespace) -> str:
     phases = _pairs(given.phase, "--phase") or None
     covariates = {name: _number(name, value) for name, value in _pairs(given.covariate, "--covariate").items()}
     source = given.series[0] if len(given.series) == 1 else given.series
-    with (open_model(given.model, threads=given.threads) as model,
+    with (open_model(given.model, threads=given.threads, precision=given.precision) as model,
           dicom.read_series(source, phases=phases, series_uid=given.series_uid) as series,
           dicom.read_segmentation(given.seg, series, segment=_segment(given.segment)) as segmentation):
         score = model.score(series.image, segmentation.mask, label=segmentation.label, covariates=covariates)

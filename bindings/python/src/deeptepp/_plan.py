@@ -107,7 +107,7 @@ def constants(model: Model, options: Options) -> Cells:
     threads = "" if model.threads is None else str(model.threads)
     return {"model_sha256": model.sha256, "library_version": text(lib.deeptepp_version()),
             "options": f"largest_part={'true' if options.largest_part else 'false'};mask_grid={options.mask_grid};"
-                       f"orientation={options.orientation or ''};threads={threads}"}
+                       f"orientation={options.orientation or ''};threads={threads};precision={model.precision}"}
 
 
 def shard_of(name: str, count: int) -> int:

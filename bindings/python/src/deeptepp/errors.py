@@ -116,6 +116,10 @@ class InternalError(CallError, RuntimeError):
     """A fault of the library: please report it."""
 
 
+class PrecisionError(CallError, RuntimeError):
+    """A precision was asked for that this processor does not compute in."""
+
+
 # ---- Files ----
 
 

@@ -22,6 +22,8 @@ from .score import Score, score_of
 from .volume import Path
 
 MaskGrid = Literal["same", "image", "nearest"]
+Precision = Literal["f32", "bf16"]
+PRECISIONS: dict[Precision, int] = {"f32": lib.DEEPTEPP_PRECISION_F32, "bf16": lib.DEEPTEPP_PRECISION_BF16}
 
 MAX_THREADS = 256
 
@@ -62,6 +64,7 @@ class Recipe:
     guidance: bool
     memory_limit: int | None
     max_file_bytes: int | None
+    precision: Precision = "f32"
 
 
 class Core:
@@ -136,7 +139,8 @@ def _open(call: Call, recipe: Recipe) -> Core:
     """The file is read and checked; its memory is shared where the same one is open already."""
     digest = None if recipe.sha256 is None else ffi.new("char[]", c_text(recipe.sha256, "expected_sha256"))
     settings = options("deeptepp_model_options", callbacks=CALLBACKS, threads=recipe.threads,
-                       max_file_bytes=recipe.max_file_bytes, expected_sha256=digest)
+                       max_file_bytes=recipe.max_file_bytes, expected_sha256=digest,
+                       precision=PRECISIONS[recipe.precision])
     out = ffi.new("deeptepp_model **")
     try:
         status = lib.deeptepp_model_open(out, c_path(recipe.path), settings, call.error)
@@ -147,8 +151,22 @@ def _open(call: Call, recipe: Recipe) -> Core:
     return _cores.setdefault(_key(opened), Core(handle, opened))
 
 
+def _precision(given: Any) -> Precision:
+    if given not in PRECISIONS:
+        raise ValueError(f"precision is {given!r}, wanted one of {', '.join(PRECISIONS)}")
+    found: Precision = given
+    return found
+
+
+def precision_available(precision: Precision) -> bool:
+    """Whether this processor computes in a precision: "f32" always; "bf16" where it has AVX512_BF16, and faster than
+    "f32" where it has AMX too."""
+    return bool(lib.deeptepp_precision_available(PRECISIONS[_precision(precision)]))
+
+
 def open_model(path: Path, *, threads: int | None = None, expected_sha256: str | None = None, guidance: bool = True,
-               memory_limit: int | None = None, max_file_bytes: int | None = None, progress: Progress = None) -> Model:
+               memory_limit: int | None = None, max_file_bytes: int | None = None, precision: Precision = "f32",
+               progress: Progress = None) -> Model:
     """Reads and checks a model file.
 
     threads          compute threads of each call, 1 to 256; None: one a processor that this thread may use
@@ -156,10 +174,13 @@ def open_model(path: Path, *, threads: int | None = None, expected_sha256: str |
     guidance         False: no score carries what the paper proposes for its tier
     memory_limit     bytes; a call fails where model and session would need more
     max_file_bytes   a larger file is refused; None: 4 GiB
+    precision        "bf16": convolutions in bfloat16. Scores move a little (Model.precision_shift); near a cut-point
+                     they are computed in "f32" again. PrecisionError where the processor has none (see
+                     precision_available)
     progress         True for a bar, or a callable that gets the fraction that is done, 0 to 1
     """
     recipe = Recipe(_absolute(path), expected_sha256, whole(threads, "threads", MAX_THREADS), bool(guidance),
-                    whole(memory_limit, "memory_limit"), whole(max_file_bytes, "max_file_bytes"))
+                    whole(memory_limit, "memory_limit"), whole(max_file_bytes, "max_file_bytes"), _precision(precision))
     with Bar(progress, "opening") as bar, Call(bar.callable) as call:
         core = _open(call, recipe)
     return Model(_recipe=replace(recipe, sha256=core.recipe.sha256), _core=core)
@@ -236,6 +257,23 @@ class Model:
     def threads(self) -> int | None:
         """As open_model was told."""
         return self._recipe.threads
+
+    @property
+    def precision(self) -> Precision:
+        """As open_model was told."""
+        return self._recipe.precision
+
+    @property
+    def precision_shift(self) -> float:
+        """How far "bf16" moves scores from those of "f32", measured on noise when the model was opened; 0 in "f32"."""
+        core = self._opened()
+        return float(lib.deeptepp_model_precision_shift(core.handle))
+
+    @property
+    def precision_margin(self) -> float:
+        """A score this near a cut-point is computed in "f32" again; 0 in "f32"."""
+        core = self._opened()
+        return float(lib.deeptepp_model_precision_margin(core.handle))
 
     @property
     def name(self) -> str:
@@ -347,7 +385,7 @@ class Model:
         return tensor
 
     def self_test(self, *, progress: Progress = None) -> SelfTest:
-        """Does this machine give the score the model file says it must? If not: ModelSelfTestError."""
+        """Does this machine give the score the model file says it must, in "f32"? If not: ModelSelfTestError."""
         core = self._opened()
         expected, found = ffi.new("double *"), ffi.new("double *")
         with Bar(progress, "self-test") as bar, Call(bar.callable) as call:

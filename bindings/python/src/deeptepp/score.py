@@ -87,6 +87,8 @@ class Score:
     guidance: str | None
     """What the paper proposes for the tier, with its evidence. Research use only."""
     warnings: tuple[ScoreWarning, ...]
+    precision: str
+    """"f32" or "bf16": what it was computed in. "f32" of a model in "bf16": near a cut-point."""
     json: str = field(repr=False)
     """All of it and the provenance, as docs/result.md describes."""
 
@@ -123,6 +125,7 @@ def score_of(result: Any) -> Score:
         mask=_mask(result, lib.deeptepp_result_mask(result)),
         guidance=text_or_none(lib.deeptepp_result_guidance(result)),
         warnings=_each(result, lib.deeptepp_result_warning_count, _warning),
+        precision=_PRECISIONS.get(int(lib.deeptepp_result_precision(result)), "unknown"),
         json=text(lib.deeptepp_result_json(result)),
     )
 
@@ -163,6 +166,7 @@ def _mask(result: Any, mask: Any) -> ScoredMask:
     )
 
 
+_PRECISIONS = {lib.DEEPTEPP_PRECISION_F32: "f32", lib.DEEPTEPP_PRECISION_BF16: "bf16"}
 _WARNINGS = ffi.typeof("deeptepp_warning").elements
 
 
