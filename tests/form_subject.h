@@ -55,23 +55,47 @@ static inline dtp_md plain_md(const subject *s)
     return md;
 }
 
+/* The transformed weights in the form's own layout, which *memory is bound to. */
+static inline float *pack(const subject *s, const dtp_form *form, dnnl_engine_t engine, dnnl_memory_t *memory)
+{
+    dtp_md plain = plain_md(s);
+    dtp_const_md own = s->kind->weights_md(form);
+    float *points = malloc(dnnl_memory_desc_get_size(plain));
+    float *packed = dtp_alloc_aligned(dnnl_memory_desc_get_size(own));
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_primitive_t primitive = NULL;
+    dnnl_stream_t stream = NULL;
+    dnnl_memory_t from = NULL;
+    s->kind->transform(&s->graph, 0, s->weights, 0, s->graph.values[1].c, points, NULL);
+    assert_int_equal(dnnl_memory_create(&from, plain, engine, points), dnnl_success);
+    assert_int_equal(dnnl_memory_create(memory, own, engine, packed), dnnl_success);
+    assert_int_equal(dnnl_reorder_primitive_desc_create(&pd, plain, engine, own, engine, NULL), dnnl_success);
+    assert_int_equal(dnnl_primitive_create(&primitive, pd), dnnl_success);
+    assert_int_equal(dnnl_stream_create(&stream, engine, dnnl_stream_default_flags), dnnl_success);
+    const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, *memory}};
+    assert_int_equal(dnnl_primitive_execute(primitive, stream, 2, args), dnnl_success);
+    assert_int_equal(dnnl_stream_wait(stream), dnnl_success);
+    dnnl_stream_destroy(stream);
+    dnnl_primitive_destroy(primitive);
+    dnnl_primitive_desc_destroy(pd);
+    dnnl_memory_destroy(from);
+    dtp_md_free(plain);
+    free(points);
+    return packed;
+}
+
 static inline dnnl_status_t execute(const subject *s, dtp_form *form, dnnl_engine_t engine, dtp_team *team)
 {
     size_t stride = (s->kind->scratch_bytes(form) + 4095) / 4096 * 4096;
-    int64_t oc = s->graph.values[1].c;
-    dtp_md plain = plain_md(s);
-    float *points = malloc(dnnl_memory_desc_get_size(plain));
     void *scratch = dtp_alloc_aligned((size_t)dtp_team_lanes(team) * stride);
     dtp_form_run run = {.team = team, .bias = s->bias, .src = s->src, .dst = s->dst};
-    s->kind->transform(&s->graph, 0, s->weights, 0, oc, points, NULL);
+    float *packed = pack(s, form, engine, &run.weights);
     dnnl_status_t status = s->kind->prepare(form, dtp_team_lanes(team), scratch, stride);
-    status = status ? status : dnnl_memory_create(&run.weights, plain, engine, points);
     status = status ? status : dnnl_stream_create(&run.stream, engine, dnnl_stream_default_flags);
     status = status ? status : s->kind->run(form, &run);
     dnnl_stream_destroy(run.stream);
     dnnl_memory_destroy(run.weights);
-    dtp_md_free(plain);
-    free(points);
+    free(packed);
     free(scratch);
     return status;
 }

@@ -18,14 +18,15 @@ static int64_t chunk_of(const dtp_plan *plan)
 
 /* ---- Candidates ---- */
 
-/* Channels-last all around, or the changes of layout would eat what a form saves. */
+/* Values that lie as the form has them, or the changes of layout would eat what it saves. */
 static const dtp_form_kind *kind_of(const dtp_plan *plan, int layer, const dtp_weights *weights)
 {
     const dtp_layer *l = &plan->graph->layers[layer];
     if (weights)
         return dtp_weights_form(weights, layer);
-    bool src = plan->tensors[l->src].tag == dnnl_acdeb, add = l->add < 0 || plan->tensors[l->add].tag == dnnl_acdeb;
-    return src && add ? dtp_form_choose(plan->graph, layer) : NULL;
+    const dtp_form_kind *kind = dtp_form_choose(plan->graph, layer);
+    bool add = l->add < 0 || plan->tensors[l->add].tag == dnnl_acdeb;
+    return kind && add && plan->tensors[l->src].tag == kind->src ? kind : NULL;
 }
 
 /* In order of preference: the form, which weights packed for it leave no choice of; the backend's best layouts;
@@ -39,7 +40,7 @@ static int list_candidates(const dtp_plan *plan, int layer, const dtp_weights *w
     bool fixed = there != dnnl_format_tag_undef;
     int count = 0;
     if (kind)
-        out[count++] = (candidate){kind, dnnl_acdeb, dnnl_acdeb, false};
+        out[count++] = (candidate){kind, kind->src, dnnl_acdeb, false};
     if (kind && weights)
         return count;
     dnnl_format_tag_t dst = fixed ? there : l->op == DTP_CROP ? src : dnnl_format_tag_any;

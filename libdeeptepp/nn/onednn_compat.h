@@ -155,6 +155,18 @@ static inline dnnl_status_t dtp_post_eltwise(dnnl_post_ops_t ops, dnnl_alg_kind_
 
 #endif
 
+/* Axis i becomes axis order[i]. */
+static inline dnnl_status_t dtp_md_permuted(dtp_md *out, dtp_const_md md, const int *order)
+{
+#if DNNL_VERSION_MAJOR >= 3
+    return dnnl_memory_desc_permute_axes(out, md, order);
+#else
+    dnnl_memory_desc_t permuted;
+    dnnl_status_t s = dnnl_memory_desc_permute_axes(&permuted, md, order);
+    return s ? s : dtp_md_keep(out, &permuted);
+#endif
+}
+
 /* The first `dims` elements along each axis of `parent`, with its strides. */
 static inline dnnl_status_t dtp_md_corner(dtp_md *out, dtp_const_md parent, const dnnl_dims_t dims)
 {

@@ -133,7 +133,9 @@ static deeptepp_status in_layout(dtp_plan *plan, int value, dnnl_data_type_t typ
     return DEEPTEPP_OK;
 }
 
-static deeptepp_status plan_layer(dtp_plan *plan, int layer, const dtp_weights *weights, deeptepp_error *error)
+/* *next: the layer after it or, where a form computes several, after those. */
+static deeptepp_status plan_layer(dtp_plan *plan, int layer, const dtp_weights *weights, int *next,
+                                  deeptepp_error *error)
 {
     const dtp_graph *graph = plan->graph;
     dtp_choice choice = {0};
@@ -142,9 +144,10 @@ static deeptepp_status plan_layer(dtp_plan *plan, int layer, const dtp_weights *
     enter_stage(plan, layer);
     DTP_TRY(dtp_choose(&choice, plan, layer, weights, error));
     DTP_TRY(in_layout(plan, graph->layers[layer].src, dtp_read_type(graph, layer), choice.src, &src, error));
-    DTP_TRY(set_tensor(plan, layer + 1, layer + 1, dtp_value_type(graph, layer + 1), choice.dst, error));
+    *next = layer + (choice.form ? dtp_form_layers(choice.form->kind, graph, layer) : 1);
+    DTP_TRY(set_tensor(plan, *next, *next, dtp_value_type(graph, *next), choice.dst, error));
     add_node(plan, (dtp_node){.parts = choice.parts, .n_parts = choice.n_parts, .weights = choice.weights,
-                              .form = choice.form, .layer = layer, .src = src, .dst = layer + 1});
+                              .form = choice.form, .layer = layer, .src = src, .dst = *next});
     return DEEPTEPP_OK;
 fail:
     dtp_choice_free(&choice);
@@ -155,10 +158,10 @@ static deeptepp_status plan_layers(dtp_plan *plan, const dtp_weights *weights, d
                                    deeptepp_error *error)
 {
     deeptepp_status status = set_tensor(plan, 0, 0, dnnl_f32, dnnl_abcde, error);
-    for (int i = 0; i < plan->graph->n_layers && status == DEEPTEPP_OK; i++) {
+    for (int i = 0; i < plan->graph->n_layers && status == DEEPTEPP_OK;) {
         status = dtp_watch_ask(watch, error);
         if (status == DEEPTEPP_OK)
-            status = plan_layer(plan, i, weights, error);
+            status = plan_layer(plan, i, weights, &i, error);
     }
     if (status == DEEPTEPP_OK)
         status = in_layout(plan, plan->graph->n_layers, dnnl_f32, dnnl_abcde, &plan->output, error);

@@ -22,12 +22,13 @@ typedef struct dtp_node {
     int first_part; /* its number among the plan's */
     dtp_md weights; /* the layout of all, where parts are narrow */
     dtp_form *form;
-    int layer; /* -1: a change of layout */
+    int layer; /* the first of a form's; -1: a change of layout */
     int src, dst; /* tensors */
     int stage;
 } dtp_node;
 
-/* A value in one layout. The first n_layers + 1 tensors are the graph's values, the others copies in another layout. */
+/* A value in one layout. The first n_layers + 1 tensors are the graph's values, of which those within a form are
+ * nothing; the others are copies in another layout. */
 typedef struct dtp_plan_tensor {
     int value;
     dnnl_data_type_t type;

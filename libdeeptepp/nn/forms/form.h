@@ -1,5 +1,5 @@
 /* Other ways to compute a convolution than the backend's own: gather rows of the input, multiply matrices on oneDNN,
- * scatter the products. Values are channels-last. Private to nn/. */
+ * scatter the products. Values are channels-last, but for what a network begins with. Private to nn/. */
 #ifndef DTP_FORM_H
 #define DTP_FORM_H
 
@@ -25,9 +25,14 @@ typedef struct dtp_form_run {
 typedef struct dtp_form_kind {
     const char *name; /* what its implementations' names begin with */
     bool bf16;        /* it can do a rounded layer: src, and dst where the graph says it, are then bfloat16 */
+    dnnl_format_tag_t src; /* the layout it reads; what it writes is channels-last */
 
     /* Whether a layer can be and is worth being computed so. Depends on its shapes alone. */
     bool (*suits)(const dtp_graph *graph, int layer);
+
+    /* How many layers it computes at once, from this one on: what lies between them is never written. Depends on the
+     * graph alone. NULL: one. */
+    int (*layers)(const dtp_graph *graph, int layer);
 
     /* For `images` images at once. weights: NULL lets the backend choose their layout. Allocates nothing large.
      * dnnl_unimplemented: the backend has no products of these. */
@@ -55,10 +60,13 @@ struct dtp_form {
     char implementation[64];
 };
 
-extern const dtp_form_kind dtp_winograd, dtp_taps;
+extern const dtp_form_kind dtp_stem_kind, dtp_winograd, dtp_taps;
 
 /* The kind that suits a layer best, or NULL. */
 const dtp_form_kind *dtp_form_choose(const dtp_graph *graph, int layer);
+
+/* Layers that a form of that kind computes, from this one on. */
+int dtp_form_layers(const dtp_form_kind *kind, const dtp_graph *graph, int layer);
 
 /* Frees a form; NULL too. */
 void dtp_form_free(dtp_form *form);
