@@ -157,7 +157,7 @@ static void run_together(dtp_pass *p, int64_t image, int first_node, int last_no
     p->first_image = image;
     for (p->first_node = first_node; p->first_node <= last_node; p->first_node++) {
         const dtp_node *node = &plan->nodes[p->first_node];
-        dtp_visit v = {.node = p->first_node, .first = image, .images = chunk};
+        dtp_visit v = {.node = p->first_node, .first = image, .images = chunk, .part = -1};
         locate(p, &v);
         if (!admit(p, &v))
             return;
