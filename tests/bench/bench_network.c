@@ -1,6 +1,7 @@
 /* This library's side of compare.py: the network of a model file on a seeded input, run once for each line on the
- * standard input. Usage: bench_network MODEL THREADS [whole]
+ * standard input. Usage: bench_network MODEL THREADS [whole|bf16]
  *   whole              also what no pool of pmg2d reads is computed
+ *   bf16               in bfloat16
  *   at the start       prints "logits" and all of them
  *   line "run"         prints "seconds" and those of one run
  *   line "convolutions" prints "seconds" and those of all convolutions together, each timed alone
@@ -95,12 +96,15 @@ static deeptepp_status prepare(bench *b, dtp_job *job)
     const deeptepp_model *model = b->model;
     dtp_plan *plan;
     deeptepp_status status;
+    const deeptepp_precision precision = deeptepp_model_precision(model);
     DTP_TRY(make_graph(b, &job->error));
+    if (precision == DEEPTEPP_PRECISION_BF16)
+        dtp_graph_round(&b->graph);
     b->n_logits = (size_t)(model->recipe.n_views * dtp_arch_outputs(&model->arch));
     b->logits = calloc(b->n_logits, sizeof *b->logits);
     if (!b->logits)
         return dtp_fail_memory(&job->error, "logits", b->n_logits * sizeof *b->logits);
-    b->weights = b->whole ? NULL : model->members[0];
+    b->weights = b->whole ? NULL : dtp_model_members(model, precision)[0];
     DTP_TRY(dtp_plan_new(&plan, &b->graph, model->recipe.n_views, b->weights, &job->watch, &job->error));
     status = b->whole ? pack(b, plan, &job->error) : DEEPTEPP_OK;
     status = status ? status : dtp_net_new(&b->net, plan, &job->watch, &job->error);
@@ -190,11 +194,13 @@ int main(int argc, char **argv)
     deeptepp_error error;
     dtp_worker *worker = NULL;
     b.whole = argc == 4 && strcmp(argv[3], "whole") == 0;
-    if (argc != 3 && !b.whole) {
-        fprintf(stderr, "usage: %s MODEL THREADS [whole]\n", argv[0]);
+    const bool bf16 = argc == 4 && strcmp(argv[3], "bf16") == 0;
+    if (argc != 3 && !b.whole && !bf16) {
+        fprintf(stderr, "usage: %s MODEL THREADS [whole|bf16]\n", argv[0]);
         return 1;
     }
-    const deeptepp_model_options options = {.struct_size = sizeof options, .threads = atoi(argv[2])};
+    const deeptepp_model_options options = {.struct_size = sizeof options, .threads = atoi(argv[2]),
+                                            .precision = bf16};
     b.path = argv[1];
     deeptepp_status status = deeptepp_model_open(&b.model, argv[1], &options, &error);
     status = status ? status : dtp_worker_start(&worker, options.threads, &error);

@@ -125,6 +125,7 @@ OURS = "deeptepp"
 OWN = {
     OURS: Own(),
     "deeptepp, whole maps": Own(("whole",), ("pmg2d",)),
+    "deeptepp, bf16": Own(("bf16",), tolerance=0.1),
 }
 
 
