@@ -88,7 +88,8 @@ static inline dnnl_status_t execute(const subject *s, dtp_form *form, dnnl_engin
 {
     size_t stride = (s->kind->scratch_bytes(form) + 4095) / 4096 * 4096;
     void *scratch = dtp_alloc_aligned((size_t)dtp_team_lanes(team) * stride);
-    dtp_form_run run = {.team = team, .bias = s->bias, .src = s->src, .dst = s->dst};
+    void *work = dtp_alloc_aligned(s->kind->work_bytes ? s->kind->work_bytes(form) : 0);
+    dtp_form_run run = {.team = team, .work = work, .bias = s->bias, .src = s->src, .dst = s->dst};
     float *packed = pack(s, form, engine, &run.weights);
     dnnl_status_t status = s->kind->prepare(form, dtp_team_lanes(team), scratch, stride);
     status = status ? status : dnnl_stream_create(&run.stream, engine, dnnl_stream_default_flags);
@@ -97,6 +98,7 @@ static inline dnnl_status_t execute(const subject *s, dtp_form *form, dnnl_engin
     dnnl_memory_destroy(run.weights);
     free(packed);
     free(scratch);
+    free(work);
     return status;
 }
 

@@ -6,8 +6,8 @@
 #include "floats.h"
 #include "openmp.h"
 
-/* How often a helper that has just worked, and a thread that waits for one, looks again before it sleeps: a few
- * microseconds, less than waking takes. */
+/* How often a helper that has just worked, and a thread that waits for one, looks again before it sleeps: some 20
+ * microseconds, less than falling asleep and waking takes. */
 enum { LOOKS = 500 };
 
 /* The work in hand. Helpers join while it is open; whoever has not joined when nothing is left is not waited for. */

@@ -84,7 +84,7 @@ static void add_lanes(dtp_plan *plan)
     for (int s = 0; s < plan->n_stages; s++) {
         dtp_buffer *buffer = &plan->buffers[new_buffer(plan, 0, plan->stages[s].first)];
         buffer->last = plan->stages[s].last;
-        buffer->bytes = (size_t)dtp_plan_chunk_lanes(plan) * plan->stages[s].lane_bytes;
+        buffer->bytes = (size_t)dtp_min_i64(plan->lanes, plan->batch / plan->stages[s].chunk) * plan->stages[s].lane_bytes;
         buffer->whole = true;
     }
 }

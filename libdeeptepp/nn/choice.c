@@ -111,8 +111,11 @@ static dnnl_status_t is_slow(bool *slow, const dtp_plan *plan, int layer, const 
 
 /* ---- Slabs ---- */
 
+/* Channels that slabs are cut between: a multiple of every block the backend is known to have. */
+enum { BLOCK = 16 };
+
 /* The axis along which an image's cells lie one slab after the other: the outermost. In channels-last maps that is the
- * first with more than one cell, else the channels. -1: none. */
+ * first with more than one cell, or the last; else it is the channels. -1: none. */
 static int slab_axis(const dtp_choice *c, dtp_shape in, dtp_shape out)
 {
     int axis = 1;
@@ -127,10 +130,10 @@ static int slab_axis(const dtp_choice *c, dtp_shape in, dtp_shape out)
  * in whole blocks. */
 static int64_t count_slabs(const dtp_plan *plan, dtp_shape out, int axis)
 {
-    enum { BLOCK = 16, ROWS = 4 };
+    enum { ROWS = 4 };
     int64_t lanes = plan->lanes, cells = axis < 0 ? 1 : *dtp_shape_axis(&out, axis);
     if (axis == 0)
-        return cells % (BLOCK * lanes) == 0 ? lanes : cells % BLOCK == 0 ? cells / BLOCK : 1;
+        return cells % BLOCK ? 1 : dtp_min_i64(cells / BLOCK, lanes);
     return dtp_min_i64(cells, cells >= 2 * lanes * ROWS ? 2 * lanes : lanes);
 }
 
@@ -178,10 +181,10 @@ static dnnl_status_t make_slabs(dtp_part *out, const dtp_plan *plan, int layer, 
                                 const dtp_choice *c)
 {
     dtp_shape made = plan->graph->values[layer + 1];
-    int64_t cells = *dtp_shape_axis(&made, axis);
+    int64_t unit = axis ? 1 : BLOCK, units = *dtp_shape_axis(&made, axis) / unit;
     dnnl_status_t s = dnnl_success;
     for (int64_t i = 0; i < count && !s; i++) {
-        int64_t first = cells * i / count, last = cells * (i + 1) / count;
+        int64_t first = units * i / count * unit, last = units * (i + 1) / count * unit;
         const dtp_slab slab = dtp_slab_of(plan->graph, layer, axis, first, last - first);
         s = make_slab(&out[i], plan, layer, &slab, c);
     }

@@ -18,19 +18,19 @@ float *dtp_net_address(const dtp_net *net, int tensor, int64_t first, int lane)
     return (float *)(void *)(net->arena + at);
 }
 
-static dnnl_status_t bind(const dtp_net *net, const dtp_part *part, dnnl_query_t what, void *data, dnnl_memory_t *out)
+/* Where they lie is said at each run. */
+static dnnl_status_t bind(const dtp_net *net, const dtp_part *part, dnnl_query_t what, dnnl_memory_t *out)
 {
-    return dnnl_memory_create(out, dtp_pd_md(part->pd, what), net->plan->engine, data);
+    return dnnl_memory_create(out, dtp_pd_md(part->pd, what), net->plan->engine, DNNL_MEMORY_NONE);
 }
 
-static dnnl_status_t bind_lane(const dtp_net *net, const dtp_part *part, int lane, dtp_bound_memory *out)
+static dnnl_status_t bind_lane(const dtp_net *net, const dtp_part *part, dtp_bound_memory *out)
 {
-    uint8_t *scratchpad = net->scratchpad + (size_t)lane * net->plan->scratch_bytes;
-    dnnl_status_t s = bind(net, part, dnnl_query_src_md, DNNL_MEMORY_NONE, &out->src);
-    s = s ? s : bind(net, part, dnnl_query_dst_md, DNNL_MEMORY_NONE, &out->dst);
-    s = s ? s : bind(net, part, dnnl_query_scratchpad_md, scratchpad, &out->scratchpad);
+    dnnl_status_t s = bind(net, part, dnnl_query_src_md, &out->src);
+    s = s ? s : bind(net, part, dnnl_query_dst_md, &out->dst);
+    s = s ? s : bind(net, part, dnnl_query_scratchpad_md, &out->scratchpad);
     if (!s && part->narrow) {
-        s = bind(net, part, dnnl_query_weights_md, DNNL_MEMORY_NONE, &out->weights);
+        s = bind(net, part, dnnl_query_weights_md, &out->weights);
         s = s ? s : dnnl_memory_create(&out->bias, dtp_pd_bias_md(part->pd), net->plan->engine, DNNL_MEMORY_NONE);
     }
     return s;
@@ -48,7 +48,7 @@ static deeptepp_status allocate(dtp_net *net, deeptepp_error *error)
         lanes &= net->lanes[i].parts && net->lanes[i].bounds;
     }
     net->arena = dtp_alloc_aligned(plan->arena_bytes);
-    net->scratchpad = dtp_alloc_aligned((size_t)plan->lanes * plan->scratch_bytes);
+    net->scratchpad = dtp_alloc_aligned(dtp_plan_scratch(plan));
     if (net->primitives && net->lanes && lanes && net->arena && net->scratchpad)
         return DEEPTEPP_OK;
     return dtp_fail_memory(error, "the network's activations", dtp_plan_bytes(plan));
@@ -57,8 +57,8 @@ static deeptepp_status allocate(dtp_net *net, deeptepp_error *error)
 static dnnl_status_t make_part(dtp_net *net, const dtp_part *part, int index)
 {
     dnnl_status_t s = dtp_primitive_new(&net->primitives[index], part->pd);
-    for (int lane = 0; lane < net->plan->lanes && !s; lane++)
-        s = bind_lane(net, part, lane, &net->lanes[lane].parts[index]);
+    for (int lane = 0; lane < dtp_bound_lanes(net->plan) && !s; lane++)
+        s = bind_lane(net, part, &net->lanes[lane].parts[index]);
     return s;
 }
 
@@ -67,7 +67,8 @@ static dnnl_status_t make_node(dtp_net *net, const dtp_node *node)
     const dtp_plan *plan = net->plan;
     dnnl_status_t s = dnnl_success;
     if (node->form)
-        return node->form->kind->prepare(node->form, plan->lanes, net->scratchpad, plan->scratch_bytes);
+        return node->form->kind->prepare(node->form, plan->lanes, net->scratchpad + plan->work_bytes,
+                                         plan->lane_bytes);
     for (int i = 0; i < node->n_parts && !s; i++)
         s = make_part(net, &node->parts[i], node->first_part + i);
     return s;

@@ -27,6 +27,12 @@ struct dtp_net {
     double macs; /* of a run */
 };
 
+/* Lanes of which a part is run at once. */
+static inline int dtp_bound_lanes(const dtp_plan *plan)
+{
+    return plan->divides ? (int)plan->batch : plan->lanes;
+}
+
 /* The memory of a tensor from image `first` on, as a lane sees it. */
 float *dtp_net_address(const dtp_net *net, int tensor, int64_t first, int lane);
 
@@ -42,7 +48,8 @@ typedef struct dtp_pass {
     const dtp_stage *stage; /* the one in hand */
     int first_node, last_node;
     bool timing; /* nodes run alone, on what other tensors left in their memory: no number means anything */
-    int64_t first_image; /* of the chunk in hand, where all lanes work on one */
+    int node;            /* the one in hand, where all lanes work on one */
+    int64_t first_image; /* from which on they do */
     atomic_llong done;   /* multiplications */
     pthread_mutex_t lock;
     atomic_llong failed; /* image; INT64_MAX: none */

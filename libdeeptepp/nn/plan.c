@@ -34,18 +34,10 @@ static void enter_stage(dtp_plan *plan, int layer)
 
 static void add_node(dtp_plan *plan, dtp_node node)
 {
-    enum { PAGE = 4096 };
     node.stage = plan->n_stages - 1;
     node.first_part = plan->n_parts;
     plan->n_parts += node.n_parts;
     plan->stages[node.stage].last = plan->n_nodes;
-    size_t bytes = node.form ? node.form->kind->scratch_bytes(node.form) : 0;
-    for (int i = 0; i < node.n_parts; i++) {
-        size_t part = dtp_pd_scratchpad(node.parts[i].pd);
-        bytes = part > bytes ? part : bytes;
-    }
-    bytes = (bytes + PAGE - 1) / PAGE * PAGE;
-    plan->scratch_bytes = bytes > plan->scratch_bytes ? bytes : plan->scratch_bytes;
     plan->nodes[plan->n_nodes++] = node;
 }
 
@@ -168,6 +160,38 @@ static deeptepp_status plan_layers(dtp_plan *plan, const dtp_weights *weights, d
     return status;
 }
 
+static size_t most(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static size_t scratch_of(const dtp_node *node)
+{
+    size_t bytes = node->form ? node->form->kind->scratch_bytes(node->form) : 0;
+    for (int i = 0; i < node->n_parts; i++)
+        bytes = most(bytes, dtp_pd_scratchpad(node->parts[i].pd));
+    return bytes;
+}
+
+static void place_scratch(dtp_plan *plan)
+{
+    enum { PAGE = 4096 };
+    size_t scratch = 0;
+    for (int i = 0; i < plan->n_nodes; i++) {
+        const dtp_node *node = &plan->nodes[i];
+        const dtp_stage *stage = &plan->stages[node->stage];
+        size_t work = node->form && node->form->kind->work_bytes ? node->form->kind->work_bytes(node->form) : 0;
+        int64_t side_by_side = dtp_plan_side_by_side(plan, stage);
+        scratch = most(scratch, scratch_of(node));
+        if (plan->lanes > 1 && side_by_side > 0)
+            plan->work_bytes = most(plan->work_bytes, work);
+        if (plan->lanes == 1 || side_by_side * stage->chunk < plan->batch)
+            plan->shared_work_bytes = most(plan->shared_work_bytes, work);
+    }
+    plan->work_bytes = (plan->work_bytes + PAGE - 1) / PAGE * PAGE;
+    plan->lane_bytes = plan->work_bytes + (scratch + PAGE - 1) / PAGE * PAGE;
+}
+
 deeptepp_status dtp_plan_new(dtp_plan **out, const dtp_graph *graph, int64_t batch, const dtp_weights *weights,
                              dtp_watch *watch, deeptepp_error *error)
 {
@@ -191,6 +215,7 @@ deeptepp_status dtp_plan_new(dtp_plan **out, const dtp_graph *graph, int64_t bat
         return status;
     }
     dtp_plan_arena(plan);
+    place_scratch(plan);
     *out = plan;
     return DEEPTEPP_OK;
 }
@@ -219,5 +244,10 @@ void dtp_plan_free(dtp_plan *plan)
 
 size_t dtp_plan_bytes(const dtp_plan *plan)
 {
-    return plan->arena_bytes + (size_t)plan->lanes * plan->scratch_bytes;
+    return plan->arena_bytes + dtp_plan_scratch(plan);
+}
+
+size_t dtp_plan_scratch(const dtp_plan *plan)
+{
+    return (size_t)plan->lanes * plan->lane_bytes + plan->shared_work_bytes;
 }

@@ -68,13 +68,16 @@ struct dtp_plan {
     int n_nodes, n_parts, n_tensors, n_buffers, n_stages;
     int output; /* the tensor with the logits, plain */
     size_t arena_bytes;
-    size_t scratch_bytes; /* a lane; a multiple of a page, so that lanes do not meet */
+    /* A lane's memory, work before scratch: whole pages, so that lanes do not meet. Behind the last lane's is the work
+     * memory of all together. */
+    size_t work_bytes, lane_bytes, shared_work_bytes;
 };
 
-/* Lanes that have memory of their own for the stages' chunks. */
-static inline int dtp_plan_chunk_lanes(const dtp_plan *plan)
+/* How many of a stage's chunks lanes take for themselves: all but those that would leave some lanes idle. */
+static inline int64_t dtp_plan_side_by_side(const dtp_plan *plan, const dtp_stage *stage)
 {
-    return plan->divides ? 1 : plan->lanes;
+    int64_t chunks = plan->batch / stage->chunk;
+    return chunks - chunks % plan->lanes;
 }
 
 /* The layout a node's weights are packed in; NULL: it has none. Its implementation's name. */
@@ -82,6 +85,9 @@ dtp_const_md dtp_node_weights_md(const dtp_plan *plan, const dtp_node *node);
 const char *dtp_node_implementation(const dtp_node *node);
 
 void dtp_parts_free(dtp_part *parts, int count);
+
+/* Of all lanes, and what is behind them. */
+size_t dtp_plan_scratch(const dtp_plan *plan);
 
 /* Assigns buffers and their offsets once all nodes stand. */
 void dtp_plan_arena(dtp_plan *plan);

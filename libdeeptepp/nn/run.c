@@ -1,5 +1,5 @@
-/* Images on their way through a net: each through all layers of a stage on a lane of its own or, where lanes are more
- * than images, all lanes on one. */
+/* Images on their way through a net: chunks of them through all layers of a stage, each on a lane of its own; those that
+ * are not enough for all lanes layer by layer, all lanes on each. */
 #include <time.h>
 
 #include "pass.h"
@@ -22,12 +22,17 @@ static bool stopped(const dtp_pass *p, int64_t image)
 
 /* ---- One node ---- */
 
+/* Lanes that run chunks of their own have work memory of their own, all together one more. */
 static dnnl_status_t run_form(const dtp_pass *p, const dtp_visit *v, dtp_team *team)
 {
-    const dtp_node *node = &p->net->plan->nodes[v->node];
+    const dtp_plan *plan = p->net->plan;
+    const dtp_node *node = &plan->nodes[v->node];
+    bool alone = dtp_team_lanes(team) == 1;
+    size_t place = alone && plan->lanes > 1 ? (size_t)v->lane : (size_t)plan->lanes;
     const dtp_form_run run = {
         .team = team,
         .lane = v->lane,
+        .work = p->net->scratchpad + place * plan->lane_bytes,
         .watch = p->watch,
         .stream = p->net->stream,
         .weights = dtp_weights_memory(p->weights, node->layer),
@@ -50,8 +55,11 @@ static dnnl_status_t run_part(const dtp_pass *p, const dtp_visit *v, int index)
     const dtp_net *net = p->net;
     const dtp_node *node = &net->plan->nodes[v->node];
     const dtp_part *part = &node->parts[index];
-    const dtp_bound_memory *own = &net->lanes[v->lane].parts[node->first_part + index];
-    dnnl_status_t s = dnnl_memory_set_data_handle(own->src, (uint8_t *)v->src + part->src);
+    /* One lane at a time has a part of an image. */
+    const dtp_bound_memory *own = &net->lanes[net->plan->divides ? v->first : v->lane].parts[node->first_part + index];
+    uint8_t *scratchpad = net->scratchpad + (size_t)v->lane * net->plan->lane_bytes;
+    dnnl_status_t s = dnnl_memory_set_data_handle(own->scratchpad, scratchpad + net->plan->work_bytes);
+    s = s ? s : dnnl_memory_set_data_handle(own->src, (uint8_t *)v->src + part->src);
     s = s ? s : dnnl_memory_set_data_handle(own->dst, (uint8_t *)v->dst + part->dst);
     dnnl_exec_arg_t args[5] = {{DNNL_ARG_SRC, own->src}, {DNNL_ARG_DST, own->dst},
                                {DNNL_ARG_SCRATCHPAD, own->scratchpad}};
@@ -134,56 +142,61 @@ static void run_chunks(void *argument, int lane, int64_t first, int64_t last)
         }
 }
 
-/* Parts of images of the chunk in hand. */
+/* Of the images in hand, from p->first_image on: in the memory of one lane a chunk. */
+static dtp_visit visit_of(const dtp_pass *p, int64_t image, int64_t images)
+{
+    dtp_visit v = {.node = p->node, .first = image, .images = images, .part = -1,
+                   .home = (int)((image - p->first_image) / p->stage->chunk)};
+    locate(p, &v);
+    return v;
+}
+
 static void run_parts(void *argument, int lane, int64_t first, int64_t last)
 {
     dtp_pass *p = argument;
-    int parts = p->net->plan->nodes[p->first_node].n_parts;
+    int parts = p->net->plan->nodes[p->node].n_parts;
     for (int64_t i = first; i < last; i++) {
-        dtp_visit v = {.lane = lane, .node = p->first_node, .first = p->first_image + i / parts, .images = 1,
-                       .part = (int)(i % parts)};
-        locate(p, &v);
+        dtp_visit v = visit_of(p, p->first_image + i / parts, 1);
+        v.lane = lane;
+        v.part = (int)(i % parts);
         if (!stopped(p, v.first) && !dtp_watch_cancelled(p->watch))
             make_visit(p, &v, NULL);
     }
 }
 
-/* One chunk, all lanes on one layer after the other: its images side by side, the slabs they are cut into, or in a form
- * what it divides itself into. */
-static void run_together(dtp_pass *p, int64_t image, int first_node, int last_node)
+/* The node in hand on images that are left: side by side, in the slabs they are cut into or, in a form, chunk after
+ * chunk in what it divides itself into. */
+static void run_node(dtp_pass *p)
 {
     const dtp_plan *plan = p->net->plan;
-    int64_t chunk = p->stage->chunk;
-    p->first_image = image;
-    for (p->first_node = first_node; p->first_node <= last_node; p->first_node++) {
-        const dtp_node *node = &plan->nodes[p->first_node];
-        dtp_visit v = {.node = p->first_node, .first = image, .images = chunk, .part = -1};
-        locate(p, &v);
-        if (!admit(p, &v))
-            return;
-        if (node->form)
+    const dtp_node *node = &plan->nodes[p->node];
+    int64_t step = node->form ? p->stage->chunk : 1;
+    for (int64_t image = p->first_image; image < plan->batch; image += step) {
+        dtp_visit v = visit_of(p, image, step);
+        if (admit(p, &v) && node->form)
             make_visit(p, &v, p->team);
-        else
-            dtp_team_for(p->team, chunk * node->n_parts, 1, run_parts, p);
-        dtp_merge_bounds(p->net, node->dst);
     }
+    if (!node->form)
+        dtp_team_for(p->team, (plan->batch - p->first_image) * node->n_parts, 1, run_parts, p);
+    dtp_merge_bounds(p->net, node->dst);
 }
 
 /* Nodes first to last of a stage, for all images: chunk by chunk on every lane as long as there is one for each, what
- * is left together. */
+ * is left together, node by node. */
 static void run_nodes(dtp_pass *p, const dtp_stage *stage, int first_node, int last_node)
 {
     const dtp_plan *plan = p->net->plan;
-    int64_t chunks = plan->batch / stage->chunk;
-    int64_t side_by_side = plan->divides ? 0 : chunks - chunks % plan->lanes;
+    int64_t side_by_side = dtp_plan_side_by_side(plan, stage);
     p->stage = stage;
     p->first_node = first_node;
     p->last_node = last_node;
     dtp_team_for(p->team, side_by_side, 1, run_chunks, p);
     for (int node = first_node; node <= last_node; node++)
         dtp_merge_bounds(p->net, plan->nodes[node].dst);
-    for (int64_t i = side_by_side; i < chunks; i++)
-        run_together(p, i * stage->chunk, first_node, last_node);
+    p->first_image = side_by_side * stage->chunk;
+    for (p->node = first_node; p->node <= last_node && p->first_image < plan->batch; p->node++)
+        if (!stopped(p, p->first_image))
+            run_node(p);
 }
 
 /* The team may be another than the plan's: after fork() it is made anew. */

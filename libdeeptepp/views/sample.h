@@ -1,4 +1,4 @@
-/* Trilinear sampling of a volume on a grid, on the calling compute thread's OpenMP threads. */
+/* Trilinear sampling of a volume on a grid, on the watch's team. */
 #ifndef DTP_SAMPLE_H
 #define DTP_SAMPLE_H
 

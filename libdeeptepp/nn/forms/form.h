@@ -14,6 +14,7 @@ typedef struct dtp_form_run {
     dtp_team *team; /* a team, or a lane of it alone; NULL: lane 0 */
     int lane;       /* of the thread that hands out */
     const dtp_watch *watch;
+    void *work;
     dnnl_stream_t stream;
     dnnl_memory_t weights;
     const float *bias;
@@ -40,6 +41,7 @@ typedef struct dtp_form_kind {
                           dtp_const_md weights);
     void (*free)(dtp_form *form);
     size_t (*scratch_bytes)(const dtp_form *form); /* a lane */
+    size_t (*work_bytes)(const dtp_form *form);    /* a run, however many lanes it has; NULL: none */
     dtp_const_md (*weights_md)(const dtp_form *form);
 
     /* Makes primitives, bound to the lanes' scratch memory: lane i's is `stride` bytes after lane i - 1's. Lanes may

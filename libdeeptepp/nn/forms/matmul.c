@@ -90,6 +90,8 @@ static dnnl_status_t prepare_lane(const dtp_matmul *p, dtp_matmul_lane *lane, vo
 dnnl_status_t dtp_matmul_prepare(dtp_matmul *p, int lanes, void *scratch, size_t stride)
 {
     dnnl_status_t s = dtp_primitive_new(&p->primitive, p->pd);
+    if (s)
+        return s;
     p->lanes = calloc((size_t)lanes, sizeof *p->lanes);
     if (!p->lanes)
         return dnnl_out_of_memory;

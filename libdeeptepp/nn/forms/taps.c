@@ -40,8 +40,6 @@ typedef struct tap_form {
     dnnl_data_type_t read, made; /* of src, weights and V; of dst */
     dtp_matmul whole; /* of all taps at once: only its weights' layout counts */
     dtp_const_md layout; /* of the weights */
-    uint8_t *scratch; /* a lane's V and M; `stride` bytes further the next one's */
-    size_t stride;
     table table;
 } tap_form;
 
@@ -112,7 +110,7 @@ static bool suits(const dtp_graph *graph, int layer)
         return false;
     if (in.c % BLOCK || out.c % BLOCK || in.c < 64 || out.c < 64 || !make_table(&t, l, in, out))
         return false;
-    return (double)t.n_pairs <= MAX_SHARE * (double)(n_taps * cells);
+    return t.n_pairs > 0 && (double)t.n_pairs <= MAX_SHARE * (double)(n_taps * cells);
 }
 
 /* ---- Weights: a tap's matrix (ic, oc) after the other, in the table's order ---- */
@@ -250,8 +248,10 @@ static size_t sums_bytes(const tap_form *f)
     return f->made == dnnl_f32 ? 0 : (size_t)(f->images * cells_of(f->out) * f->out.c) * sizeof(float);
 }
 
-static size_t matrix_bytes(const tap_form *f)
+/* V and M. */
+static size_t matrix_bytes(const dtp_form *form)
 {
+    const tap_form *f = (const tap_form *)form;
     return v_bytes(f) + m_bytes(f) + sums_bytes(f);
 }
 
@@ -263,7 +263,7 @@ static size_t scratch_bytes(const dtp_form *form)
         size_t bytes = dtp_matmul_scratch(&f->table.groups[g].product);
         most = bytes > most ? bytes : most;
     }
-    return matrix_bytes(f) + most;
+    return most;
 }
 
 static dtp_const_md weights_md(const dtp_form *form)
@@ -275,10 +275,8 @@ static dnnl_status_t prepare(dtp_form *form, int lanes, void *scratch, size_t st
 {
     tap_form *f = (tap_form *)form;
     dnnl_status_t s = dnnl_success;
-    f->scratch = scratch;
-    f->stride = stride;
     for (int g = 0; g < f->table.n_groups && !s; g++)
-        s = dtp_matmul_prepare(&f->table.groups[g].product, lanes, f->scratch + matrix_bytes(f), stride);
+        s = dtp_matmul_prepare(&f->table.groups[g].product, lanes, scratch, stride);
     return s;
 }
 
@@ -369,7 +367,7 @@ static dnnl_status_t run(const dtp_form *form, const dtp_form_run *r)
 {
     enum { ROWS = 16 };
     const tap_form *f = (const tap_form *)form;
-    uint8_t *v = f->scratch + (size_t)r->lane * f->stride;
+    uint8_t *v = r->work;
     float *m = (float *)(void *)(v + v_bytes(f)), *sums = (float *)(void *)(v + v_bytes(f) + m_bytes(f));
     tap_run t = {f, r, v, m, f->made == dnnl_f32 ? r->dst : sums, dnnl_success};
     dtp_team_for(r->team, (int64_t)rows(f), ROWS, gather, &t);
@@ -380,6 +378,6 @@ static dnnl_status_t run(const dtp_form *form, const dtp_form_run *r)
 
 const dtp_form_kind dtp_taps = {
     .name = "taps", .bf16 = true, .src = dnnl_acdeb, .suits = suits, .make = make, .free = destroy,
-    .scratch_bytes = scratch_bytes, .weights_md = weights_md, .prepare = prepare, .run = run, .points = points,
+    .scratch_bytes = scratch_bytes, .work_bytes = matrix_bytes, .weights_md = weights_md, .prepare = prepare, .run = run, .points = points,
     .transform = transform,
 };

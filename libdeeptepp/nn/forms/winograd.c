@@ -23,7 +23,7 @@ typedef struct winograd {
     dtp_matmul whole;   /* of all points where the product is made point by point: only its layout counts */
     dtp_const_md weights;
     bool shared;         /* the team works on one block, else each lane on its own */
-    uint8_t *scratch;    /* a lane's V and M; `stride` bytes further the next one's */
+    uint8_t *scratch;    /* where lanes work on their own, a lane's V and M; `stride` bytes further the next one's */
     size_t stride;
 } winograd;
 
@@ -124,7 +124,13 @@ static size_t matrix_bytes(const dtp_tiling *t)
 static size_t scratch_bytes(const dtp_form *form)
 {
     const winograd *w = (const winograd *)form;
-    return matrix_bytes(&w->tiling) + dtp_matmul_scratch(&w->product);
+    return (w->shared ? 0 : matrix_bytes(&w->tiling)) + dtp_matmul_scratch(&w->product);
+}
+
+static size_t work_bytes(const dtp_form *form)
+{
+    const winograd *w = (const winograd *)form;
+    return w->shared ? matrix_bytes(&w->tiling) : 0;
 }
 
 static dtp_const_md weights_md(const dtp_form *form)
@@ -138,7 +144,7 @@ static dnnl_status_t prepare(dtp_form *form, int lanes, void *scratch, size_t st
     winograd *w = (winograd *)form;
     w->scratch = scratch;
     w->stride = stride;
-    return dtp_matmul_prepare(&w->product, lanes, w->scratch + matrix_bytes(&w->tiling), stride);
+    return dtp_matmul_prepare(&w->product, lanes, w->scratch + (w->shared ? 0 : matrix_bytes(&w->tiling)), stride);
 }
 
 /* ---- Running ---- */
@@ -154,7 +160,7 @@ typedef struct block_run {
 
 static block_run in_lane(const winograd *w, const dtp_form_run *r, int lane, atomic_int *worst)
 {
-    float *v = (float *)(void *)(w->scratch + (size_t)lane * w->stride);
+    float *v = (float *)(w->shared ? r->work : (void *)(w->scratch + (size_t)lane * w->stride));
     return (block_run){w, r, 0, v, v + v_count(&w->tiling), worst};
 }
 
@@ -234,6 +240,6 @@ static int64_t points(const dtp_graph *graph, int layer)
 
 const dtp_form_kind dtp_winograd = {
     .name = "winograd", .src = dnnl_acdeb, .suits = suits, .make = make, .free = destroy,
-    .scratch_bytes = scratch_bytes, .weights_md = weights_md, .prepare = prepare, .run = run, .points = points,
+    .scratch_bytes = scratch_bytes, .work_bytes = work_bytes, .weights_md = weights_md, .prepare = prepare, .run = run, .points = points,
     .transform = dtp_tiles_weights,
 };
