@@ -84,7 +84,8 @@ static void add_lanes(dtp_plan *plan)
     for (int s = 0; s < plan->n_stages; s++) {
         dtp_buffer *buffer = &plan->buffers[new_buffer(plan, 0, plan->stages[s].first)];
         buffer->last = plan->stages[s].last;
-        buffer->bytes = (size_t)dtp_min_i64(plan->lanes, plan->batch / plan->stages[s].chunk) * plan->stages[s].lane_bytes;
+        int64_t lanes = dtp_min_i64(plan->lanes, plan->batch / plan->stages[s].chunk);
+        buffer->bytes = (size_t)lanes * plan->stages[s].lane_bytes;
         buffer->whole = true;
     }
 }

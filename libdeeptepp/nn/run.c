@@ -1,5 +1,5 @@
-/* Images on their way through a net: chunks of them through all layers of a stage, each on a lane of its own; those that
- * are not enough for all lanes layer by layer, all lanes on each. */
+/* Images on their way through a net: chunks of them through all layers of a stage, each on a lane of its own; those
+ * that are not enough for all lanes layer by layer, all lanes on each. */
 #include <time.h>
 
 #include "pass.h"

@@ -378,6 +378,7 @@ static dnnl_status_t run(const dtp_form *form, const dtp_form_run *r)
 
 const dtp_form_kind dtp_taps = {
     .name = "taps", .bf16 = true, .src = dnnl_acdeb, .suits = suits, .make = make, .free = destroy,
-    .scratch_bytes = scratch_bytes, .work_bytes = matrix_bytes, .weights_md = weights_md, .prepare = prepare, .run = run, .points = points,
+    .scratch_bytes = scratch_bytes, .work_bytes = matrix_bytes,
+    .weights_md = weights_md, .prepare = prepare, .run = run, .points = points,
     .transform = transform,
 };

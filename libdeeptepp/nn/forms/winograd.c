@@ -240,6 +240,7 @@ static int64_t points(const dtp_graph *graph, int layer)
 
 const dtp_form_kind dtp_winograd = {
     .name = "winograd", .src = dnnl_acdeb, .suits = suits, .make = make, .free = destroy,
-    .scratch_bytes = scratch_bytes, .work_bytes = work_bytes, .weights_md = weights_md, .prepare = prepare, .run = run, .points = points,
+    .scratch_bytes = scratch_bytes, .work_bytes = work_bytes,
+    .weights_md = weights_md, .prepare = prepare, .run = run, .points = points,
     .transform = dtp_tiles_weights,
 };
