@@ -13,11 +13,11 @@ size_t dtp_stem_bench_lay(const dtp_stem *stem, dtp_stem_bench *bench, void *mem
     const dtp_stem_axis *a = stem->axis;
     const int64_t slice = stem->ic * a[0].pairs * a[2].pairs, row = DTP_STEM_TILES * a[2].m;
     const int64_t pools = row + 2; /* where each cell has one */
-    const int64_t sizes[] = {a[1].window * slice, a[1].pairs * slice, DTP_STEM_POINTS * a[1].m * row,
-                             a[0].m * a[1].m * row, a[0].m * a[1].m * pools};
+    const int64_t sizes[] = {a[1].window * slice, a[1].pairs * slice, DTP_STEM_POINTS * row,
+                             DTP_STEM_POINTS * a[1].m * row, a[0].m * a[1].m * row, a[0].m * a[1].m * pools};
     dtp_stem_bench none;
     bench = bench ? bench : &none;
-    lanes **parts[] = {&bench->ring, &bench->v, &bench->slabs, &bench->box, &bench->maxima};
+    lanes **parts[] = {&bench->ring, &bench->v, &bench->columns, &bench->slabs, &bench->box, &bench->maxima};
     int64_t at = 0;
     for (size_t i = 0; i < DTP_COUNT(sizes); i++, at += sizes[i - 1])
         if (memory)

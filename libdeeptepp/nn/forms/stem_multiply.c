@@ -8,8 +8,8 @@ typedef struct products {
     int second;               /* points of the width's second split */
     int64_t step;             /* from a width pair's weights to the next's */
     int64_t tiles, width, height; /* width, height: cells of a tile */
-    lanes *out;
-    int64_t row; /* from a height cell to the next */
+    lanes *columns, *out;         /* columns: (height point, tile, width cell) */
+    int64_t row;                  /* from a height point or cell to the next */
 } products;
 
 /* ---- A^T: six points, `s` lanes apart, to m cells, `t` lanes apart ---- */
@@ -68,27 +68,27 @@ DTP_INLINE void output_cells(const lanes *x, int64_t s, lanes *y, int64_t t, int
         UNROLLED for (int t = 0; t < (T); t++) output_cells(&sum[0][t], T, out + t * m, 1, m, power);                  \
     }
 
-/* All points of height and tiles. */
+/* Height by height, so that its weights and tiles stay in the first-level cache. */
 #define MULTIPLY_TILES(POINT, T, HEIGHT, WIDTH)                                                                        \
-    for (int64_t t = 0; t < p->tiles; t += (T)) {                                                                      \
-        lanes cells[DTP_STEM_POINTS][(T) * (WIDTH)];                                                                   \
+    do {                                                                                                               \
         for (int h = 0; h < DTP_STEM_POINTS; h++)                                                                      \
-            POINT(p, &p->sums[h], t, WIDTH, cells[h]);                                                                 \
-        for (int i = 0; i < (T) * (WIDTH); i++)                                                                        \
-            output_cells(&cells[0][i], (T) * (WIDTH), p->out + t * (WIDTH) + i, p->row, HEIGHT, POWERS);               \
-    }
+            for (int64_t t = 0; t < p->tiles; t += (T))                                                                \
+                POINT(p, &p->sums[h], t, WIDTH, p->columns + h * p->row + t * (WIDTH));                                \
+        for (int64_t i = 0; i < p->tiles * (WIDTH); i++)                                                               \
+            output_cells(p->columns + i, p->row, p->out + i, p->row, HEIGHT, POWERS);                                  \
+    } while (0)
 
 #define DEFINE_MULTIPLY(NAME, SPECIFIERS, POINT, T)                                                                    \
     SPECIFIERS void NAME(const products *p)                                                                            \
     {                                                                                                                  \
         if (p->height == 3 && p->width == 3)                                                                           \
-            MULTIPLY_TILES(POINT, T, 3, 3)                                                                             \
+            MULTIPLY_TILES(POINT, T, 3, 3);                                                                            \
         else if (p->height == 3)                                                                                       \
-            MULTIPLY_TILES(POINT, T, 3, 4)                                                                             \
+            MULTIPLY_TILES(POINT, T, 3, 4);                                                                            \
         else if (p->width == 3)                                                                                        \
-            MULTIPLY_TILES(POINT, T, 4, 3)                                                                             \
+            MULTIPLY_TILES(POINT, T, 4, 3);                                                                            \
         else                                                                                                           \
-            MULTIPLY_TILES(POINT, T, 4, 4)                                                                             \
+            MULTIPLY_TILES(POINT, T, 4, 4);                                                                            \
     }
 
 #define LEAVE(x) (void)(x)
@@ -163,7 +163,8 @@ void dtp_stem_multiply(const dtp_stem *stem, const dtp_stem_bench *bench, int64_
     const int64_t row = DTP_STEM_TILES * a[2].m, slab = a[1].m * row, used = tiles * a[2].m;
     const int depths = a[0].kernel == 1 ? 1 : DTP_STEM_POINTS;
     products p = {.v = (const float *)bench->v, .weights = weights, .second = a[2].split[1].points,
-                  .step = stem->ic * LANES, .tiles = tiles, .width = a[2].m, .height = a[1].m, .row = row};
+                  .step = stem->ic * LANES, .tiles = tiles, .width = a[2].m, .height = a[1].m,
+                  .columns = bench->columns, .row = row};
     for (int d = 0; d < depths; d++) {
         p.sums = stem->sums[d];
         p.out = bench->slabs + d * slab;

@@ -11,6 +11,7 @@ enum { DTP_STEM_TILES = LANES };
 typedef struct dtp_stem_bench {
     lanes *ring;    /* (row % window, ic, depth pair, width pair): transformed along depth and width */
     lanes *v;       /* (depth pair, height pair, ic, width pair) */
+    lanes *columns; /* (height point, tile, width cell): products of one point of depth */
     lanes *slabs;   /* (depth point, height cell, tile, width cell): products */
     lanes *box;     /* (depth cell, height cell, tile, width cell): output cells */
     lanes *maxima;  /* (depth cell, height cell, pooled width cell) */
