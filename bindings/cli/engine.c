@@ -114,11 +114,12 @@ static const char *path_of(const cli_patient_options *options, int32_t volume)
                                                                  : NULL;
 }
 
-/* What was not tried, or failed beside others for want of memory, is tried alone. */
+/* What was not tried, or failed beside others for want of memory or of descriptors, is tried alone. */
 static int take_volume(deeptepp_volume **out, cli_volume_attempt *attempt)
 {
     const deeptepp_status status = attempt->status;
-    if (attempt->volume || (status && status != DEEPTEPP_ERR_MEMORY && status != DEEPTEPP_ERR_CANCELLED))
+    const bool wanting = status == DEEPTEPP_ERR_MEMORY || status == DEEPTEPP_ERR_FILE_READ;
+    if (attempt->volume || (status && !wanting && status != DEEPTEPP_ERR_CANCELLED))
         return cli_volume_finish(out, attempt);
     return cli_volume_open(out, attempt->text, attempt->options);
 }
@@ -276,8 +277,9 @@ static void *load(void *argument)
  * it. */
 static bool start(loading *job)
 {
-    struct rlimit limit;
-    if (job->options->verbose || getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur != RLIM_INFINITY)
+    struct rlimit space, data;
+    if (job->options->verbose || getrlimit(RLIMIT_AS, &space) || getrlimit(RLIMIT_DATA, &data) ||
+        space.rlim_cur != RLIM_INFINITY || data.rlim_cur != RLIM_INFINITY)
         return false;
     return cli_thread_start(&job->thread, load, job);
 }

@@ -1,6 +1,6 @@
 /* Static functions (others would become symbols of the library) whose loops are worth the widest registers the machine
- * has: the compiler makes one of each width, loading the library chooses. The numbers are the same: C11 contracts no
- * products and sums. */
+ * has: the compiler makes one of each width, loading the library chooses. The numbers are the same, since C11
+ * contracts no products and sums, but of files that are built to do so (meson.build). */
 #ifndef DTP_WIDEST_H
 #define DTP_WIDEST_H
 

@@ -31,12 +31,14 @@ static bool is_read_once(const dtp_graph *graph, int value)
 /* Units of one colour are at least three cells apart. */
 static bool takes_pool(const dtp_graph *graph, int layer)
 {
+    if (layer + 1 >= graph->n_layers)
+        return false;
     const dtp_layer *pool = &graph->layers[layer + 1];
-    if (layer + 1 >= graph->n_layers || pool->op != DTP_MAX_POOL || pool->src != layer + 1 || pool->add >= 0 ||
+    if (pool->op != DTP_MAX_POOL || pool->src != layer + 1 || pool->add >= 0 ||
         pool->activation != DTP_IDENTITY)
         return false;
     for (int i = 0; i < 3; i++)
-        if (pool->kernel[i] > 3 || pool->dilation[i] != 1)
+        if (pool->kernel[i] > 3 || pool->pad[i] >= pool->kernel[i] || pool->dilation[i] != 1)
             return false;
     return is_read_once(graph, layer + 1);
 }
