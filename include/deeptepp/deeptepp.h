@@ -351,10 +351,10 @@ DEEPTEPP_API double deeptepp_model_precision_margin(const deeptepp_model *model)
  * scratchpad; in BF16 all of these in both precisions. A further session has no weights of its own, so it adds only the
  * rest. On top come: the case's own volumes; while scoring, some 20 bytes for each row of voxels that the mask falls
  * into; for a model that takes mosaics and for a mask that is put onto the image's grid a byte for each voxel of its
- * bounding box; for mosaics some 1.5 MB a thread; the backend's own descriptors and generated code, some MB. Percentiles
- * of whole images of 8- and 16-bit integers take 1 MiB a thread, 8 MiB at most, and half a MiB an image; other intensity
- * rules less than 100 KB a thread. While a model is being opened, the file's tensors as stored, each given back once it
- * is laid out: at the peak about the larger of file and weights, and the largest layer once more. */
+ * bounding box; for mosaics some 1.5 MB a thread; the backend's own descriptors and generated code, some MB.
+ * Percentiles of whole images of 8- and 16-bit integers take 1 MiB a thread, 8 MiB at most, and half a MiB an image;
+ * other intensity rules less than 100 KB a thread. While a model is being opened, the file's tensors as stored, each
+ * given back once it is laid out: at the peak about the larger of file and weights, and the largest layer once more. */
 DEEPTEPP_API uint64_t deeptepp_model_memory(const deeptepp_model *model);
 
 /* The shape of the network input, float32 in C order: views, channels, depth, height, width. */
