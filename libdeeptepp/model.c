@@ -45,7 +45,7 @@ static deeptepp_status build(deeptepp_model *model, dtp_safetensors *file, const
 
 /* ---- on the compute thread: reading the file, packing the weights ---- */
 
-enum { READING = 500, PACKED = 800 }; /* thousandths of opening, for progress; PACKED: of a model in bf16 */
+enum { READING = 500, PACKED = 600 }; /* thousandths, for progress: of opening; of what follows, of a model in bf16 */
 
 typedef struct opening {
     const char *path; /* NULL: bytes */
@@ -95,23 +95,6 @@ static deeptepp_status pack_member(opening *o, int member, dtp_job *job)
     return status;
 }
 
-/* Room for all members' weights of one precision, and what a session's net of it takes. */
-static deeptepp_status make_room(deeptepp_model *model, const dtp_graph *graph, dtp_weights **members, dtp_job *job)
-{
-    dtp_plan *plan;
-    deeptepp_status status = dtp_plan_new(&plan, graph, model->recipe.n_views, NULL, &job->watch, &job->error);
-    if (status != DEEPTEPP_OK)
-        return status;
-    model->memory += dtp_plan_bytes(plan);
-    for (int m = 0; m < model->network.n_members && status == DEEPTEPP_OK; m++) {
-        status = dtp_weights_new(&members[m], plan, &job->error);
-        if (status == DEEPTEPP_OK)
-            model->memory += dtp_weights_bytes(members[m]);
-    }
-    dtp_plan_free(plan);
-    return status;
-}
-
 static deeptepp_status make_bf16_graph(deeptepp_model *model, deeptepp_error *error)
 {
     model->bf16_graph = malloc(sizeof *model->bf16_graph);
@@ -123,26 +106,59 @@ static deeptepp_status make_bf16_graph(deeptepp_model *model, deeptepp_error *er
     return DEEPTEPP_OK;
 }
 
+/* What weights are laid out for; a session's net of it is counted. */
+static deeptepp_status make_plan(dtp_plan **out, deeptepp_model *model, const dtp_graph *graph, dtp_job *job)
+{
+    deeptepp_status status = dtp_plan_new(out, graph, model->recipe.n_views, NULL, &job->watch, &job->error);
+    if (status == DEEPTEPP_OK)
+        model->memory += dtp_plan_bytes(*out);
+    return status;
+}
+
+static deeptepp_status make_room(deeptepp_model *model, dtp_weights **weights, const dtp_plan *plan, dtp_job *job)
+{
+    deeptepp_status status = dtp_weights_new(weights, plan, &job->error);
+    if (status == DEEPTEPP_OK)
+        model->memory += dtp_weights_bytes(*weights);
+    return status;
+}
+
+/* Member after member: the file's tensors of one are given back before there is room for the next. bf16: NULL for
+ * none. */
+static deeptepp_status pack_members(opening *o, const dtp_plan *plan, const dtp_plan *bf16, dtp_job *job)
+{
+    deeptepp_model *model = o->model;
+    deeptepp_status status = DEEPTEPP_OK;
+    for (int m = 0; m < model->network.n_members && status == DEEPTEPP_OK; m++) {
+        status = make_room(model, &model->members[m], plan, job);
+        if (status == DEEPTEPP_OK && bf16)
+            status = make_room(model, &model->bf16_members[m], bf16, job);
+        if (status == DEEPTEPP_OK)
+            status = pack_member(o, m, job);
+    }
+    return status;
+}
+
 static deeptepp_status pack(void *argument, dtp_job *job)
 {
     opening *o = argument;
     deeptepp_model *model = o->model;
     const bool bf16 = model->precision == DEEPTEPP_PRECISION_BF16;
+    dtp_plan *plan = NULL, *bf16_plan = NULL;
     deeptepp_status status;
     model->memory = dtp_model_logits(model) * sizeof(float) + sizeof *model;
-    DTP_TRY(make_room(model, &model->arch.graph, model->members, job));
-    if (bf16)
+    DTP_TRY(make_plan(&plan, model, &model->arch.graph, job));
+    if (bf16) {
         DTP_TRY(make_bf16_graph(model, &job->error));
-    if (bf16)
-        DTP_TRY(make_room(model, model->bf16_graph, model->bf16_members, job));
-    dtp_watch_part(&job->watch, READING, bf16 ? PACKED : 1000);
-    for (int m = 0; m < model->network.n_members; m++)
-        DTP_TRY(pack_member(o, m, job));
-    dtp_watch_part(&job->watch, PACKED, 1000);
-    if (bf16)
-        DTP_TRY(dtp_precision_measure(model, &job->watch, &job->error));
+        DTP_TRY(make_plan(&bf16_plan, model, model->bf16_graph, job));
+    }
+    dtp_watch_part(&job->watch, 0, bf16 ? PACKED : 1000);
+    status = pack_members(o, plan, bf16_plan, job);
 fail:
-    return status;
+    dtp_plan_free(plan);
+    dtp_plan_free(bf16_plan);
+    dtp_watch_part(&job->watch, PACKED, 1000);
+    return status == DEEPTEPP_OK && bf16 ? dtp_precision_measure(model, &job->watch, &job->error) : status;
 }
 
 /* Values of one member, BatchNorm's included. */
@@ -205,6 +221,7 @@ static deeptepp_status fill(deeptepp_model *model, opening *o, dtp_worker *worke
     o->file.description = NULL;
     memcpy(model->sha256, o->file.sha256, sizeof model->sha256);
     DTP_TRY(parse_description(model, error));
+    DTP_TRY(dtp_precision_measurable(model, error));
     DTP_TRY(build(model, &o->file.file, &watch->callbacks, error));
     o->model = model;
     dtp_watch_part(watch, READING, 1000);
@@ -264,6 +281,8 @@ static deeptepp_status read_options(const deeptepp_model_options *in, deeptepp_m
     if (out->threads < 0 || out->threads > 256)
         return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "deeptepp_model_options.threads is %d, wanted 0 to 256",
                         out->threads);
+    if (out->reserved)
+        return dtp_fail(error, DEEPTEPP_ERR_ARGUMENT, "deeptepp_model_options.reserved is %d, wanted 0", out->reserved);
     status = check_expected(out->expected_sha256, error);
     if (status == DEEPTEPP_OK)
         status = dtp_precision_check(out->precision, error);

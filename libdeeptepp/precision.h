@@ -7,6 +7,9 @@
 /* Whether the caller may have it. Errors: ARGUMENT, PRECISION. */
 deeptepp_status dtp_precision_check(int32_t precision, deeptepp_error *error);
 
+/* Whether noise can be made that is like what the parsed model takes. Errors: PRECISION. */
+deeptepp_status dtp_precision_measurable(const deeptepp_model *model, deeptepp_error *error);
+
 /* "f32", "bf16". */
 const char *dtp_precision_name(deeptepp_precision precision);
 

@@ -204,6 +204,21 @@ double dtp_risk_rule(const dtp_risk *risk, const float *logits, int64_t heads, i
     return 1 / sum;
 }
 
+/* Of a single class 0: its probability is 1 whatever its logit. */
+double dtp_risk_log_odds(const dtp_risk *risk, const float *logits, int64_t heads, int64_t classes)
+{
+    double chosen = head_sum(logits, heads, classes, risk->class_index), largest = -INFINITY, sum = 0;
+    if (!risk->softmax)
+        return chosen;
+    for (int64_t i = 0; i < classes; i++)
+        if (i != risk->class_index)
+            largest = fmax(largest, head_sum(logits, heads, classes, i));
+    for (int64_t i = 0; i < classes; i++)
+        if (i != risk->class_index)
+            sum += exp(head_sum(logits, heads, classes, i) - largest);
+    return classes > 1 ? chosen - largest - log(sum) : 0;
+}
+
 static const dtp_covariate_value *find_value(const deeptepp_case *patient, const char *name)
 {
     for (size_t i = 0; i < patient->n_covariates; i++)

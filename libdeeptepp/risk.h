@@ -43,6 +43,9 @@ void dtp_risk_free(dtp_risk *risk);
 /* One view's value from its logits, heads x classes, which are first summed over heads. */
 double dtp_risk_rule(const dtp_risk *risk, const float *logits, int64_t heads, int64_t classes);
 
+/* The same for the logit itself; of a softmax the logarithm of its odds, which, unlike it, does not saturate. */
+double dtp_risk_log_odds(const dtp_risk *risk, const float *logits, int64_t heads, int64_t classes);
+
 /* A covariate as it was used. */
 typedef struct dtp_covariate_use {
     double value, term;

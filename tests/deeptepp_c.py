@@ -34,7 +34,7 @@ class SessionOptions(ctypes.Structure):
 
 class ModelOptions(ctypes.Structure):
     _fields_ = [("struct_size", c_size_t), ("callbacks", c_void_p), ("threads", c_int32), ("max_file_bytes", c_uint64),
-                ("expected_sha256", c_char_p), ("precision", c_int32)]
+                ("expected_sha256", c_char_p), ("precision", c_int32), ("reserved", c_int32)]
 
 
 class MaskOptions(ctypes.Structure):

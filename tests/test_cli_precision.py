@@ -58,6 +58,27 @@ def test_the_words_say_how_far_scores_move(model, files):
 
 
 @needs_bf16
+def test_the_verdict_of_a_self_test_is_of_f32(model):
+    assert re.search(r"^verdict +pass \(they differ by [0-9.e-]+; of f32, not of bf16\)$",
+                     answer("selftest", "--model", model, "--precision", "bf16"), re.M)
+    assert "of f32" not in answer("selftest", "--model", model)
+
+
+def test_the_description_as_json_has_no_precision(model):
+    said = refusal(1, "info", "--model", model, "--json", "--precision", "bf16")
+    assert "--json with --precision bf16" in said
+    assert answer("info", "--model", model, "--json", "--precision", "f32").startswith("{")
+
+
+@needs_bf16
+def test_intensities_as_they_are_are_refused(tmp_path):
+    raw = tmp_path / "raw.safetensors"
+    make_model(raw, depth=10, width=16, size=32, overrides={"input.intensity": {"rule": "none"}})
+    assert "input.intensity none" in refusal(1, "info", "--model", raw, "--precision", "bf16")
+    assert "bf16" not in answer("info", "--model", raw)
+
+
+@needs_bf16
 def test_a_score_at_a_cut_point_is_that_of_f32(model, files, tmp_path):
     exact = json.loads(score(model, files, "--json"))["score"]
     near = tmp_path / "near.safetensors"

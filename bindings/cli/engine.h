@@ -68,8 +68,9 @@ const char *cli_image_path(const char *image);
 
 /* Of the commands whose numbers depend on it. */
 #define CLI_PRECISION_OPTION(o)                                                                                        \
-    {"precision", "P", "f32 (default), or bf16: bfloat16, faster where the processor has it;\nscores move a little, "  \
-     "tiers do not", cli_take_precision, &(o).precision, .required = false}
+    {"precision", "P", "f32 (default), or bf16: bfloat16, faster on processors with AMX, slower\nelsewhere; scores "   \
+     "move a little, and one within a margin of a\ncut-point, measured on noise, not proven, is computed again\nin "  \
+     "f32", cli_take_precision, &(o).precision, .required = false}
 
 #define CLI_PATIENT_OPTIONS(o)                                                                                         \
     {"image", "[NAME=]PATH", "an MR (.nii, .nii.gz) and the channel it is for; once a\nchannel; #N at the end names "  \

@@ -253,6 +253,9 @@ int cli_info(int argc, char **argv)
     int code = cli_args_parse(&usage, options, CLI_COUNT(options), argc, argv, &done);
     if (done)
         return code;
+    if (json && given.precision != DEEPTEPP_PRECISION_F32)
+        return cli_fail(CLI_USAGE,
+                        "--json with --precision bf16: the JSON is the file's own description; leave out one of them");
     code = cli_engine_open_model(&engine, &given);
     if (!code && json)
         cli_print_json(deeptepp_model_json(engine.model));

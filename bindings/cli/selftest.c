@@ -25,7 +25,8 @@ static int run(const cli_engine *engine, const char *path)
         cli_text_line("model", "%s", deeptepp_model_name(engine->model));
         cli_text_line("expected", "%.9g", expected);
         cli_text_line("found", "%.9g", found);
-        cli_text_line("verdict", "%s (they differ by %.3g)", status ? "FAIL" : "pass", fabs(found - expected));
+        cli_text_line("verdict", "%s (they differ by %.3g%s)", status ? "FAIL" : "pass", fabs(found - expected),
+                      deeptepp_model_precision(engine->model) == DEEPTEPP_PRECISION_F32 ? "" : "; of f32, not of bf16");
         cli_engine_tell_precision(engine->model);
     }
     return status ? cli_fail_library(path, NULL, &error) : CLI_OK;

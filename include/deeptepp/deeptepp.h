@@ -88,7 +88,7 @@ typedef enum deeptepp_status {
     DEEPTEPP_ERR_THREAD = 7,       /* the system would not start the threads asked for */
     DEEPTEPP_ERR_BACKEND = 8,      /* oneDNN refused an operation it should support */
     DEEPTEPP_ERR_INTERNAL = 9,     /* a fault of this library: please report it */
-    DEEPTEPP_ERR_PRECISION = 10,   /* a precision was asked for that this processor does not compute in */
+    DEEPTEPP_ERR_PRECISION = 10,   /* a precision that this processor, or for its margin the model, does not do */
 
     /* Reading a file. */
     DEEPTEPP_ERR_FILE_MISSING = 20,   /* nothing exists at that path, or a link that leads nowhere */
@@ -248,13 +248,13 @@ typedef enum deeptepp_precision {
     DEEPTEPP_PRECISION_BF16 = 1, /* convolutions of 16 channels and more over maps take their input and weights rounded
                                     to bfloat16, 8 significant bits; the first convolution, pools, sums of shortcuts,
                                     linear layers and all that follows stay float32. Scores move (see
-                                    deeptepp_model_precision_shift); tiers do not, as far as the margin says: a score
-                                    within it of a cut-point is computed again in float32 */
+                                    deeptepp_model_precision_shift); a score within a margin of a cut-point, measured
+                                    on noise and not proven, is computed again in float32 */
     DEEPTEPP_PRECISION_FORCE_INT32 = 0x7fffffff
 } deeptepp_precision;
 
-/* 1 where this processor computes in a precision, else 0: BF16 needs AVX512_BF16, and is faster than F32 where there is
- * AMX-BF16 too (docs/performance.md). Any thread. */
+/* 1 where this processor computes in a precision, else 0. BF16 needs AVX512_BF16 and is faster than F32 where there is
+ * AMX-BF16 too: 1 also where there is not, where it takes longer (docs/performance.md). Any thread. */
 DEEPTEPP_API int deeptepp_precision_available(deeptepp_precision precision);
 
 typedef struct deeptepp_model_options {
@@ -266,8 +266,10 @@ typedef struct deeptepp_model_options {
     const char *expected_sha256;         /* 64 hexadecimal digits of either case: a file with another SHA-256 is refused
                                             (MODEL_SHA256), unless it is refused before for being no model file. NULL:
                                             any file */
-    int32_t precision;                   /* a deeptepp_precision, of every session of this model; 0: float32. BF16 where
-                                            the processor has none is refused (PRECISION) */
+    int32_t precision;                   /* a deeptepp_precision, of every session of this model; 0: float32. BF16 is
+                                            refused (PRECISION) where the processor has none, and of a model that takes
+                                            intensities as they are (input.intensity none): no margin can be measured */
+    int32_t reserved;                    /* 0; anything else is refused (ARGUMENT) */
 } deeptepp_model_options;
 
 /* Reads and checks the file at `path`. options: NULL for all defaults. Runs on `threads` threads of its own, which end
@@ -339,10 +341,14 @@ DEEPTEPP_API int64_t deeptepp_model_survival_count(const deeptepp_model *model);
 DEEPTEPP_API double deeptepp_model_survival_time(const deeptepp_model *model, int64_t index);
 
 /* The precision that the model was opened in. How far BF16 moves its scores: the largest difference from F32 among 8
- * or more inputs of noise, each one view, measured when the model was opened; the score's own unit. And the margin, 4
- * times that: a score that lies no further than this, and the cut-point's tolerance (NEAR_CUTPOINT), from a cut-point
- * is computed again in F32, so that it is the very score of F32. Scores of real images may move otherwise than those of
- * noise: docs/performance.md says what was found. 0 and 0 of a model in F32; NaN of none. */
+ * or more inputs of noise, each one view, measured when the model was opened; the score's own unit. The noise is of
+ * mean 0 and variance 1 for intensities by "zscore", uniform in the model's range for "minmax" and "percentile". For
+ * rule "softmax" it is a quarter of what the odds' logarithm moves by: no probability moves by more than that.
+ * And the margin, 4 times that, at least 1e-6: a score no further than this, and the cut-point's tolerance
+ * (NEAR_CUTPOINT), from a cut-point is computed again in F32, so that it is the very score of F32. It is no proof:
+ * scores of real images may move further than those of noise. Tried at length: phantoms, one model, rule "logit",
+ * "zscore" (docs/performance.md). Survival probabilities and the scores of members and views move too, and are only
+ * computed again when the score is. 0 and 0 of a model in F32; NaN of none. */
 DEEPTEPP_API deeptepp_precision deeptepp_model_precision(const deeptepp_model *model);
 DEEPTEPP_API double deeptepp_model_precision_shift(const deeptepp_model *model);
 DEEPTEPP_API double deeptepp_model_precision_margin(const deeptepp_model *model);
