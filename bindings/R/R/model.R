@@ -19,7 +19,7 @@ cores <- new.env(parent = emptyenv())
 #' @param max_file_bytes A larger file is refused. `NULL`: 4 GiB.
 #' @param precision `"bf16"`: convolutions in bfloat16. Scores move a little (`precision_shift` of [tepp_info()]); near
 #'   a cut-point they are computed in `"f32"` again. An error of class `deeptepp_precision` where the processor has
-#'   none: [tepp_precision_available()] says so beforehand.
+#'   none: [tepp_precision_available()] says so beforehand; and of a model that takes intensities as they are.
 #' @param progress `TRUE` for progressr, or a function that gets the fraction that is done, 0 to 1.
 #' @return A `tepp_model`: a list of `path`, `sha256` and `options`.
 #' @seealso [tepp_info()] for what the file says, [deeptepp-conditions] for the errors.
@@ -56,7 +56,7 @@ precision_of <- function(precision) {
 #'
 #' @param precision `"f32"` or `"bf16"`, as for [tepp_open()].
 #' @return `TRUE` for `"f32"`; for `"bf16"` where the processor has AVX512_BF16. It is faster than `"f32"` where there
-#'   is AMX too.
+#'   is AMX too, slower where there is not.
 #' @examples
 #' tepp_precision_available("bf16")
 #' @export

@@ -159,8 +159,8 @@ def _precision(given: Any) -> Precision:
 
 
 def precision_available(precision: Precision) -> bool:
-    """Whether this processor computes in a precision: "f32" always; "bf16" where it has AVX512_BF16, and faster than
-    "f32" where it has AMX too."""
+    """Whether this processor computes in a precision: "f32" always; "bf16" where it has AVX512_BF16, which is faster
+    than "f32" where it has AMX too and slower where it has not."""
     return bool(lib.deeptepp_precision_available(PRECISIONS[_precision(precision)]))
 
 
@@ -176,7 +176,7 @@ def open_model(path: Path, *, threads: int | None = None, expected_sha256: str |
     max_file_bytes   a larger file is refused; None: 4 GiB
     precision        "bf16": convolutions in bfloat16. Scores move a little (Model.precision_shift); near a cut-point
                      they are computed in "f32" again. PrecisionError where the processor has none (see
-                     precision_available)
+                     precision_available), and of a model that takes intensities as they are
     progress         True for a bar, or a callable that gets the fraction that is done, 0 to 1
     """
     recipe = Recipe(_absolute(path), expected_sha256, whole(threads, "threads", MAX_THREADS), bool(guidance),
