@@ -96,7 +96,7 @@ DEFINE_POINT(point_narrow, DTP_INLINE, 1, LEAVE)
 DEFINE_MULTIPLY(multiply_narrow, DTP_WIDEST static, point_narrow, 1)
 
 /* With 32 registers of 16 floats four tiles' sums stay in them. */
-#if defined(__x86_64__) && defined(__GNUC__)
+#if DTP_HAS_WIDER
 #define V4 __attribute__((target("arch=x86-64-v4")))
 #define KEEP_V4(x) __asm__("" : "+v"(x))
 DEFINE_POINT(point_v4, V4 DTP_INLINE, 4, KEEP_V4)
