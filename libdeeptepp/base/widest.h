@@ -4,8 +4,8 @@
 #ifndef DTP_WIDEST_H
 #define DTP_WIDEST_H
 
-/* Where code of other instruction sets may stand beside the usual. Not under sanitizers: gcc's does not align vectors of
- * 64 bytes on the stack that it keeps to find uses after return. */
+/* Where code of other instruction sets may stand beside the usual. Not under sanitizers: gcc's does not align vectors
+ * of 64 bytes on the stack that it keeps to find uses after return. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define DTP_HAS_WIDER 1
 #else

@@ -12,7 +12,8 @@ static void open_model(world *w)
     if (w->opened++ >= MOST_OPENED)
         return;
     const uint8_t chosen = bite(&w->input);
-    deeptepp_model_options all = {sizeof all, NULL, threads[chosen % 8], 0, NULL, precisions[chosen / 8 % 8]};
+    deeptepp_model_options all = {sizeof all, NULL, threads[chosen % 8], 0, NULL, precisions[chosen / 8 % 8],
+                                  chosen > 250};
     const deeptepp_callbacks *callbacks = all.callbacks = listen(w);
     void *options = sized(&w->input, &all, sizeof all);
     size_t size = bite(&w->input) % 4 ? w->file.size : w->file.size * (size_t)bite_within(&w->input, 0, 255) / 255;
