@@ -21,7 +21,7 @@ OLDER = [("test_net", "AVX"), ("test_net", "AVX2"), ("test_session", "AVX2"),
          *(("test_net_runs", isa) for isa in FLAGS)]
 
 # They measure milliseconds or resident memory of a machine that others may use: a second failure counts.
-MEASURING = ("session", "worker", "net_runs")
+MEASURING = ("session", "worker", "net_runs", "precision_margin")
 
 
 def run(command, **environment):

@@ -1,5 +1,6 @@
 /* Whole networks, from the file's bytes through arch/ and nn/, against plain loops in double. Logits are sums over some
  * 20 layers: they may be off by TOLERANCE of their root mean square. */
+#include "net_runner.h"
 #include "net_subject.h"
 
 static const double TOLERANCE = 2e-5;
@@ -88,9 +89,53 @@ static void members_take_turns_on_one_net(void **state)
     end(&s);
 }
 
+/* ---- whose fault is told ---- */
+
+/* Four layers that each multiply by 1e8: image 1 overflows in the third, image 0 in the fourth. */
+static void fill_growing(net_runner *r, dtp_graph *graph)
+{
+    const dtp_layer layer = {.op = DTP_CONVOLUTION, .add = -1, .kernel = {1, 1, 1}, .stride = {1, 1, 1},
+                             .dilation = {1, 1, 1}};
+    graph->values[0] = (dtp_shape){1, 4, 4, 4};
+    for (int i = 0, value; i < 4; i++) {
+        dtp_layer next = layer;
+        next.src = i;
+        snprintf(next.name, sizeof next.name, "layer %d", i + 1);
+        assert_int_equal(dtp_graph_add(graph, &next, 1, &value, NULL), DEEPTEPP_OK);
+        r->weights[i] = malloc(sizeof(float));
+        r->bias[i] = calloc(1, sizeof(float));
+        *r->weights[i] = 1e8f;
+    }
+    r->graph = graph;
+    r->batch = 2;
+}
+
+static void the_first_image_that_fails_is_told_for_any_number_of_threads(void **state)
+{
+    static dtp_graph graph;
+    static net_runner r;
+    float input[2 * 64], output[2 * 64];
+    (void)state;
+    fill_growing(&r, &graph);
+    for (int i = 0; i < 128; i++)
+        input[i] = i < 64 ? 1e5f : 1e13f;
+    r.input = input;
+    r.output = output;
+    for (int threads = 1; threads <= 4; threads++) {
+        deeptepp_error error;
+        dtp_worker *worker;
+        assert_int_equal(dtp_worker_start(&worker, threads, NULL), DEEPTEPP_OK);
+        assert_int_equal(dtp_worker_run(worker, net_runner_job, &r, NULL, &error), DEEPTEPP_ERR_SCORE_NONFINITE);
+        assert_non_null(strstr(error.message, "layer 4"));
+        dtp_worker_stop(worker);
+    }
+    net_runner_clear(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_image_that_fails_is_told_for_any_number_of_threads),
         cmocka_unit_test(networks_agree_with_plain_loops),
         cmocka_unit_test(every_batch_agrees),
         cmocka_unit_test(members_take_turns_on_one_net),

@@ -364,33 +364,6 @@ static void the_log_says_it(void **state)
     assert_says(heard, "bf16 moves scores by up to ");
 }
 
-static int yes(void *user)
-{
-    int *calls = user;
-    return --*calls < 0;
-}
-
-/* Wherever it is cancelled it says so, and opens all the same afterwards. */
-static void opening_can_be_cancelled(void **state)
-{
-    const tiny_options options = {.seed = 9, .width = 16, .patch = PLAIN};
-    tiny_bytes bytes = tiny_model_bytes(&options);
-    deeptepp_status status = DEEPTEPP_ERR_CANCELLED;
-    (void)state;
-    for (int calls = 0; available() && status == DEEPTEPP_ERR_CANCELLED; calls++) {
-        int left = calls;
-        deeptepp_model *model;
-        const deeptepp_callbacks callbacks = {.struct_size = sizeof callbacks, .cancel = yes, .user = &left};
-        const deeptepp_model_options o = {.struct_size = sizeof o, .threads = 1, .callbacks = &callbacks,
-                                          .precision = DEEPTEPP_PRECISION_BF16};
-        status = deeptepp_model_from_bytes(&model, bytes.data, bytes.size, &o, NULL);
-        assert_true(status == DEEPTEPP_OK || (status == DEEPTEPP_ERR_CANCELLED && !model));
-        deeptepp_model_free(model);
-    }
-    assert_true(status == DEEPTEPP_OK || !available());
-    free(bytes.data);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -403,7 +376,6 @@ int main(void)
         cmocka_unit_test(nearness_is_of_the_whole_score),
         cmocka_unit_test(the_self_test_is_float32),
         cmocka_unit_test(the_log_says_it),
-        cmocka_unit_test(opening_can_be_cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

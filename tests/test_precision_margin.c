@@ -1,5 +1,5 @@
 /* How far bfloat16 moves scores: measured in the model's own scale, of a softmax in its odds; what cannot be measured
- * is refused. And opening: its progress, its options. On a processor without it: what float32 has of this. */
+ * is refused. And opening: its progress, its cancelling, its options. On a processor without it: what float32 has of this. */
 #include "session_subject.h"
 
 #define INTENSITY(rest) "{\"input\": {\"intensity\": {" rest "}}}"
@@ -205,6 +205,35 @@ static void opening_goes_on_where_reading_ended(void **state)
     free(bytes.data);
 }
 
+/* ---- cancelling ---- */
+
+static int yes(void *user)
+{
+    int *calls = user;
+    return --*calls < 0;
+}
+
+/* Wherever it is cancelled it says so, and opens all the same afterwards. */
+static void opening_can_be_cancelled(void **state)
+{
+    const tiny_options options = {.seed = 9, .width = 16, .patch = INTENSITY(ZSCORE)};
+    tiny_bytes bytes = tiny_model_bytes(&options);
+    deeptepp_status status = DEEPTEPP_ERR_CANCELLED;
+    (void)state;
+    for (int calls = 0; available() && status == DEEPTEPP_ERR_CANCELLED; calls++) {
+        int left = calls;
+        deeptepp_model *model;
+        const deeptepp_callbacks callbacks = {.struct_size = sizeof callbacks, .cancel = yes, .user = &left};
+        const deeptepp_model_options o = {.struct_size = sizeof o, .threads = 1, .callbacks = &callbacks,
+                                          .precision = DEEPTEPP_PRECISION_BF16};
+        status = deeptepp_model_from_bytes(&model, bytes.data, bytes.size, &o, NULL);
+        assert_true(status == DEEPTEPP_OK || (status == DEEPTEPP_ERR_CANCELLED && !model));
+        deeptepp_model_free(model);
+    }
+    assert_true(status == DEEPTEPP_OK || !available());
+    free(bytes.data);
+}
+
 /* ---- options ---- */
 
 /* Callers of before precision there was: what lies behind their struct is not read. */
@@ -249,6 +278,7 @@ int main(void)
         cmocka_unit_test(the_shift_of_a_probability_is_that_of_its_odds),
         cmocka_unit_test(what_does_not_move_has_a_margin_all_the_same),
         cmocka_unit_test(opening_goes_on_where_reading_ended),
+        cmocka_unit_test(opening_can_be_cancelled),
         cmocka_unit_test(options_of_before_are_in_float32),
         cmocka_unit_test(what_is_reserved_is_0),
     };

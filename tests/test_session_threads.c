@@ -1,5 +1,6 @@
 /* Sessions among threads, processes and impatient callers. The library must be silent in all of this. */
 #include "session_subject.h"
+#include "tasks.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -123,18 +124,6 @@ static void the_score_is_the_same_from_1_to_n_threads(void **state)
         deeptepp_model_free(model);
     }
     patient_free(p);
-}
-
-static int count_tasks(void)
-{
-    int count = 0;
-    char line[200];
-    FILE *file = fopen("/proc/self/status", "r");
-    while (file && fgets(line, sizeof line, file))
-        sscanf(line, "Threads: %d", &count);
-    if (file)
-        fclose(file);
-    return count;
 }
 
 /* With fewer views than threads and with more: what the backend computes with is the session's own threads. */

@@ -1,6 +1,7 @@
 /* The compute thread: what a job sees there, and what the caller does not see of it. */
 #define _GNU_SOURCE
 #include "worker_probe.h"
+#include "tasks.h"
 
 #include <fenv.h>
 #include <sched.h>
@@ -58,18 +59,6 @@ static void processors_are_those_this_process_may_use(void **state)
     sched_setaffinity(0, sizeof before, &before);
     assert_int_equal(found, 1);
     assert_int_equal(dtp_processors(), CPU_COUNT(&before));
-}
-
-static int count_tasks(void)
-{
-    int count = 0;
-    char line[200];
-    FILE *file = fopen("/proc/self/status", "r");
-    while (file && fgets(line, sizeof line, file))
-        sscanf(line, "Threads: %d", &count);
-    if (file)
-        fclose(file);
-    return count;
 }
 
 static void a_stopped_worker_leaves_no_thread(void **state)

@@ -6,7 +6,7 @@ double dtp_node_macs(const dtp_net *net, const dtp_node *node)
     return node->layer < 0 ? 1.0 : dtp_layer_macs(net->plan->graph, node->layer) + 1.0;
 }
 
-float *dtp_net_address(const dtp_net *net, int tensor, int64_t first, int lane)
+void *dtp_net_address(const dtp_net *net, int tensor, int64_t first, int lane)
 {
     const dtp_plan *plan = net->plan;
     const dtp_plan_tensor *t = &plan->tensors[tensor];
@@ -15,7 +15,7 @@ float *dtp_net_address(const dtp_net *net, int tensor, int64_t first, int lane)
     size_t at = buffer->offset + (size_t)(buffer->whole ? first : first % stage->chunk) * t->image_bytes;
     if (!buffer->whole)
         at += stage->offset + (size_t)lane * stage->lane_bytes;
-    return (float *)(void *)(net->arena + at);
+    return net->arena + at;
 }
 
 /* Where they lie is said at each run. */

@@ -34,7 +34,7 @@ static inline int dtp_bound_lanes(const dtp_plan *plan)
 }
 
 /* The memory of a tensor from image `first` on, as a lane sees it. */
-float *dtp_net_address(const dtp_net *net, int tensor, int64_t first, int lane);
+void *dtp_net_address(const dtp_net *net, int tensor, int64_t first, int lane);
 
 /* Multiplications of a node for one image. */
 double dtp_node_macs(const dtp_net *net, const dtp_node *node);
@@ -47,9 +47,9 @@ typedef struct dtp_pass {
     dtp_team *team;
     const dtp_stage *stage; /* the one in hand */
     int first_node, last_node;
-    bool timing; /* nodes run alone, on what other tensors left in their memory: no number means anything */
     int node;            /* the one in hand, where all lanes work on one */
     int64_t first_image; /* from which on they do */
+    bool timing;         /* nodes run alone, on what other tensors left in their memory: no number means anything */
     atomic_llong done;   /* multiplications */
     pthread_mutex_t lock;
     atomic_llong failed; /* image; INT64_MAX: none */
@@ -63,7 +63,7 @@ typedef struct dtp_visit {
     int home; /* the lane whose memory the chunk is in */
     int64_t first, images;
     int part; /* of the node; -1: all, one after the other */
-    float *src, *dst;
+    void *src, *dst;
 } dtp_visit;
 
 /* ---- Overflow, which ReLU and max-pool would hide (reach.c) ---- */

@@ -48,8 +48,7 @@ typedef struct dtp_buffer {
 typedef struct dtp_stage {
     int first, last; /* nodes */
     int64_t chunk;
-    size_t offset, lane_bytes; /* in the arena: the first lane's memory, and from one
-                                  lane's to the next's */
+    size_t offset, lane_bytes; /* in the arena: the first lane's memory, and from one lane's to the next's */
 } dtp_stage;
 
 /* Every layer after a change of layout, and one more for the output. */

@@ -54,7 +54,7 @@ static double largest_bf16(const void *values, size_t count)
     return (double)value;
 }
 
-static double largest_of(const dtp_pass *p, const dtp_visit *v, int tensor, const float *values)
+static double largest_of(const dtp_pass *p, const dtp_visit *v, int tensor, const void *values)
 {
     const dtp_plan_tensor *t = &p->net->plan->tensors[tensor];
     size_t bytes = t->image_bytes * (size_t)v->images;

@@ -190,7 +190,7 @@ print.tepp_info <- function(x, ...) {
   }
   cat(sprintf("  input       %s\n", paste(x$input_shape, collapse = " x ")))
   if (x$precision != "f32") {
-    cat(sprintf("  precision   %s, moves scores by up to %.3g\n", x$precision, x$precision_shift))
+    cat(sprintf("  precision   %s, moves scores by up to %.3g, tried on noise\n", x$precision, x$precision_shift))
   }
   cat("Research use only. Not a medical device.\n")
   invisible(x)

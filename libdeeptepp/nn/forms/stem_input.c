@@ -25,21 +25,6 @@ size_t dtp_stem_bench_lay(const dtp_stem *stem, dtp_stem_bench *bench, void *mem
     return (size_t)at * sizeof(lanes);
 }
 
-/* B^T: cells x[0], x[s], ... to 5 or 6 points. */
-DTP_INLINE void input_points(const lanes *x, int64_t s, lanes *y, int64_t t, int points)
-{
-    const float pp = 25.0f / 64, qq = 9.0f / 4, p = 5.0f / 8, q = 3.0f / 2;
-    lanes a = x[0], b = x[s], c = x[2 * s], d = x[3 * s], e = x[4 * s];
-    lanes even = e - qq * c, odd = d - qq * b, even2 = e - pp * c, odd2 = d - pp * b;
-    y[0] = e - (pp + qq) * c + (pp * qq) * a;
-    y[t] = even + p * odd;
-    y[2 * t] = even - p * odd;
-    y[3 * t] = even2 + q * odd2;
-    y[4 * t] = even2 - q * odd2;
-    if (points == DTP_STEM_POINTS)
-        y[5 * t] = x[5 * s] - (pp + qq) * d + (pp * qq) * b;
-}
-
 /* All splits of an axis: the window's cells, `s` lanes apart, to its pairs, `t` lanes apart. */
 DTP_INLINE void input_axis(const dtp_stem_axis *a, const lanes *x, int64_t s, lanes *y, int64_t t)
 {
@@ -48,7 +33,7 @@ DTP_INLINE void input_axis(const dtp_stem_axis *a, const lanes *x, int64_t s, la
         return;
     }
     for (int i = 0; i < a->splits; i++, y += DTP_STEM_POINTS * t)
-        input_points(x + a->split[i].first * s, a->stride * s, y, t, a->split[i].points);
+        dtp_six_input(x + a->split[i].first * s, a->stride * s, y, t, a->split[i].points);
 }
 
 /* ---- Along the width ---- */
@@ -90,11 +75,6 @@ DTP_INLINE void transform_row(const dtp_stem_axis *a, const float *row, int64_t 
 
 /* ---- Along the depth ---- */
 
-DTP_INLINE bool inside(int64_t at, int64_t size)
-{
-    return at >= 0 && at < size;
-}
-
 /* Row h of all the depths a tile sees, of one channel: (depth pair, width pair). */
 DTP_INLINE void transform_slice(const dtp_stem *stem, const float *channel, const dtp_stem_place *place, int64_t h,
                                 lanes *to)
@@ -103,7 +83,7 @@ DTP_INLINE void transform_slice(const dtp_stem *stem, const float *channel, cons
     lanes rows[DTP_STEM_WINDOW][DTP_STEM_PAIRS];
     for (int64_t i = 0; i < d->window; i++) {
         int64_t at = place->tile[0] * d->step - d->pad + i;
-        if (inside(at, d->in))
+        if (dtp_inside(at, d->in))
             transform_row(w, channel + (at * stem->axis[1].in + h) * w->in, place->tile[2], rows[i]);
         else
             memset(rows[i], 0, sizeof rows[i]);
@@ -121,7 +101,7 @@ DTP_WIDEST static void read_rows(const dtp_stem *stem, const dtp_stem_bench *ben
     for (int64_t row = first; row < last; row++) {
         lanes *to = bench->ring + row % a[1].window * stem->ic * slice;
         for (int64_t c = 0; c < stem->ic; c++, to += slice)
-            if (inside(row - a[1].pad, a[1].in))
+            if (dtp_inside(row - a[1].pad, a[1].in))
                 transform_slice(stem, image + c * channel, place, row - a[1].pad, to);
             else
                 memset(to, 0, (size_t)slice * sizeof *to);
@@ -146,7 +126,7 @@ DTP_INLINE void gather_split(const dtp_stem *stem, const lanes *const row[DTP_ST
                 lanes x[DTP_STEM_POINTS];
                 for (int i = 0; i < points; i++)
                     x[i] = row[i][(c * depth + d) * width + w];
-                input_points(x, 1, v + (d * height * stem->ic + c) * width + w, stem->ic * width, points);
+                dtp_six_input(x, 1, v + (d * height * stem->ic + c) * width + w, stem->ic * width, points);
             }
 }
 

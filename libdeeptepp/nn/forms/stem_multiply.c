@@ -12,24 +12,6 @@ typedef struct products {
     int64_t row;                  /* from a height point or cell to the next */
 } products;
 
-/* ---- A^T: six points, `s` lanes apart, to m cells, `t` lanes apart ---- */
-
-static const float POWERS[] = {5.0f / 8, 3.0f / 2, 25.0f / 64, 9.0f / 4, 125.0f / 512, 27.0f / 8};
-
-DTP_INLINE void output_cells(const lanes *x, int64_t s, lanes *y, int64_t t, int64_t m, const float *power)
-{
-    lanes sum = x[s] + x[2 * s], sum2 = x[3 * s] + x[4 * s];
-    lanes difference = x[s] - x[2 * s], difference2 = x[3 * s] - x[4 * s];
-    y[0] = x[0] + sum + sum2;
-    y[t] = power[0] * difference + power[1] * difference2;
-    if (m == 3) {
-        y[2 * t] = power[2] * sum + power[3] * sum2 + x[5 * s];
-    } else {
-        y[2 * t] = power[2] * sum + power[3] * sum2;
-        y[3 * t] = power[4] * difference + power[5] * difference2 + x[5 * s];
-    }
-}
-
 /* ---- Products ---- */
 
 #ifdef __clang__
@@ -54,7 +36,7 @@ DTP_INLINE void output_cells(const lanes *x, int64_t s, lanes *y, int64_t t, int
     SPECIFIERS void NAME(const products *p, const dtp_stem_sum *s, int64_t tile, int64_t m, lanes *out)                \
     {                                                                                                                  \
         lanes sum[DTP_STEM_POINTS][T] = {0};                                                                           \
-        const float *power = POWERS;                                                                                   \
+        const float *power = DTP_POWERS;                                                                               \
         for (int n = 0; n < s->count; n++) {                                                                           \
             const float *v = p->v + s->at[n] * LANES + tile, *w = p->weights + s->weights[n] * LANES;                  \
             UNROLLED for (int i = 0; i < DTP_STEM_POINTS; i++) ADD_PRODUCTS(T, KEEP, sum[i]);                          \
@@ -65,7 +47,7 @@ DTP_INLINE void output_cells(const lanes *x, int64_t s, lanes *y, int64_t t, int
             }                                                                                                          \
         }                                                                                                              \
         __asm__("" : "+r"(power)); /* else they would be kept in registers that the sums need */                       \
-        UNROLLED for (int t = 0; t < (T); t++) output_cells(&sum[0][t], T, out + t * m, 1, m, power);                  \
+        UNROLLED for (int t = 0; t < (T); t++) dtp_six_output(&sum[0][t], T, out + t * m, 1, m, power);                \
     }
 
 /* Height by height, so that its weights and tiles stay in the first-level cache. */
@@ -75,7 +57,7 @@ DTP_INLINE void output_cells(const lanes *x, int64_t s, lanes *y, int64_t t, int
             for (int64_t t = 0; t < p->tiles; t += (T))                                                                \
                 POINT(p, &p->sums[h], t, WIDTH, p->columns + h * p->row + t * (WIDTH));                                \
         for (int64_t i = 0; i < p->tiles * (WIDTH); i++)                                                               \
-            output_cells(p->columns + i, p->row, p->out + i, p->row, HEIGHT, POWERS);                                  \
+            dtp_six_output(p->columns + i, p->row, p->out + i, p->row, HEIGHT, DTP_POWERS);                            \
     } while (0)
 
 #define DEFINE_MULTIPLY(NAME, SPECIFIERS, POINT, T)                                                                    \
@@ -119,14 +101,6 @@ static void multiply(const products *p)
 
 /* ---- Back along the depth ---- */
 
-/* NaN is not below 0 and stays. */
-DTP_INLINE void finish(const lanes *x, const lanes *bias, float slope, lanes *out)
-{
-    lanes y = *x + *bias;
-    lane_mask negative = y < 0, low = slope == 0 ? negative & 0 : negative & (lane_mask)(slope * y);
-    *out = (lanes)((~negative & (lane_mask)y) | low);
-}
-
 /* `count` lanes of each point, `row` lanes apart, to as many of each cell. */
 DTP_INLINE void finish_lanes(const lanes *x, lanes *y, int64_t row, int64_t count, const lanes *bias, float slope,
                              int64_t m)
@@ -136,9 +110,12 @@ DTP_INLINE void finish_lanes(const lanes *x, lanes *y, int64_t row, int64_t coun
         if (m == 1)
             cells[0] = x[i];
         else
-            output_cells(x + i, row, cells, 1, m, POWERS);
-        for (int64_t j = 0; j < m; j++)
-            finish(&cells[j], bias, slope, &y[j * row + i]);
+            dtp_six_output(x + i, row, cells, 1, m, DTP_POWERS);
+        for (int64_t j = 0; j < m; j++) {
+            cells[j] += *bias;
+            dtp_activate(&cells[j], slope);
+            y[j * row + i] = cells[j];
+        }
     }
 }
 

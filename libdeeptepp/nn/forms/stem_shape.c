@@ -1,5 +1,7 @@
 #include "stem_shape.h"
 
+#include "six_points.h"
+
 /* ---- Axes ---- */
 
 /* A kernel's taps dealt to splits: every second one each, or the first half and the rest. */
@@ -91,20 +93,6 @@ int64_t dtp_stem_matrices(const dtp_stem *stem)
 
 /* ---- Weights ---- */
 
-/* G: a tap's share in a point of F(m, taps). */
-static double share_of(int point, int64_t tap, int64_t taps, bool last)
-{
-    static const double p = 5.0 / 8, q = 3.0 / 2;
-    const double at[] = {0, p, -p, q, -q};
-    const double norm[] = {p * p * q * q, 2 * p * p * (p * p - q * q), 2 * q * q * (q * q - p * p)};
-    double power = 1;
-    if (last)
-        return tap == taps - 1;
-    for (int64_t i = 0; i < tap; i++)
-        power *= at[point];
-    return power / norm[(point + 1) / 2];
-}
-
 /* From the kernel's cells along an axis to its pairs. */
 static void shares_of(const dtp_stem_axis *a, double out[DTP_STEM_PAIRS][DTP_STEM_KERNEL])
 {
@@ -116,7 +104,7 @@ static void shares_of(const dtp_stem_axis *a, double out[DTP_STEM_PAIRS][DTP_STE
         for (int point = 0; point < a->split[s].points; point++, pair++)
             for (int64_t tap = 0; tap < a->split[s].taps; tap++) {
                 int64_t cell = a->stride == 2 ? 2 * tap + s : a->split[s].first + tap;
-                out[pair][cell] = share_of(point, tap, DTP_STEM_POINTS + 1 - a->m, point == DTP_STEM_POINTS - 1);
+                out[pair][cell] = dtp_six_share(point, tap, DTP_STEM_POINTS + 1 - a->m);
             }
 }
 

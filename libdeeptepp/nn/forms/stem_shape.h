@@ -3,8 +3,7 @@
  *
  * A kernel of up to eight cells along an axis is one or two kernels of at most four, its splits: each on every second
  * cell of the input where the stride is two, one beside the other where it is one. Each split is filtered by F(3, 4)
- * or F(4, 3), with the six points 0, +-5/8, +-3/2 and infinity (Lavin and Gray 2016; these points: rounding errors are
- * twice the direct form's, with 0, +-1, +-2 seven times). A split one tap shorter than the longest has no weight at
+ * or F(4, 3): rounding errors are twice the direct form's. A split one tap shorter than the longest has no weight at
  * infinity, so five points do. */
 #ifndef DTP_STEM_SHAPE_H
 #define DTP_STEM_SHAPE_H
@@ -13,7 +12,7 @@
 #include "../graph.h"
 
 enum {
-    DTP_STEM_POINTS = 6,
+    DTP_STEM_POINTS = 6, /* six_points.h */
     DTP_STEM_KERNEL = 8,  /* cells of a kernel along an axis, at most */
     DTP_STEM_PAIRS = 12,  /* (split, point) along an axis, at most */
     DTP_STEM_WINDOW = 12, /* input cells that a tile sees along an axis, at most */

@@ -2,7 +2,7 @@
 #ifndef DTP_STEM_TILES_H
 #define DTP_STEM_TILES_H
 
-#include "lanes.h"
+#include "six_points.h"
 #include "stem_shape.h"
 
 enum { DTP_STEM_TILES = LANES };

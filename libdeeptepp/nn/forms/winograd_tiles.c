@@ -1,16 +1,8 @@
 #include "winograd_tiles.h"
 
-#include "../../base/widest.h"
+#include "six_points.h"
 
-enum { LANES = DTP_TILE_CHANNELS, MAX_REACH = 6, MAX_POINTS = 64 };
-
-/* Channels side by side: the compiler splits them into the registers the machine has. */
-typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
-typedef int32_t lane_mask __attribute__((vector_size(LANES * sizeof(int32_t))));
-
-/* F(4, 3) evaluates at 0, P, -P, Q, -Q and infinity, F(2, 3) at 0, 1, -1 and infinity. With the usual 1 and 2 the
- * error of two axes is three times as large; these and their products below are exact in float32. */
-static const float P = 0.625f, Q = 1.5f, P2 = 0.390625f, Q2 = 2.25f;
+enum { MAX_REACH = DTP_SIX_POINTS, MAX_POINTS = 64 };
 
 static void axis_make(dtp_tile_axis *axis, const dtp_layer *layer, int index, int64_t in, int64_t out, bool flat)
 {
@@ -52,7 +44,7 @@ static place place_of(const dtp_tiling *t, int64_t tile)
     return p;
 }
 
-/* B^T along one axis, in place: `s` places from one cell to the next. */
+/* B^T along one axis, in place: `s` places from one cell to the next. F(2, 3) has the points 0, 1, -1 and infinity. */
 DTP_INLINE void input_axis(lanes *x, int64_t s, int64_t m)
 {
     if (m == 2) {
@@ -62,14 +54,7 @@ DTP_INLINE void input_axis(lanes *x, int64_t s, int64_t m)
         x[2 * s] = c - b;
         x[3 * s] = b - d;
     } else if (m == 4) {
-        lanes a = x[0], b = x[s], c = x[2 * s], d = x[3 * s], e = x[4 * s], f = x[5 * s];
-        lanes even = e - Q2 * c, odd = P * (d - Q2 * b), even2 = e - P2 * c, odd2 = Q * (d - P2 * b);
-        x[0] = P2 * Q2 * a - (P2 + Q2) * c + e;
-        x[s] = even + odd;
-        x[2 * s] = even - odd;
-        x[3 * s] = even2 + odd2;
-        x[4 * s] = even2 - odd2;
-        x[5 * s] = P2 * Q2 * b - (P2 + Q2) * d + f;
+        dtp_six_input(x, s, x, s, DTP_SIX_POINTS);
     }
 }
 
@@ -81,19 +66,8 @@ DTP_INLINE void output_axis(lanes *x, int64_t s, int64_t m)
         x[0] = a + b + c;
         x[s] = b - c - d;
     } else if (m == 4) {
-        lanes sum = x[s] + x[2 * s], difference = x[s] - x[2 * s];
-        lanes sum2 = x[3 * s] + x[4 * s], difference2 = x[3 * s] - x[4 * s];
-        lanes first = x[0], last = x[5 * s];
-        x[0] = first + sum + sum2;
-        x[s] = P * difference + Q * difference2;
-        x[2 * s] = P2 * sum + Q2 * sum2;
-        x[3 * s] = P * P2 * difference + Q * Q2 * difference2 + last;
+        dtp_six_output(x, s, x, s, 4, DTP_POWERS);
     }
-}
-
-DTP_INLINE bool inside(int64_t at, int64_t size)
-{
-    return at >= 0 && at < size;
 }
 
 /* Cells that a tile of m output cells reads along an axis. */
@@ -107,7 +81,7 @@ DTP_INLINE void load_row(const dtp_tile_axis *a, const float *row, int64_t first
 {
     bool within = row && first >= 0 && first + cells <= a->in;
     for (int64_t w = 0; w < cells; w++) {
-        if (within || (row && inside(first + w, a->in)))
+        if (within || (row && dtp_inside(first + w, a->in)))
             memcpy(&x[w], row + (first + w) * ic, sizeof *x);
         else
             memset(&x[w], 0, sizeof *x);
@@ -127,7 +101,7 @@ DTP_INLINE void gather_sized(const dtp_tiling *t, const float *src, int64_t tile
     for (int64_t channel = 0; channel < t->ic; channel += LANES) {
         for (int64_t i = 0; i < depth * height; i++) {
             int64_t d = d0 + i / height, h = h0 + i % height;
-            bool there = inside(d, a[0].in) && inside(h, a[1].in);
+            bool there = dtp_inside(d, a[0].in) && dtp_inside(h, a[1].in);
             const float *from = there ? image + (d * a[1].in + h) * a[2].in * t->ic + channel : NULL;
             load_row(&a[2], from, w0, t->ic, width, x + i * width);
             input_axis(x + i * width, 1, m2);
@@ -153,9 +127,7 @@ DTP_INLINE void finish_cell(float *dst, const lanes *x, const float *bias, bool 
         memcpy(&term, dst, sizeof term);
         y += term;
     }
-    /* NaN is not below 0 and stays: as in the backend's own ReLU, and no wrong number looks like a right one. */
-    lane_mask negative = y < 0, low = slope == 0 ? negative & 0 : negative & (lane_mask)(slope * y);
-    y = (lanes)((~negative & (lane_mask)y) | low);
+    dtp_activate(&y, slope);
     memcpy(dst, &y, sizeof y);
 }
 
@@ -254,13 +226,8 @@ static void weight_axis(const double g[3], double *out, int64_t m)
         out[2] = (g[0] - g[1] + g[2]) / 2;
         out[3] = g[2];
     } else {
-        const double p = (double)P, q = (double)Q, p2 = p * p, q2 = q * q;
-        out[0] = g[0] / (p2 * q2);
-        out[1] = (g[0] + p * g[1] + p2 * g[2]) / (2 * p2 * (p2 - q2));
-        out[2] = (g[0] - p * g[1] + p2 * g[2]) / (2 * p2 * (p2 - q2));
-        out[3] = (g[0] + q * g[1] + q2 * g[2]) / (2 * q2 * (q2 - p2));
-        out[4] = (g[0] - q * g[1] + q2 * g[2]) / (2 * q2 * (q2 - p2));
-        out[5] = g[2];
+        for (int i = 0; i < DTP_SIX_POINTS; i++)
+            out[i] = dtp_six_share(i, 0, 3) * g[0] + dtp_six_share(i, 1, 3) * g[1] + dtp_six_share(i, 2, 3) * g[2];
     }
 }
 

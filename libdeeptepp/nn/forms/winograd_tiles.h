@@ -6,7 +6,7 @@
 #include "../../base/watch.h"
 #include "../graph.h"
 
-/* Channels transformed together. */
+/* Channels transformed together: lanes.h. */
 enum { DTP_TILE_CHANNELS = 16 };
 
 /* One axis: `alpha` input cells make `m` output cells. m 1: the axis is not filtered, 2: F(2, 3), 4: F(4, 3). */
