@@ -1,5 +1,6 @@
 /* How far bfloat16 moves scores: measured in the model's own scale, of a softmax in its odds; what cannot be measured
- * is refused. And opening: its progress, its cancelling, its options. On a processor without it: what float32 has of this. */
+ * is refused. And opening: its progress, its cancelling, its options. On a processor without it: what float32 has of
+ * this. */
 #include "session_subject.h"
 
 #define INTENSITY(rest) "{\"input\": {\"intensity\": {" rest "}}}"

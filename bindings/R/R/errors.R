@@ -65,7 +65,9 @@ cancelled_condition <- function() {
 }
 
 # The value of an entry, or its failure as a condition. channels: in the order in which the case got them.
+# value is a promise, so that an interrupt is the call's wherever it comes: in the library, in a progress function.
 checked <- function(value, channels = character()) {
+  tryCatch(force(value), interrupt = function(e) stop(cancelled_condition()))
   if (!inherits(value, "tepp_failure")) {
     return(value)
   }

@@ -54,10 +54,10 @@ tepp_score <- function(model, image, mask, label = NULL, covariates = NULL, larg
   covariates <- covariates_of(covariates)
   core <- core_of(model)
   case <- read_case(core, image, mask, orientation, progress)
-  found <- with_session(core, progress, READ, READY, function(session) {
+  found <- checked(channels = case$channels, with_session(core, progress, READ, READY, function(session) {
     .Call(C_score, session, case$images, case$mask, options, covariates, part(progress, READY, 1))
-  })
-  new_score(checked(found, case$channels), core$facts)
+  }))
+  new_score(found, core$facts)
 }
 
 #' The network's input for a case
@@ -75,10 +75,10 @@ tepp_preprocess <- function(model, image, mask, label = NULL, largest_part = FAL
   options <- mask_options(label, largest_part, mask_grid)
   core <- core_of(model)
   case <- read_case(core, image, mask, orientation, progress)
-  found <- with_session(core, progress, READ, READY, function(session) {
+  found <- checked(channels = case$channels, with_session(core, progress, READ, READY, function(session) {
     .Call(C_preprocess, session, case$images, case$mask, options, core$facts$input_shape, part(progress, READY, 1))
-  })
-  aperm(checked(found, case$channels), 5:1)
+  }))
+  aperm(found, 5:1)
 }
 
 #' Does this machine give the score the model file says it must?
@@ -95,10 +95,10 @@ tepp_preprocess <- function(model, image, mask, label = NULL, largest_part = FAL
 tepp_self_test <- function(model, progress = NULL) {
   progress <- progress_of(progress)
   core <- core_of(model)
-  found <- with_session(core, progress, 0, READY, function(session) {
+  found <- checked(with_session(core, progress, 0, READY, function(session) {
     .Call(C_self_test, session, part(progress, READY, 1))
-  })
-  setNames(checked(found), c("expected", "found"))
+  }))
+  setNames(found, c("expected", "found"))
 }
 
 # label (0: the only one), largest_part, grid: as src/score.c reads them.

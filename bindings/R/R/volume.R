@@ -67,8 +67,7 @@ open_volume <- function(path, volume = NULL, orientation = NULL, max_bytes = NUL
   number <- whole(volume, "volume", 2^31 - 1)
   limits <- c(whole(max_bytes, "max_bytes", 2^53), whole(max_edge, "max_edge", 2^31 - 1))
   orientation <- text_or_null(orientation, "orientation")
-  pointer <- .Call(C_volume_open, path_of(path, "the path"), number, orientation, limits, progress)
-  new_volume(checked(pointer))
+  new_volume(checked(.Call(C_volume_open, path_of(path, "the path"), number, orientation, limits, progress)))
 }
 
 array_volume <- function(array, affine) {

@@ -85,6 +85,27 @@ test_that("an interrupt ends a call within half a second, and the session's next
   close(model)
 })
 
+test_that("an interrupt while the progress function runs is the call's too", {
+  skip_on_os("windows")
+  model <- tepp_open(files$model, threads = 1)
+  interrupted <- function(fraction) {
+    tools::pskill(Sys.getpid(), tools::SIGINT)
+    Sys.sleep(5)
+  }
+  calls <- list(
+    function() tepp_open(files$model, threads = 1, progress = interrupted),
+    function() tepp_volume(files$image, progress = interrupted),
+    function() tepp_score(model, files$image, files$mask, progress = interrupted),
+    function() tepp_score(model, volume_of(case$image), volume_of(case$mask), progress = interrupted)
+  )
+  for (call in calls) {
+    caught <- tryCatch(call(), condition = function(e) e)
+    expect_s3_class(caught, c("deeptepp_cancelled", "interrupt", "condition"), exact = TRUE)
+  }
+  expect_true(is.finite(tepp_score(model, files$image, files$mask)$score))
+  close(model)
+})
+
 test_that("a time limit ends a call with R's own error", {
   model <- tepp_open(slow_model(), threads = 1)
   expected <- tepp_score(model, files$image, files$mask)$score
