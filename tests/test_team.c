@@ -1,4 +1,6 @@
-/* Threads that share work: every item once, each lane one at a time, nobody waited for who has nothing. */
+/* Threads that share work: every item once, each lane one at a time, nobody waited for who has nothing, no two on one
+ * processor where there are more. */
+#define _GNU_SOURCE
 #include <sched.h>
 
 #include "worker_probe.h"
@@ -135,6 +137,54 @@ static void what_is_handed_out_within_stays_on_the_lane(void **state)
     }
 }
 
+/* ---- Lanes apart ---- */
+
+typedef struct crowding {
+    cpu_set_t allowed, first; /* all of the test's processors, and the one that lane 0 is bound to */
+    int items, met, changed;  /* of lane 1: it began on lane 0's processor, with another affinity than all threads' */
+} crowding;
+
+/* Lane 0 sleeps, as if another process had its processor; lane 1 is drawn there again at the end of each item. */
+static void crowd(void *argument, int lane, int64_t first, int64_t last)
+{
+    crowding *c = argument;
+    cpu_set_t own;
+    (void)first;
+    (void)last;
+    if (lane == 0) {
+        sleep_ms(20);
+        return;
+    }
+    int processor = sched_getcpu();
+    assert_int_equal(sched_getaffinity(0, sizeof own, &own), 0);
+    c->items++;
+    c->met += processor >= 0 && CPU_ISSET((size_t)processor, &c->first);
+    c->changed += !CPU_EQUAL(&own, &c->allowed);
+    sched_setaffinity(0, sizeof c->first, &c->first);
+    sched_setaffinity(0, sizeof c->allowed, &c->allowed);
+}
+
+static void lanes_that_meet_part(void **state)
+{
+    static crowding c;
+    size_t processor = 0;
+    (void)state;
+    assert_int_equal(sched_getaffinity(0, sizeof c.allowed, &c.allowed), 0);
+    if (CPU_COUNT(&c.allowed) < 2)
+        skip(); /* nowhere to go */
+    while (!CPU_ISSET(processor, &c.allowed))
+        processor++;
+    CPU_SET(processor, &c.first);
+    dtp_team *team = new_team(2);
+    sched_setaffinity(0, sizeof c.first, &c.first);
+    dtp_team_for(team, 2000, 1, crowd, &c);
+    sched_setaffinity(0, sizeof c.allowed, &c.allowed);
+    dtp_team_free(team);
+    assert_true(c.items > 1000);
+    assert_int_equal(c.changed, 0);
+    assert_true(c.met < c.items / 10); /* the system may move a thread whenever it likes */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +192,7 @@ int main(void)
         cmocka_unit_test(who_is_put_off_holds_one_piece),
         cmocka_unit_test(many_small_pieces_lose_nobody),
         cmocka_unit_test(what_is_handed_out_within_stays_on_the_lane),
+        cmocka_unit_test(lanes_that_meet_part),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
+#define _GNU_SOURCE
 #include "team.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 
@@ -22,6 +24,7 @@ struct dtp_team {
     int lane; /* of the thread that hands out */
     int lanes;
     dtp_team *alone; /* one a lane */
+    atomic_int *at;  /* the processor that each lane works on; -1: it does not work */
     pthread_t *helpers;
     int n_helpers;
     pthread_mutex_t lock;
@@ -37,16 +40,55 @@ typedef struct helper {
     int lane;
 } helper;
 
+/* ---- Lanes apart ---- */
+
+/* Moves the calling lane off the processors that others work on, if it may run on another. The system is told by way
+ * of the thread's affinity, which is then as it was. */
+static void move_away(const dtp_team *team, int lane)
+{
+    cpu_set_t allowed, others;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+        return;
+    others = allowed;
+    for (int i = 0; i < team->lanes; i++) {
+        int processor = atomic_load(&team->at[i]);
+        if (i != lane && processor >= 0)
+            CPU_CLR((size_t)processor, &others);
+    }
+    if (CPU_COUNT(&others) == 0)
+        return;
+    sched_setaffinity(0, sizeof others, &others);
+    sched_setaffinity(0, sizeof allowed, &allowed);
+}
+
+/* Beside a busy neighbour the system sees nothing wrong with two lanes on one processor and the neighbour alone on the
+ * other: the lanes would get half of what they are due. The later lane goes. */
+void dtp_team_spread(dtp_team *team, int lane)
+{
+    bool met = false;
+    if (!team || !team->at)
+        return;
+    int processor = sched_getcpu();
+    for (int i = 0; i < lane; i++)
+        met |= processor >= 0 && atomic_load(&team->at[i]) == processor;
+    if (met)
+        move_away(team, lane);
+    atomic_store(&team->at[lane], met ? sched_getcpu() : processor);
+}
+
 /* ---- Taking work ---- */
 
-static void take(work *w, int lane)
+static void take(dtp_team *team, int lane)
 {
+    work *w = &team->work;
     for (;;) {
         int64_t first = atomic_fetch_add_explicit(&w->next, w->grain, memory_order_relaxed);
         if (first >= w->count)
-            return;
+            break;
+        dtp_team_spread(team, lane);
         w->function(w->argument, lane, first, dtp_min_i64(first + w->grain, w->count));
     }
+    atomic_store(&team->at[lane], -1);
 }
 
 static inline void look_again(void)
@@ -82,7 +124,7 @@ static void *help(void *argument)
     while (wait_for_work(team, &round)) {
         atomic_fetch_add(&team->busy, 1);
         pthread_mutex_unlock(&team->lock);
-        take(&team->work, own.lane);
+        take(team, own.lane);
         pthread_mutex_lock(&team->lock);
         if (atomic_fetch_sub(&team->busy, 1) == 1)
             pthread_cond_signal(&team->left);
@@ -123,7 +165,7 @@ void dtp_team_for(dtp_team *team, int64_t count, int64_t grain, dtp_team_functio
     }
     team->work = (work){.function = function, .argument = argument, .count = count, .grain = grain};
     open_work(team);
-    take(&team->work, 0);
+    take(team, 0);
     close_work(team);
 }
 
@@ -189,15 +231,18 @@ deeptepp_status dtp_team_new(dtp_team **out, int lanes, deeptepp_error *error)
         return dtp_fail_memory(error, "the compute threads", sizeof *team);
     team->lanes = lanes;
     team->alone = calloc((size_t)lanes, sizeof *team->alone);
+    team->at = calloc((size_t)lanes, sizeof *team->at);
     team->helpers = calloc((size_t)lanes, sizeof *team->helpers);
     pthread_mutex_init(&team->lock, NULL);
     pthread_cond_init(&team->opened, NULL);
     pthread_cond_init(&team->left, NULL);
-    deeptepp_status status = team->alone && team->helpers
+    deeptepp_status status = team->alone && team->at && team->helpers
                                  ? DEEPTEPP_OK
                                  : dtp_fail_memory(error, "the compute threads", (size_t)lanes * sizeof *team->alone);
-    for (int i = 0; i < lanes && status == DEEPTEPP_OK; i++)
+    for (int i = 0; i < lanes && status == DEEPTEPP_OK; i++) {
         team->alone[i] = (dtp_team){.lane = i, .lanes = 1};
+        atomic_init(&team->at[i], -1);
+    }
     if (status == DEEPTEPP_OK)
         status = start_helpers(team, error);
     if (status == DEEPTEPP_OK)
@@ -212,6 +257,7 @@ void dtp_team_forget(dtp_team *team)
     if (!team)
         return;
     free(team->alone);
+    free(team->at);
     free(team->helpers);
     free(team);
 }

@@ -39,6 +39,10 @@ dtp_team *dtp_team_alone(dtp_team *team, int lane);
  * lane 0. */
 void dtp_team_for(dtp_team *team, int64_t count, int64_t grain, dtp_team_function function, void *argument);
 
+/* For work of more than a few milliseconds, in between: a lane that has come to share a processor with an earlier one
+ * moves to another, if there is one that it may run on. Each item begins with it. Accepts NULL. */
+void dtp_team_spread(dtp_team *team, int lane);
+
 /* pthread_create with the host's signals blocked: they are for the host's threads. */
 int dtp_thread_start(pthread_t *thread, void *(*function)(void *), void *argument);
 

@@ -136,6 +136,7 @@ static void run_chunks(void *argument, int lane, int64_t first, int64_t last)
                 dtp_visit v = {.lane = lane, .node = node, .home = lane, .first = image + i, .images = images,
                                .part = -1};
                 locate(p, &v);
+                dtp_team_spread(p->team, lane);
                 if (admit(p, &v))
                     make_visit(p, &v, dtp_team_alone(p->team, lane));
             }
