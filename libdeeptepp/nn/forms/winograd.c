@@ -5,11 +5,12 @@
 #include "form.h"
 #include "winograd_tiles.h"
 
-/* V and M of a block: a second-level cache's worth. */
+/* V and M of a block: a second-level cache's worth or, where that is more, half of the weights' size, so that reading
+ * the weights again for each block costs no more than reading and writing V and M. */
 static const size_t BLOCK_BYTES = (size_t)3 << 18;
 
-/* Weights that a core's caches hold well enough to be read again for each block. Where they are larger, a block takes
- * half of their size and the whole team works on it, point by point, so that they are read once for all. */
+/* Weights that a core's caches hold well enough to be read again for each block. Where they are larger the whole team
+ * works on a block, point by point, so that they are read once for all. */
 static const size_t SHARED_WEIGHT_BYTES = (size_t)8 << 20;
 
 /* Weights grow by the transform: from here on the memory is not worth the time. */
@@ -56,15 +57,27 @@ static bool suits(const dtp_graph *graph, int layer)
     return aligned && tiling.tiles >= 27 && weight_bytes(&tiling) <= MAX_WEIGHT_BYTES;
 }
 
-/* Blocks of an odd number of tiles: the points' rows then do not all fall into the same sets of the cache. */
-static void choose_block(winograd *w)
+static int64_t ceiling(int64_t count, int64_t unit)
+{
+    return (count + unit - 1) / unit;
+}
+
+/* Whose V and M fit. */
+static int64_t tiles_in(const dtp_tiling *t, size_t bytes)
+{
+    size_t tile = (size_t)(t->points * (t->ic + t->oc)) * sizeof(float);
+    return dtp_max_i64(1, (int64_t)(bytes / tile));
+}
+
+/* Blocks alike, of an odd number of tiles: the points' rows then do not all fall into the same sets of the cache. */
+static void choose_block(winograd *w, int lanes)
 {
     dtp_tiling *t = &w->tiling;
-    size_t tile_bytes = (size_t)(t->points * (t->ic + t->oc)) * sizeof(float), weights = weight_bytes(t);
-    size_t room = weights > SHARED_WEIGHT_BYTES ? weights / 2 : BLOCK_BYTES;
-    int64_t most = dtp_max_i64(1, (int64_t)(room / tile_bytes));
-    t->block = dtp_min_i64(t->tiles, most % 2 ? most : most - 1);
+    size_t weights = weight_bytes(t);
+    int64_t few = ceiling(t->tiles, tiles_in(t, weights / 2)), many = ceiling(t->tiles, tiles_in(t, BLOCK_BYTES));
     w->shared = weights > SHARED_WEIGHT_BYTES;
+    int64_t blocks = dtp_min_i64(many, w->shared ? few : dtp_max_i64(few, lanes));
+    t->block = dtp_min_i64(t->tiles, ceiling(t->tiles, blocks) | 1);
 }
 
 static void destroy(dtp_form *form)
@@ -91,13 +104,13 @@ static dnnl_status_t make_product(winograd *w, dnnl_engine_t engine, dtp_const_m
 }
 
 static dnnl_status_t make(dtp_form **out, dnnl_engine_t engine, const dtp_graph *graph, int layer, int64_t images,
-                          dtp_const_md weights)
+                          int lanes, dtp_const_md weights)
 {
     winograd *w = calloc(1, sizeof *w);
     if (!w)
         return dnnl_out_of_memory;
     dtp_tiling_make(&w->tiling, graph, layer, images);
-    choose_block(w);
+    choose_block(w, lanes);
     w->form.kind = &dtp_winograd;
     w->layer = &graph->layers[layer];
     dnnl_status_t s = make_product(w, engine, weights);
