@@ -83,7 +83,8 @@ static int make_large(void **state)
 {
     const tiny_options o = {.seed = 61, .depth = 18, .width = 64, .kernel = {7, 7, 7}, .stem_stride = 2, .pool = true,
                             .strides = {1, 2, 2, 2}, .size = {96, 96, 96},
-                            .patch = "{\"input\": {\"angles_deg\": [0, 36, 72, 108, 144, 180, 216, 252, 288, 324]}, "
+                            .patch = "{\"input\": {\"angles_deg\": [0, 36, 72, 108, 144, 180, 216, 252, 288, 324], "
+                                     "\"intensity\": {\"rule\": \"zscore\", \"over\": \"view\"}}, "
                                      "\"self_test\": {\"seed\": 3, \"score\": 0}}"};
     (void)state;
     if (under_valgrind())
@@ -145,6 +146,34 @@ static void a_score_is_cancelled_within_200_ms(void **state)
     }
     big.user.armed = 0;
     assert_same(score_of(big.session, big.p->known), big.score);
+}
+
+static void a_score_in_bfloat16_is_cancelled_within_200_ms(void **state)
+{
+    static const double progress[] = {0, 0.1, 0.3};
+    const deeptepp_model_options options = {.struct_size = sizeof options, .threads = 2,
+                                            .precision = DEEPTEPP_PRECISION_BF16};
+    deeptepp_model *model;
+    impatient user;
+    needs_large(state);
+    if (!deeptepp_precision_available(DEEPTEPP_PRECISION_BF16))
+        skip_because(state, "this processor has no bfloat16");
+    assert_int_equal(deeptepp_model_from_bytes(&model, big.bytes.data, big.bytes.size, &options, NULL), DEEPTEPP_OK);
+    deeptepp_callbacks callbacks = callbacks_of(&user);
+    deeptepp_session *session = session_with(model, &callbacks);
+    for (size_t i = 0; i < sizeof progress / sizeof *progress; i++) {
+        deeptepp_result *result = (deeptepp_result *)&user;
+        arm(&user, 0, progress[i]);
+        deeptepp_status status = deeptepp_session_score(session, big.p->known, &result, NULL);
+        assert_prompt(&user, status);
+        assert_null(result);
+    }
+    user = (impatient){.caller = pthread_self()};
+    score_of(session, big.p->known);
+    assert_int_equal(user.falls, 0);
+    assert_true(user.last == 1);
+    deeptepp_session_free(session);
+    deeptepp_model_free(model);
 }
 
 /* Preprocessing waits for the layer in hand, as a score would. */
@@ -269,6 +298,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         silent_test(progress_of_a_score_rises_to_one),
         silent_test(a_score_is_cancelled_within_200_ms),
+        silent_test(a_score_in_bfloat16_is_cancelled_within_200_ms),
         silent_test(a_cancelled_case_may_be_freed_at_once),
         silent_test(a_cancelled_session_may_be_freed_at_once),
         silent_test(a_self_test_is_cancelled_within_200_ms),

@@ -16,7 +16,7 @@ static int64_t chunk_of(const dtp_plan *plan)
     return plan->stages[plan->n_stages - 1].chunk;
 }
 
-/* Lanes that share every run of a layer. One where they share but what is left: sums must not depend on their number. */
+/* Lanes that share every run of a layer; one where they share only what is left: sums must not depend on how many. */
 static int sharers(const dtp_plan *plan)
 {
     return plan->divides ? plan->lanes : 1;

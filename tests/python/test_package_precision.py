@@ -42,9 +42,22 @@ def test_it_goes_with_the_model_into_other_processes_and_tables(path, paths):
         assert again.precision == "bf16" and again.score(*paths) == model.score(*paths)
         row = deeptepp.score_case(model, {"id": "a", "image": str(paths[0]), "mask": str(paths[1])})
         assert row["options"].endswith(";threads=1;precision=bf16") and row["score"] == model.score(*paths).score
+        assert row["precision"] == "bf16"
     with deeptepp.open_model(path, threads=1) as model:
         row = deeptepp.score_case(model, {"id": "a", "image": str(paths[0]), "mask": str(paths[1])})
-        assert row["options"].endswith(";threads=1;precision=f32")
+        assert row["options"].endswith(";threads=1;precision=f32") and row["precision"] == "f32"
+
+
+@needs_bf16
+def test_a_row_says_whether_its_score_was_computed_again(path, paths, tmp_path):
+    with deeptepp.open_model(path, threads=1) as model:
+        exact = model.score(*paths).score
+    near = tmp_path / "near.safetensors"
+    make_model.make_model(near, depth=10, width=16, size=32, views=3, overrides={
+        "tiers": {"names": ["low", "high"], "cutpoints": [exact], "source": "the case's own score"}})
+    with deeptepp.open_model(near, threads=1, precision="bf16") as model:
+        row = deeptepp.score_case(model, {"id": "a", "image": str(paths[0]), "mask": str(paths[1])})
+    assert (row["precision"], row["score"]) == ("f32", exact) and row["options"].endswith(";precision=bf16")
 
 
 @pytest.mark.parametrize("wrong", ["f16", "BF16", "", None, 1])

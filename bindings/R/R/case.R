@@ -131,5 +131,6 @@ score_cells <- function(found) {
   warnings <- paste(sub("^DEEPTEPP_WARN_", "", found$warnings$name), collapse = ";")
   c(score = digits(found$score), score_sd = digits(found$score_sd), n_views = sprintf("%d", length(found$view_scores)),
     tier = found$tier_name, cutpoint_distance = digits(found$cutpoint_distance), survival, status = "ok",
-    warnings = if (nzchar(warnings)) warnings else NA_character_, mask_voxels = sprintf("%.0f", found$mask$voxels))
+    warnings = if (nzchar(warnings)) warnings else NA_character_, mask_voxels = sprintf("%.0f", found$mask$voxels),
+    precision = found$precision)
 }

@@ -4,7 +4,7 @@ ALIASES <- list(id = c("participant_id", "case_id", "id"), image = c("image", "I
 
 RESULTS_BEFORE <- c("score", "score_sd", "n_views", "tier", "cutpoint_distance")
 RESULTS_AFTER <- c("status", "error_code", "error_message", "warnings", "image_sha256", "mask_sha256", "mask_voxels",
-                   "spacing_mm", "model_sha256", "options", "library_version")
+                   "spacing_mm", "precision", "model_sha256", "options", "library_version")
 
 #' Reads a table of cases
 #'

@@ -111,6 +111,7 @@ DESCRIPTIONS <- c(
   warnings = "What the library warns of, joined by ;", image_sha256 = "SHA-256 of each channel's file, joined by ;",
   mask_sha256 = "SHA-256 of the mask's file", mask_voxels = "Voxels of the mask that was scored",
   spacing_mm = "Voxel size of the first channel's image along i, j, k, joined by ;",
+  precision = "What the score was computed in: of a bf16 model f32 near a cut-point",
   model_sha256 = "SHA-256 of the model file", options = "Options of the run", library_version = "Version of libdeeptepp"
 )
 

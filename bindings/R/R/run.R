@@ -14,7 +14,7 @@
 #' `cutpoint_distance`, `survival:T` for each time; `status` (`ok`, `error`, `skipped` where image and mask are both
 #' missing), `error_code` (the status' name without `DEEPTEPP_ERR_`; `ROW_IMAGE_MISSING`, `ROW_MASK_MISSING`,
 #' `ROW_LABEL`, `ROW_COVARIATE`, `WORKER_LOST`), `error_message`, `warnings`; `image_sha256`, `mask_sha256`,
-#' `mask_voxels`, `spacing_mm`, `model_sha256`, `options`, `library_version`.
+#' `mask_voxels`, `spacing_mm`, `precision` (of the score), `model_sha256`, `options`, `library_version`.
 #'
 #' **Files.** With `out`, finished rows are appended to `OUT.part` and forced to the disk chunk by chunk. At the end the
 #' table is written whole under its own name, with a JSON sidecar that describes its columns, and `OUT.part` is removed.

@@ -23,6 +23,7 @@ test_that("bfloat16 is the caller's choice where the processor has it", {
   row <- tepp_score_case(model, list(id = "a", image = files$image, mask = files$mask))
   expect_match(row$options, ";threads=1;precision=bf16", fixed = TRUE)
   expect_identical(row$score, found$score)
+  expect_identical(row$precision, found$precision)
   close(model)
 })
 

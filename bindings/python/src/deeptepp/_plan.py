@@ -13,7 +13,7 @@ from .model import Model
 
 BEFORE = ("score", "score_sd", "n_views", "tier", "cutpoint_distance")
 AFTER = ("status", "error_code", "error_message", "warnings", "image_sha256", "mask_sha256", "mask_voxels",
-         "spacing_mm", "model_sha256", "options", "library_version")
+         "spacing_mm", "precision", "model_sha256", "options", "library_version")
 IDS = ("participant_id", "case_id", "id")
 
 

@@ -201,7 +201,7 @@ def score_cells(found: Score) -> Cells:
     warnings = ";".join(w.name.removeprefix("DEEPTEPP_WARN_") for w in found.warnings)
     cells = {"score": _exact(found.score), "score_sd": _exact(found.score_sd), "n_views": str(len(found.view_scores)),
              "tier": found.tier_name, "cutpoint_distance": _exact(found.cutpoint_distance), "status": "ok",
-             "warnings": warnings or None, "mask_voxels": str(found.mask.voxels)}
+             "warnings": warnings or None, "mask_voxels": str(found.mask.voxels), "precision": found.precision}
     return cells | {f"survival:{number_text(time)}": _exact(value) for time, value in found.survival}
 
 

@@ -29,6 +29,7 @@ COLUMNS = {
     "mask_sha256": "SHA-256 of the mask's file",
     "mask_voxels": "Voxels of the tumour that was scored",
     "spacing_mm": "Voxel sizes of the first channel's image along i, j, k, joined by ;",
+    "precision": "What the score was computed in: of a bf16 model f32 near a cut-point",
     "model_sha256": "SHA-256 of the model file",
     "options": "Options of the run",
     "library_version": "Version of libdeeptepp",
