@@ -111,7 +111,7 @@ static inline deeptepp_status run(void *argument, dtp_job *job)
     if (dnnl_engine_create(&engine, dnnl_cpu, 0))
         return DEEPTEPP_ERR_BACKEND;
     dtp_md plain = plain_md(s);
-    dnnl_status_t made = s->kind->make(&form, engine, &s->graph, 0, s->images, dtp_team_lanes(team), plain);
+    dnnl_status_t made = s->kind->make(&form, engine, &s->graph, 0, s->images, plain);
     deeptepp_status status = made || execute(s, form, engine, team) ? DEEPTEPP_ERR_BACKEND : DEEPTEPP_OK;
     dtp_form_free(form);
     dtp_md_free(plain);

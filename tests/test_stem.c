@@ -163,7 +163,7 @@ static deeptepp_status cancelled_run(void *argument, dtp_job *job)
     dnnl_engine_t engine;
     dtp_form *form = NULL;
     if (dnnl_engine_create(&engine, dnnl_cpu, 0) ||
-        s->kind->make(&form, engine, &s->graph, 0, s->images, 1, NULL))
+        s->kind->make(&form, engine, &s->graph, 0, s->images, NULL))
         return DEEPTEPP_ERR_BACKEND;
     void *scratch = dtp_alloc_aligned(s->kind->scratch_bytes(form));
     dtp_form_run run = {.watch = &job->watch, .bias = s->bias, .src = s->src, .dst = s->dst};

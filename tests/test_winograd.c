@@ -74,6 +74,22 @@ static void many_blocks_equal_the_plain_loops(void **state)
     finish(&s);
 }
 
+/* Weights that leave a core's cache, and those that the team multiplies point by point: fewer, larger blocks. */
+static void wide_layers_equal_the_plain_loops(void **state)
+{
+    static const struct {
+        dtp_shape in;
+        int64_t oc;
+    } cases[] = {{{16, 6, 8, 8}, 512}, {{64, 4, 8, 8}, 528}};
+    (void)state;
+    for (size_t i = 0; i < DTP_COUNT(cases); i++) {
+        subject s = {.state = 9 + i};
+        make(&s, cases[i].in, cases[i].oc, 1, 1);
+        assert_true(check(&s) < 5e-6 * 5e-6);
+        finish(&s);
+    }
+}
+
 static void only_what_it_can_do_is_asked_of_it(void **state)
 {
     (void)state;
@@ -107,6 +123,7 @@ int main(void)
         cmocka_unit_test(cubes_equal_the_plain_loops),
         cmocka_unit_test(planes_equal_the_plain_loops),
         cmocka_unit_test(many_blocks_equal_the_plain_loops),
+        cmocka_unit_test(wide_layers_equal_the_plain_loops),
         cmocka_unit_test(overflow_passes_relu),
         cmocka_unit_test(only_what_it_can_do_is_asked_of_it),
     };

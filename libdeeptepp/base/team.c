@@ -4,7 +4,9 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
+#include "file.h"
 #include "floats.h"
 #include "openmp.h"
 
@@ -24,7 +26,7 @@ struct dtp_team {
     int lane; /* of the thread that hands out */
     int lanes;
     dtp_team *alone; /* one a lane */
-    atomic_int *at;  /* the processor that each lane works on; -1: it does not work */
+    atomic_int *at;  /* the processor that each lane works on; -1: it does not work; NULL: lanes stay where they are */
     pthread_t *helpers;
     int n_helpers;
     pthread_mutex_t lock;
@@ -42,6 +44,22 @@ typedef struct helper {
 
 /* ---- Lanes apart ---- */
 
+/* Whether a filter watches this thread's system calls: for one that it does not expect it may end the process. Where
+ * the system does not say, as if one did. */
+static bool is_filtered(void)
+{
+    char text[4096];
+    uint64_t size;
+    size_t got = 0;
+    int fd;
+    if (dtp_file_open(&fd, &size, "/proc/thread-self/status", NULL) != DEEPTEPP_OK)
+        return true;
+    dtp_file_read(fd, text, sizeof text - 1, &got, NULL);
+    close(fd);
+    text[got] = '\0';
+    return strstr(text, "\nSeccomp:\t0\n") == NULL;
+}
+
 /* Moves the calling lane off the processors that others work on, if it may run on another. The system is told by way
  * of the thread's affinity, which is then as it was. */
 static void move_away(const dtp_team *team, int lane)
@@ -57,12 +75,13 @@ static void move_away(const dtp_team *team, int lane)
     }
     if (CPU_COUNT(&others) == 0)
         return;
-    sched_setaffinity(0, sizeof others, &others);
-    sched_setaffinity(0, sizeof allowed, &allowed);
+    if (sched_setaffinity(0, sizeof others, &others) == 0)
+        sched_setaffinity(0, sizeof allowed, &allowed);
 }
 
 /* Beside a busy neighbour the system sees nothing wrong with two lanes on one processor and the neighbour alone on the
- * other: the lanes would get half of what they are due. The later lane goes. */
+ * other: they would get one processor where apart they get one and a half. The later lane goes; what it knows of the
+ * others is of when their items began, so it may meet one again. */
 void dtp_team_spread(dtp_team *team, int lane)
 {
     bool met = false;
@@ -88,7 +107,8 @@ static void take(dtp_team *team, int lane)
         dtp_team_spread(team, lane);
         w->function(w->argument, lane, first, dtp_min_i64(first + w->grain, w->count));
     }
-    atomic_store(&team->at[lane], -1);
+    if (team->at)
+        atomic_store(&team->at[lane], -1);
 }
 
 static inline void look_again(void)
@@ -231,18 +251,19 @@ deeptepp_status dtp_team_new(dtp_team **out, int lanes, deeptepp_error *error)
         return dtp_fail_memory(error, "the compute threads", sizeof *team);
     team->lanes = lanes;
     team->alone = calloc((size_t)lanes, sizeof *team->alone);
-    team->at = calloc((size_t)lanes, sizeof *team->at);
+    const bool spreads = lanes > 1 && !is_filtered();
+    team->at = spreads ? calloc((size_t)lanes, sizeof *team->at) : NULL;
     team->helpers = calloc((size_t)lanes, sizeof *team->helpers);
     pthread_mutex_init(&team->lock, NULL);
     pthread_cond_init(&team->opened, NULL);
     pthread_cond_init(&team->left, NULL);
-    deeptepp_status status = team->alone && team->at && team->helpers
+    deeptepp_status status = team->alone && (team->at || !spreads) && team->helpers
                                  ? DEEPTEPP_OK
                                  : dtp_fail_memory(error, "the compute threads", (size_t)lanes * sizeof *team->alone);
-    for (int i = 0; i < lanes && status == DEEPTEPP_OK; i++) {
+    for (int i = 0; i < lanes && status == DEEPTEPP_OK; i++)
         team->alone[i] = (dtp_team){.lane = i, .lanes = 1};
+    for (int i = 0; i < lanes && team->at; i++)
         atomic_init(&team->at[i], -1);
-    }
     if (status == DEEPTEPP_OK)
         status = start_helpers(team, error);
     if (status == DEEPTEPP_OK)

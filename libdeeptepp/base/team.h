@@ -39,8 +39,9 @@ dtp_team *dtp_team_alone(dtp_team *team, int lane);
  * lane 0. */
 void dtp_team_for(dtp_team *team, int64_t count, int64_t grain, dtp_team_function function, void *argument);
 
-/* For work of more than a few milliseconds, in between: a lane that has come to share a processor with an earlier one
- * moves to another, if there is one that it may run on. Each item begins with it. Accepts NULL. */
+/* Called between steps of an item that takes more than a few milliseconds; each item begins with it. A lane that has
+ * come to work on the processor of an earlier one moves to another, if it may run on one that no lane works on. Never
+ * where a filter watches system calls. Accepts NULL. */
 void dtp_team_spread(dtp_team *team, int lane);
 
 /* pthread_create with the host's signals blocked: they are for the host's threads. */

@@ -16,12 +16,6 @@ static int64_t chunk_of(const dtp_plan *plan)
     return plan->stages[plan->n_stages - 1].chunk;
 }
 
-/* Lanes that share every run of a layer; one where they share only what is left: sums must not depend on how many. */
-static int sharers(const dtp_plan *plan)
-{
-    return plan->divides ? plan->lanes : 1;
-}
-
 /* ---- Candidates ---- */
 
 /* Values that lie as the form has them, or the changes of layout would eat what it saves. */
@@ -76,7 +70,7 @@ static dnnl_status_t try_candidate(dtp_choice *out, const dtp_plan *plan, int la
 {
     *out = (dtp_choice){.src = c->src, .dst = c->dst};
     if (c->kind)
-        return c->kind->make(&out->form, plan->engine, plan->graph, layer, chunk_of(plan), sharers(plan), weights);
+        return c->kind->make(&out->form, plan->engine, plan->graph, layer, chunk_of(plan), weights);
     out->parts = calloc(1, sizeof *out->parts);
     if (!out->parts)
         return dnnl_out_of_memory;

@@ -64,10 +64,14 @@ cancelled_condition <- function() {
   )
 }
 
+# An interrupt while value comes about, in the library or in the caller's functions, is the call's.
+interruptible <- function(value) {
+  tryCatch(value, interrupt = function(e) stop(cancelled_condition()))
+}
+
 # The value of an entry, or its failure as a condition. channels: in the order in which the case got them.
-# value is a promise, so that an interrupt is the call's wherever it comes: in the library, in a progress function.
 checked <- function(value, channels = character()) {
-  tryCatch(force(value), interrupt = function(e) stop(cancelled_condition()))
+  value <- interruptible(value)
   if (!inherits(value, "tepp_failure")) {
     return(value)
   }

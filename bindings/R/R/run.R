@@ -65,7 +65,7 @@ tepp_score_cohort <- function(model, cohort, out = NULL, resume = FALSE, shard =
   settings <- run_settings(model, cohort, folder, largest_part, mask_grid, orientation)
   run <- new_run(plan, chosen, facts, settings, out, resume)
   on.exit(.Call(C_journal_close, run$journal))
-  run_chunks(run, apply, chunk, progress)
+  interruptible(run_chunks(run, apply, chunk, progress))
   run$about <- run_facts(run, shard, proc.time()[["elapsed"]] - began)
   scored <- scored_frame(cohort[chosen, , drop = FALSE], run$cells, facts$tiers, run$about)
   finish_files(run)

@@ -35,10 +35,10 @@ typedef struct dtp_form_kind {
      * graph alone. NULL: one. */
     int (*layers)(const dtp_graph *graph, int layer);
 
-    /* For `images` images at once, worth dividing among `lanes` lanes. weights: NULL lets the backend choose their
-     * layout. Allocates nothing large. dnnl_unimplemented: the backend has no products of these. */
+    /* For `images` images at once. weights: NULL lets the backend choose their layout. Allocates nothing large.
+     * dnnl_unimplemented: the backend has no products of these. */
     dnnl_status_t (*make)(dtp_form **out, dnnl_engine_t engine, const dtp_graph *graph, int layer, int64_t images,
-                          int lanes, dtp_const_md weights);
+                          dtp_const_md weights);
     void (*free)(dtp_form *form);
     size_t (*scratch_bytes)(const dtp_form *form); /* a lane */
     size_t (*work_bytes)(const dtp_form *form);    /* a run, however many lanes it has; NULL: none */

@@ -78,9 +78,8 @@ static dnnl_status_t weights_layout(dtp_md *out, const dtp_stem *stem)
 }
 
 static dnnl_status_t make(dtp_form **out, dnnl_engine_t engine, const dtp_graph *graph, int layer, int64_t images,
-                          int lanes, dtp_const_md weights)
+                          dtp_const_md weights)
 {
-    (void)lanes;
     (void)engine;
     (void)weights; /* they have but one layout */
     stem_form *f = calloc(1, sizeof *f);

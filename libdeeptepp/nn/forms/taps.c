@@ -200,9 +200,8 @@ static const char *worst_implementation(const tap_form *f)
 
 /* The centre's group has the most rows: the layout that is best for it and the others' is much the same. */
 static dnnl_status_t make(dtp_form **out, dnnl_engine_t engine, const dtp_graph *graph, int layer, int64_t images,
-                          int lanes, dtp_const_md weights)
+                          dtp_const_md weights)
 {
-    (void)lanes;
     const dtp_layer *l = &graph->layers[layer];
     tap_form *f = calloc(1, sizeof *f);
     if (!f)

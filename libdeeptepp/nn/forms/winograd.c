@@ -6,8 +6,10 @@
 #include "winograd_tiles.h"
 
 /* V and M of a block: a second-level cache's worth or, where that is more, half of the weights' size, so that reading
- * the weights again for each block costs no more than reading and writing V and M. */
+ * the weights again for each block costs no more than reading and writing V and M. But enough blocks for the threads
+ * that may share them, whatever their number is: sums must not depend on it. */
 static const size_t BLOCK_BYTES = (size_t)3 << 18;
+enum { ENOUGH_BLOCKS = 8 };
 
 /* Weights that a core's caches hold well enough to be read again for each block. Where they are larger the whole team
  * works on a block, point by point, so that they are read once for all. */
@@ -57,7 +59,7 @@ static bool suits(const dtp_graph *graph, int layer)
     return aligned && tiling.tiles >= 27 && weight_bytes(&tiling) <= MAX_WEIGHT_BYTES;
 }
 
-static int64_t ceiling(int64_t count, int64_t unit)
+static int64_t pieces(int64_t count, int64_t unit)
 {
     return (count + unit - 1) / unit;
 }
@@ -70,14 +72,14 @@ static int64_t tiles_in(const dtp_tiling *t, size_t bytes)
 }
 
 /* Blocks alike, of an odd number of tiles: the points' rows then do not all fall into the same sets of the cache. */
-static void choose_block(winograd *w, int lanes)
+static void choose_block(winograd *w)
 {
     dtp_tiling *t = &w->tiling;
     size_t weights = weight_bytes(t);
-    int64_t few = ceiling(t->tiles, tiles_in(t, weights / 2)), many = ceiling(t->tiles, tiles_in(t, BLOCK_BYTES));
+    int64_t few = pieces(t->tiles, tiles_in(t, weights / 2)), many = pieces(t->tiles, tiles_in(t, BLOCK_BYTES));
     w->shared = weights > SHARED_WEIGHT_BYTES;
-    int64_t blocks = dtp_min_i64(many, w->shared ? few : dtp_max_i64(few, lanes));
-    t->block = dtp_min_i64(t->tiles, ceiling(t->tiles, blocks) | 1);
+    int64_t blocks = dtp_min_i64(many, w->shared ? few : dtp_max_i64(few, ENOUGH_BLOCKS));
+    t->block = dtp_min_i64(t->tiles, pieces(t->tiles, blocks) | 1);
 }
 
 static void destroy(dtp_form *form)
@@ -104,13 +106,13 @@ static dnnl_status_t make_product(winograd *w, dnnl_engine_t engine, dtp_const_m
 }
 
 static dnnl_status_t make(dtp_form **out, dnnl_engine_t engine, const dtp_graph *graph, int layer, int64_t images,
-                          int lanes, dtp_const_md weights)
+                          dtp_const_md weights)
 {
     winograd *w = calloc(1, sizeof *w);
     if (!w)
         return dnnl_out_of_memory;
     dtp_tiling_make(&w->tiling, graph, layer, images);
-    choose_block(w, lanes);
+    choose_block(w);
     w->form.kind = &dtp_winograd;
     w->layer = &graph->layers[layer];
     dnnl_status_t s = make_product(w, engine, weights);
@@ -238,7 +240,7 @@ static dnnl_status_t run(const dtp_form *form, const dtp_form_run *r)
     atomic_int worst = dnnl_success;
     block_run all = in_lane(w, r, r->lane, &worst);
     if (!w->shared)
-        dtp_team_for(r->team, (t->tiles + t->block - 1) / t->block, 1, run_blocks, &all);
+        dtp_team_for(r->team, pieces(t->tiles, t->block), 1, run_blocks, &all);
     for (; w->shared && all.first < t->tiles && !dtp_watch_cancelled(r->watch); all.first += t->block)
         run_block(&all, r->team, r->lane);
     return (dnnl_status_t)atomic_load(&worst);

@@ -92,17 +92,23 @@ test_that("an interrupt while the progress function runs is the call's too", {
     tools::pskill(Sys.getpid(), tools::SIGINT)
     Sys.sleep(5)
   }
+  image <- volume_of(case$image)
+  mask <- volume_of(case$mask)
+  cohort <- data.frame(id = "a", image = files$image, mask = files$mask)
+  expected <- tepp_score(model, image, mask)$score # makes a session, so that the next ones begin with the score
   calls <- list(
     function() tepp_open(files$model, threads = 1, progress = interrupted),
     function() tepp_volume(files$image, progress = interrupted),
-    function() tepp_score(model, files$image, files$mask, progress = interrupted),
-    function() tepp_score(model, volume_of(case$image), volume_of(case$mask), progress = interrupted)
+    function() tepp_score(model, image, mask, progress = interrupted),
+    function() tepp_preprocess(model, image, mask, progress = interrupted),
+    function() tepp_score_cohort(model, cohort, progress = interrupted),
+    function() tepp_score_cohort(model, cohort, apply = function(...) interrupted(0))
   )
   for (call in calls) {
     caught <- tryCatch(call(), condition = function(e) e)
     expect_s3_class(caught, c("deeptepp_cancelled", "interrupt", "condition"), exact = TRUE)
   }
-  expect_true(is.finite(tepp_score(model, files$image, files$mask)$score))
+  expect_identical(tepp_score(model, image, mask)$score, expected)
   close(model)
 })
 
