@@ -88,6 +88,7 @@ test_that("an interrupt ends a call within half a second, and the session's next
 test_that("an interrupt while the progress function runs is the call's too", {
   skip_on_os("windows")
   model <- tepp_open(files$model, threads = 1)
+  Sys.sleep(0) # loads it: an interrupt in between would leave a promise half done, and a warning at its next use
   interrupted <- function(fraction) {
     tools::pskill(Sys.getpid(), tools::SIGINT)
     Sys.sleep(5)
