@@ -11,7 +11,7 @@ HERE = Path(__file__).resolve().parent
 NAMES = sorted(p.stem for p in HERE.glob("test_*.c"))
 # Valgrind knows no AVX-512 and is slow: rooms that run whole networks, and laws over many volumes, are left to the
 # sanitizers.
-HEAVY = ("net", "nn", "ops", "host", "room", "session", "worker", "winograd", "taps", "intensity", "preprocess",
+HEAVY = ("net", "nn", "ops", "host", "room", "session", "worker", "winograd", "stem", "taps", "intensity", "preprocess",
          "mosaic", "allocations")
 
 
