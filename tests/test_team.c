@@ -268,7 +268,7 @@ static int crowd_under_a_filter(strings *s)
     dtp_team *team = new_team(2);
     dtp_team_for(team, 200, 1, meet, s);
     dtp_team_free(team);
-    return 0;
+    return pthread_join(puller, NULL);
 }
 
 static void a_filter_of_system_calls_ends_nobody(void **state)
