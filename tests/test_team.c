@@ -268,6 +268,8 @@ static int crowd_under_a_filter(strings *s)
     dtp_team *team = new_team(2);
     dtp_team_for(team, 200, 1, meet, s);
     dtp_team_free(team);
+    if (!atomic_load(&s->helper)) /* it never came: the puller waits for no one */
+        atomic_store(&s->helper, atomic_load(&s->host));
     return pthread_join(puller, NULL);
 }
 
